@@ -1,0 +1,72 @@
+"""Train the networks whose weights are kept here, each by its recipe.
+
+    python checkpoints/train.py resnet8_cifar10        # resumes if it was interrupted
+
+Progress goes to ``~/.cache/fsrepro/NAME.weights.h5``; the finished weights and their card to
+this folder.
+"""
+
+import argparse
+import platform
+import time
+from pathlib import Path
+
+import keras
+
+from fsrepro import datasets, models, training
+
+HERE = Path(__file__).parent
+PROGRESS = Path.home() / ".cache" / "fsrepro"
+
+RECIPES = {
+    "small_cnn_digits": {
+        "data": datasets.digits,
+        "model": models.small_cnn,
+        "train": {"epochs": 60, "batch_size": 64, "augmentation": False, "seed": 0},
+    },
+    "resnet8_cifar10": {
+        "data": datasets.cifar10,
+        "model": lambda: models.resnet(8),
+        "train": {"epochs": 70, "learning_rate": 0.1, "weight_decay": 1e-4, "seed": 0},
+    },
+    "resnet20_cifar10": {
+        "data": datasets.cifar10,
+        "model": lambda: models.resnet(20),
+        "train": {"epochs": 100, "learning_rate": 0.1, "weight_decay": 2e-4, "seed": 0},
+    },
+}
+
+
+def main(name: str) -> None:
+    recipe = RECIPES[name]
+    data = recipe["data"]()
+    model = recipe["model"]()
+    start = time.time()
+    history = training.train(
+        model, data, **recipe["train"], checkpoint=PROGRESS / f"{name}.weights.h5"
+    )
+    card = {
+        "network": model.name,
+        **data.summary(),
+        "recipe": recipe["train"],
+        "minutes_of_last_run": round((time.time() - start) / 60, 1),
+        "train_accuracy": accuracy_of(model, data, data.train),
+        "calibration_accuracy": accuracy_of(model, data, data.calibration),
+        "test_accuracy": accuracy_of(model, data, data.test),
+        "versions": {"python": platform.python_version(), "keras": keras.version()},
+        "licence": "BSD-3-Clause",
+    }
+    model.optimizer = None  # the kept file holds the weights only
+    models.save_checkpoint(model, HERE / f"{name}.weights.h5", card)
+    history.to_csv(HERE / f"{name}.history.csv", index=False)
+    print(card)
+
+
+def accuracy_of(model, data, part) -> float:
+    return round(training.accuracy(model, data, part), 2)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", choices=RECIPES)
+    main(parser.parse_args().name)

@@ -1,0 +1,11 @@
+"""How one activation is written in spikes and read back. Depends on NumPy alone.
+
+A code is a function that returns a :class:`SpikeCode`. To add one: a file here with that
+function, and a line below.
+"""
+
+from . import published
+from .binary import binary
+from .spike_code import SpikeCode, Trace
+
+__all__ = ["SpikeCode", "Trace", "binary", "published"]

@@ -1,0 +1,176 @@
+"""The few-spikes (FS) neuron: a spike code as three tables of numbers, one entry per time step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .staircase import Staircase, compile_staircase
+
+__all__ = ["MAX_STEPS", "SpikeCode", "Trace"]
+
+MAX_STEPS = 64
+
+
+class Trace(NamedTuple):
+    """One presentation, time step by time step.
+
+    ``membrane``: float32, (K, \\*x.shape), v(t) as compared with the threshold at step t.
+    ``spikes``: uint8, (K, \\*x.shape).
+    """
+
+    membrane: NDArray[np.float32]
+    spikes: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SpikeCode:
+    r"""An FS neuron: how an activation x becomes spikes z(1..K), and how they are read.
+
+    .. math::
+
+        v(1) = x, \qquad
+        z(t) = [\, v(t) \ge T(t) \,], \qquad
+        v(t+1) = v(t) - h(t)\, z(t), \qquad
+        y = \sum_{t=1}^{K} d(t)\, z(t)
+
+    The neuron **fires when v >= T**. All arithmetic is float32, in the order of the equations:
+    this is the specification that every faster path is tested against.
+
+    ``threshold`` T, ``reset`` h, ``weight`` d: K numbers each, in units of the activation.
+    ``max_spikes``: the neuron falls silent after that many spikes (``None``: no limit).
+    ``name``: for tables and figures; two codes with equal tables are equal whatever their names.
+
+    Raises ``ValueError`` for tables that are empty, of unequal length, longer than 64 steps or
+    not finite, and for ``max_spikes`` below 1.
+
+    Source: Stöckl & Maass (2021), equations 1 to 3; there the neuron fires when v > T.
+    """
+
+    threshold: NDArray[np.float32]
+    reset: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    max_spikes: int | None = None
+    name: str = "code"
+
+    linear = True
+    """The decoder is a weighted sum of spikes, so synapses can apply it."""
+
+    def __post_init__(self):
+        for field in ("threshold", "reset", "weight"):
+            object.__setattr__(self, field, _table(field, getattr(self, field)))
+        lengths = {f: len(getattr(self, f)) for f in ("threshold", "reset", "weight")}
+        if len(set(lengths.values())) > 1:
+            detail = ", ".join(f"{field} {n}" for field, n in lengths.items())
+            raise ValueError(f"the three tables must have one entry per time step, got {detail}")
+        if self.steps > MAX_STEPS:
+            raise ValueError(f"at most {MAX_STEPS} time steps are supported, got {self.steps}")
+        if self.max_spikes is not None and self.max_spikes < 1:
+            raise ValueError(f"max_spikes must be at least 1 or None, got {self.max_spikes}")
+
+    @property
+    def steps(self) -> int:
+        """K, the number of time steps."""
+        return len(self.threshold)
+
+    def trace(self, x: ArrayLike) -> Trace:
+        """Run the neuron on ``x`` (any shape) and keep every membrane potential and spike."""
+        v = _activations(x)
+        membrane = np.empty((self.steps, *v.shape), np.float32)
+        spikes = np.empty((self.steps, *v.shape), np.uint8)
+        fired = np.zeros(v.shape, np.uint8)
+        for t in range(self.steps):
+            membrane[t] = v
+            z = v >= self.threshold[t]
+            if self.max_spikes is not None:
+                z &= fired < self.max_spikes
+            v = np.where(z, v - self.reset[t], v)
+            fired += z
+            spikes[t] = z
+        return Trace(membrane, spikes)
+
+    def encode(self, x: ArrayLike) -> NDArray[np.uint8]:
+        """Activations (any shape) -> spikes, 0 or 1, (K, \\*x.shape).
+
+        Input is rounded to float32. Infinities saturate. Raises ``ValueError`` for NaN.
+        """
+        return self.trace(x).spikes
+
+    def decode(self, spikes: ArrayLike) -> NDArray[np.float32]:
+        """Spikes (K, ...) -> values (...), float32, added in the order of the time steps.
+
+        Raises ``ValueError`` unless there are K steps of zeros and ones.
+        """
+        spikes = np.asarray(spikes)
+        if spikes.ndim == 0 or len(spikes) != self.steps:
+            raise ValueError(
+                f"code {self.name!r} has {self.steps} time steps, got spikes of shape "
+                f"{spikes.shape}; time is the first axis"
+            )
+        if not np.isin(spikes, (0, 1)).all():
+            raise ValueError("spikes must be 0 or 1")
+        y = np.zeros(spikes.shape[1:], np.float32)
+        for d, z in zip(self.weight, spikes, strict=True):
+            y = np.where(z, y + d, y)
+        return y
+
+    def quantise(self, x: ArrayLike) -> NDArray[np.float32]:
+        """``decode(encode(x))``, bit for bit, by looking x up in the compiled staircase."""
+        return self.staircase.values_at(_activations(x))
+
+    def count(self, x: ArrayLike) -> NDArray[np.uint8]:
+        """Spikes per element, ``encode(x).sum(0)``, from the compiled staircase. Shape of x."""
+        return self.staircase.counts_at(_activations(x))
+
+    @cached_property
+    def staircase(self) -> Staircase:
+        """The neuron as a step function of x, compiled on first use."""
+        return compile_staircase(self.threshold, self.reset, self.weight, self.max_spikes)
+
+    def scaled(self, factor: float) -> SpikeCode:
+        """The same code for activations ``factor`` times as large."""
+        if not (np.isfinite(factor) and factor > 0):
+            raise ValueError(f"the factor must be positive and finite, got {factor}")
+        factor = np.float32(factor)
+        return replace(
+            self,
+            threshold=self.threshold * factor,
+            reset=self.reset * factor,
+            weight=self.weight * factor,
+        )
+
+    @property
+    def _identity(self) -> tuple:
+        tables = (self.threshold, self.reset, self.weight)
+        return (*(table.tobytes() for table in tables), self.max_spikes)
+
+    def __eq__(self, other) -> bool:
+        return self._identity == other._identity if isinstance(other, SpikeCode) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    def __repr__(self) -> str:
+        limit = "" if self.max_spikes is None else f", max_spikes={self.max_spikes}"
+        return f"SpikeCode({self.name!r}, steps={self.steps}{limit})"
+
+
+def _table(field: str, values: ArrayLike) -> NDArray[np.float32]:
+    table = np.array(values, dtype=np.float32)  # a copy, so that it can be frozen
+    if table.ndim != 1 or table.size == 0:
+        raise ValueError(f"{field} must be a list of K >= 1 numbers, got shape {table.shape}")
+    if not np.isfinite(table).all():
+        raise ValueError(f"{field} must be finite in float32, got {np.asarray(values)}")
+    table.setflags(write=False)
+    return table
+
+
+def _activations(x: ArrayLike) -> NDArray[np.float32]:
+    x = np.asarray(x, np.float32)
+    if x.size and np.isnan(x.min()):  # min() hands on NaN, and needs no temporary array
+        raise ValueError(f"activations must not be NaN; {np.isnan(x).sum()} of {x.size} are")
+    return x

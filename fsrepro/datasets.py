@@ -1,0 +1,302 @@
+"""Labelled images, the first link of the chain: data -> network -> code -> spiking network.
+
+Every data set comes as one :class:`Dataset` with the same three parts: *train*, *calibration*
+(held out from training; every choice of a scale or a code is made on it) and *test* (only ever
+measured). The split depends on the seed alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import pickle
+import tarfile
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+__all__ = ["Dataset", "Part", "cifar10", "digits", "load"]
+
+CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+CIFAR10_ARCHIVE_MD5 = "c58f30108f718f92721af3b95e74349a"
+CIFAR10_FILES = {  # name -> MD5, as published by the authors of the data set
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "40351d587109b95175f43aff81a1287e",
+}
+CIFAR10_CLASSES = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Images and labels that belong together.
+
+    ``images``: uint8, (N, H, W, C). ``labels``: int64, (N,), from 0.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __post_init__(self):
+        if self.images.dtype != np.uint8 or self.images.ndim != 4:
+            raise ValueError(
+                f"images must be uint8 of shape (N, H, W, C), got {self.images.dtype} of shape "
+                f"{self.images.shape}"
+            )
+        if self.labels.shape != self.images.shape[:1]:
+            raise ValueError(
+                f"{len(self.images)} images need as many labels, got shape {self.labels.shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index) -> Part:
+        """The images and labels at ``index`` (a slice or an index array)."""
+        return Part(self.images[index], self.labels[index])
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A data set with its fixed split and its normalisation.
+
+    ``mean``, ``std``: per channel, in units of the 0..255 scale divided by 255, measured on the
+    training part. ``checksum``: SHA-256 of all images and labels, for provenance.
+    """
+
+    name: str
+    train: Part
+    calibration: Part
+    test: Part
+    classes: tuple[str, ...]
+    mean: np.ndarray
+    std: np.ndarray
+    seed: int
+    checksum: str
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return self.train.images.shape[1:]
+
+    def normalise(self, images: np.ndarray) -> np.ndarray:
+        """(x / 255 - mean) / std as float32: what the networks take. Shape unchanged."""
+        scale = (1 / (255 * self.std)).astype(np.float32)
+        return images * scale - (self.mean / self.std).astype(np.float32)
+
+    def summary(self) -> dict[str, object]:
+        """What a result file records about its data."""
+        return {
+            "dataset": self.name,
+            "data_sha256": self.checksum,
+            "split_seed": self.seed,
+            "train_images": len(self.train),
+            "calibration_images": len(self.calibration),
+            "test_images": len(self.test),
+        }
+
+
+def load(name: str, **options) -> Dataset:
+    """``digits`` or ``cifar10`` by name, as a notebook's parameter gives it."""
+    loaders = {"digits": digits, "cifar10": cifar10}
+    if name not in loaders:
+        raise ValueError(f"unknown data set {name!r}; choose one of {', '.join(loaders)}")
+    return loaders[name](**options)
+
+
+def digits(*, seed: int = 0) -> Dataset:
+    """1,797 handwritten digits, 8x8 grey, shipped with scikit-learn; needs no download.
+
+    Split: 1,097 train, 200 calibration, 500 test, stratified by class.
+    Source: Alpaydin & Kaynak 1998, UCI repository; via ``sklearn.datasets.load_digits``.
+    """
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    bunch = load_digits()
+    images = np.round(bunch.images * (255 / 16)).astype(np.uint8)[..., None]  # (N, 8, 8, 1)
+    labels = bunch.target.astype(np.int64)
+    rest, test = train_test_split(
+        np.arange(len(labels)), test_size=500, stratify=labels, random_state=seed
+    )
+    train, calibration = train_test_split(
+        rest, test_size=200, stratify=labels[rest], random_state=seed
+    )
+    everything = Part(images, labels)
+    classes = tuple(str(n) for n in range(10))
+    return _dataset(
+        "digits", everything[train], everything[calibration], everything[test], classes, seed
+    )
+
+
+def cifar10(
+    *, folder: str | os.PathLike | None = None, seed: int = 0, download: bool = True
+) -> Dataset:
+    """60,000 colour pictures of 32x32 in ten classes (Krizhevsky 2009).
+
+    The official test set is the test part; 5,000 of the 50,000 training pictures, chosen by
+    ``seed`` and stratified by class, are the calibration part.
+
+    ``folder`` holds ``cifar-10-batches-py``. Without it, the environment variable
+    ``FSREPRO_DATA`` and then ``~/.keras/datasets`` are tried; what is not there is downloaded
+    once (170 MB, resumed if interrupted) unless ``download=False``.
+
+    Raises ``FileNotFoundError`` where the data is missing, saying where it was looked for and
+    how to get it; ``ValueError`` for a file whose MD5 is not the published one.
+    """
+    from sklearn.model_selection import train_test_split
+
+    root = _find_cifar10(folder, download)
+    batches = [_read_cifar10_batch(root / name) for name in CIFAR10_FILES]
+    images = np.concatenate([images for images, _ in batches])
+    labels = np.concatenate([labels for _, labels in batches])
+    train, calibration = train_test_split(
+        np.arange(50_000), test_size=5_000, stratify=labels[:50_000], random_state=seed
+    )
+    everything = Part(images, labels)
+    return _dataset(
+        "cifar10",
+        everything[np.sort(train)],
+        everything[np.sort(calibration)],
+        everything[50_000:],
+        CIFAR10_CLASSES,
+        seed,
+    )
+
+
+def _dataset(name, train, calibration, test, classes, seed) -> Dataset:
+    digest = hashlib.sha256()
+    for part in (train, calibration, test):
+        digest.update(np.ascontiguousarray(part.images).data)
+        digest.update(np.ascontiguousarray(part.labels).data)
+    # Sums of integers are exact, so mean and std are the same on every machine.
+    counts = np.stack(
+        [np.bincount(channel.ravel(), minlength=256) for channel in np.moveaxis(train.images, 3, 0)]
+    )  # (C, 256)
+    level = np.arange(256)
+    mean = counts @ level / counts.sum(1) / 255
+    std = np.sqrt(counts @ level**2 / counts.sum(1) / 255**2 - mean**2)
+    return Dataset(name, train, calibration, test, classes, mean, std, seed, digest.hexdigest())
+
+
+# --- CIFAR-10: finding, downloading, reading ---------------------------------------------------
+
+
+def _find_cifar10(folder, download) -> Path:
+    if folder is not None:
+        places = [Path(folder)]
+    else:
+        places = [Path.home() / ".keras" / "datasets"]
+        if os.environ.get("FSREPRO_DATA"):
+            places.insert(0, Path(os.environ["FSREPRO_DATA"]))
+    for place in places:
+        for root in (place / "cifar-10-batches-py", place):
+            if all((root / name).is_file() for name in CIFAR10_FILES):
+                return root
+    if download:
+        return _download_cifar10(places[0])
+    looked = "\n".join(f"  {place / 'cifar-10-batches-py'}" for place in places)
+    raise FileNotFoundError(
+        f"CIFAR-10 was not found. Looked in\n{looked}\nEither pass download=True, or fetch "
+        f"{CIFAR10_URL}, unpack it, and set FSREPRO_DATA to the folder that holds "
+        "cifar-10-batches-py."
+    )
+
+
+def _download_cifar10(place: Path) -> Path:
+    place.mkdir(parents=True, exist_ok=True)
+    archive = place / "cifar-10-python.tar.gz"
+    if not archive.exists():
+        try:
+            _download(CIFAR10_URL, archive, CIFAR10_ARCHIVE_MD5)
+        except OSError as error:
+            raise FileNotFoundError(
+                f"CIFAR-10 is not in {place}, and {CIFAR10_URL} could not be downloaded ({error}). "
+                "Call again to resume, or fetch the archive by other means and put it in that "
+                "folder."
+            ) from error
+    _check_md5(archive, CIFAR10_ARCHIVE_MD5)
+    root = place / "cifar-10-batches-py"
+    root.mkdir(exist_ok=True)
+    with tarfile.open(archive) as tar:  # only the files we name, never whole paths of the archive
+        for name, md5 in CIFAR10_FILES.items():
+            data = tar.extractfile(f"cifar-10-batches-py/{name}").read()
+            partial = root / f"{name}.part"
+            partial.write_bytes(data)
+            _check_md5(partial, md5)
+            partial.replace(root / name)
+    return root
+
+
+def _download(url: str, target: Path, md5: str, *, chunk: int = 1 << 16) -> None:
+    """Download to ``target``; an interrupted download goes on where it stopped."""
+    partial = target.with_name(target.name + ".part")
+    have = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    with urllib.request.urlopen(request, timeout=60) as response:
+        resumed = response.status == 206
+        total = int(response.headers.get("Content-Length", 0)) + (have if resumed else 0)
+        with (
+            partial.open("ab" if resumed else "wb") as file,
+            tqdm(
+                total=total or None,
+                initial=have if resumed else 0,
+                unit="B",
+                unit_scale=True,
+                desc=target.name,
+            ) as bar,
+        ):
+            while block := response.read(chunk):
+                file.write(block)
+                bar.update(len(block))
+    try:
+        _check_md5(partial, md5)
+    except ValueError:
+        partial.unlink()  # resuming a wrong file can never succeed
+        raise
+    partial.replace(target)
+
+
+def _check_md5(path: Path, md5: str) -> None:
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "md5").hexdigest()
+    if found != md5:
+        raise ValueError(
+            f"{path} is not the published file: its MD5 is {found}, expected {md5}. Delete it and "
+            "download it again."
+        )
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Admits NumPy arrays of plain numbers and nothing else: all that CIFAR-10 batches hold."""
+
+    _admitted = {
+        ("numpy.core.multiarray", "_reconstruct"),
+        ("numpy._core.multiarray", "_reconstruct"),
+        ("numpy", "ndarray"),
+        ("numpy", "dtype"),
+    }
+
+    def find_class(self, module, name):
+        if (module, name) not in self._admitted:
+            raise pickle.UnpicklingError(f"refused to load {module}.{name}: not part of CIFAR-10")
+        if name == "_reconstruct":
+            from numpy._core.multiarray import _reconstruct
+
+            return _reconstruct
+        return getattr(np, name)
+
+
+def _read_cifar10_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    _check_md5(path, CIFAR10_FILES[path.name])
+    batch = _ArrayUnpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
+    images = batch[b"data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)  # NCHW -> NHWC
+    return np.ascontiguousarray(images), np.array(batch[b"labels"], np.int64)
