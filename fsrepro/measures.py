@@ -109,9 +109,7 @@ def evaluate(
     )
 
 
-def predict_classes(
-    model: keras.Model, images: np.ndarray, *, batch_size: int = 250
-) -> np.ndarray:
+def predict_classes(model: keras.Model, images: np.ndarray, *, batch_size: int = 250) -> np.ndarray:
     """The answers of an ANN, (N,): the class of the largest output."""
     images = check_images(model, images, "images")
     return np.concatenate(

@@ -50,7 +50,7 @@ def retrace(model: keras.Model, replace: Callable) -> tuple[list, list]:
 
 
 def copy_layer(layer: keras.layers.Layer, *args, **changes) -> keras.KerasTensor:
-    """Call a copy of ``layer``, with ``changes`` to its configuration and its weights, on ``args``."""
+    """Call a copy of ``layer``, weights included, with ``changes`` to its configuration."""
     copied = type(layer).from_config({**layer.get_config(), **changes})
     output = copied(*args)
     copied.set_weights(layer.get_weights())

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from .graph import calls, copy_layer, rewrite, uses
+from .graph import copy_layer, rewrite, uses
 
 __all__ = ["LINEAR_LAYERS", "WEIGHTED_LAYERS", "UnsupportedLayerError", "normal_form"]
 

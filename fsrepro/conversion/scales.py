@@ -78,4 +78,6 @@ def round_scale(scale: float) -> float:
     simulator gets the same value, whatever the order in which it adds.
     """
     mantissa, exponent = np.frexp(scale)
-    return float(np.ldexp(np.round(np.ldexp(mantissa, _SIGNIFICANT_BITS)), exponent - _SIGNIFICANT_BITS))
+    return float(
+        np.ldexp(np.round(np.ldexp(mantissa, _SIGNIFICANT_BITS)), exponent - _SIGNIFICANT_BITS)
+    )
