@@ -6,6 +6,7 @@ function, and a line below.
 
 from . import published
 from .binary import binary
+from .mixed_radix import compositions, mixed_radix
 from .spike_code import SpikeCode, Trace
 
-__all__ = ["SpikeCode", "Trace", "binary", "published"]
+__all__ = ["SpikeCode", "Trace", "binary", "compositions", "mixed_radix", "published"]
