@@ -6,7 +6,19 @@ function, and a line below.
 
 from . import published
 from .binary import binary
+from .floating_point import geometric, leading_one
 from .mixed_radix import compositions, mixed_radix
+from .rate import rate
 from .spike_code import SpikeCode, Trace
 
-__all__ = ["SpikeCode", "Trace", "binary", "compositions", "mixed_radix", "published"]
+__all__ = [
+    "SpikeCode",
+    "Trace",
+    "binary",
+    "compositions",
+    "geometric",
+    "leading_one",
+    "mixed_radix",
+    "published",
+    "rate",
+]
