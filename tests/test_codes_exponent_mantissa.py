@@ -45,7 +45,7 @@ def test_same_words_and_values_as_the_definition(e, m, alpha):
 @pytest.mark.parametrize(("e", "m"), [*SPLITS, (1, 1), (3, 8)])
 def test_look_up_equals_encode_and_decode(e, m, alpha, options):
     code = ExponentMantissa(e, m, alpha, **options)
-    x = np.random.default_rng(m).normal(0, 0.5 * alpha, 50_000).astype(np.float32)
+    x = np.random.default_rng(m).normal(0, 0.5 * alpha, 100_000).astype(np.float32)
     x = np.concatenate([x, around(code.breakpoints), [-np.inf, np.inf, -0.0]]).reshape(1, -1)
     spikes = code.encode(x)
     assert (spikes.shape, spikes.dtype) == ((e + m, *x.shape), np.uint8)

@@ -1,6 +1,7 @@
 """Mixed-radix codes against rounding, over all compositions."""
 
 from math import prod
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -100,6 +101,18 @@ def test_one_million_random_values():
 @pytest.mark.parametrize("scale", [1.0, 25.0, 0.3])
 def test_ones_are_the_binary_code(steps, scale):
     assert mixed_radix((1,) * steps, scale) == binary(steps, scale, rounding=True)
+
+
+@pytest.mark.parametrize(
+    ("digits", "lsb", "at_most"), [((1, 1, 6), 0.0972, 0.52), ((1, 15), 0.0961, 0.40)]
+)
+def test_30_decibels_on_a_rectified_gaussian_take_few_spikes(digits, lsb, at_most):
+    source, n = NormalDist(-0.3, 1), 20_000
+    x = np.array([source.inv_cdf((i + 0.5) / n) for i in range(n)], np.float32)
+    code = mixed_radix(digits, lsb * prod(a + 1 for a in digits))
+    relu = np.maximum(x, 0)
+    assert np.mean(relu**2) / np.mean((code.quantise(x) - relu) ** 2) >= 1000
+    assert code.count(x).mean() <= at_most
 
 
 def test_a_single_digit_is_the_time_of_one_spike():

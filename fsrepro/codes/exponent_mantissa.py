@@ -33,8 +33,8 @@ class ExponentMantissa(PrefixCode):
     Raises ``ValueError`` for fewer than 1 bit of either kind or more than 18 in all, a scale that
     is not positive and finite, and values too small for float32.
 
-    Source: T. Shoesmith, "Floating point conversion", Junior Research Associate report,
-    University of Sussex (2021), with 4 + 4, 6 + 2 and 7 + 1 bits; there without the options.
+    Source: T. Shoesmith, floating point conversion (github.com/thomasshoesmith/JRA_Public), with
+    4 + 4, 6 + 2 and 7 + 1 bits; rounding and the silent zero are ours.
     """
 
     graded_weights: NDArray[np.float32]

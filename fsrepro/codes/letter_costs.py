@@ -47,9 +47,9 @@ def letter_cost_words(
               \qquad 2^{-\lambda c_0} + 2^{-\lambda c_1} = 1,
 
     by Kraft's inequality for these letters; trees that cannot beat the best known are dropped.
-    The result is optimal unless more than ``width`` partial trees were left at some cost, as
-    happens with hundreds of levels; then the most promising are kept. It is never worse than
-    Huffman's words under these costs.
+    The result is optimal among words of up to 64 letters, unless more than ``width`` partial
+    trees were left at some cost, as happens with hundreds of levels; then the most promising are
+    kept. It is never worse than Huffman's words under these costs.
 
     Raises ``ValueError`` for probabilities that are negative, not finite or do not sum to 1, for
     costs that are negative or not finite, a step that costs nothing and a ``width`` below 1.

@@ -26,7 +26,7 @@ def rate(steps: int, scale: float, *, rounding: bool = False) -> SpikeCode:
 
     Raises ``ValueError`` for steps outside 1..64 or a scale that is not positive and finite.
 
-    Source: reset by subtraction, Rueckauer et al. (2017), section 2.2; thresholds balanced to
+    Source: reset by subtraction, Rueckauer et al. (2017); thresholds balanced to
     the largest activation, Diehl et al. (2015).
     """
     steps, scale = check_steps(steps), check_scale(scale)
