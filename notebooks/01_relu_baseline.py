@@ -189,15 +189,19 @@ else:
 # %% [markdown]
 # ## Results
 #
-# What the book quotes. *Steps saved* asks: how many time steps fewer does the calibrated,
-# rounding code need for the accuracy that the paper's setting has with its most time steps, to
-# within 0.1 points?
+# What the book quotes. How many time steps does a setting need to come within 0.1 points of the
+# accuracy of the ANN? Where none suffices, the most time steps are taken.
+
 
 # %%
+def fewest_enough(setting):
+    enough = [K for K in steps if reports[setting, K].accuracy >= ann_accuracy - 0.1]
+    return reports[setting, min(enough, default=most)]
+
+
 paper = reports["paper", most]
-enough = [K for K in steps if reports["calibrated, rounding", K].accuracy >= paper.accuracy - 0.1]
-fewest_enough = min(enough, default=most)
-chosen = reports["calibrated, rounding", fewest_enough]
+paper_enough = fewest_enough("paper")
+chosen = fewest_enough("calibrated, rounding")
 headline = {
     "images": len(test),
     "neurons": best.neurons,
@@ -207,16 +211,22 @@ headline = {
     "paper_agreement": paper.agreement,
     "paper_spikes": paper.spikes_per_neuron,
     "paper_synops": paper.synops_per_image,
+    "paper_enough_steps": paper_enough.steps,
+    "paper_enough_accuracy": paper_enough.accuracy,
+    "paper_enough_agreement": paper_enough.agreement,
+    "paper_enough_spikes": paper_enough.spikes_per_neuron,
+    "paper_enough_synops": paper_enough.synops_per_image,
     "calibrated_steps": chosen.steps,
     "calibrated_accuracy": chosen.accuracy,
     "calibrated_agreement": chosen.agreement,
     "calibrated_spikes": chosen.spikes_per_neuron,
     "calibrated_synops": chosen.synops_per_image,
     "calibrated_latency": chosen.latency_steps,
-    "steps_saved": paper.steps - chosen.steps,
+    "steps_saved": paper_enough.steps - chosen.steps,
     "most_steps_accuracy": best.accuracy,
     "most_steps_agreement": best.agreement,
     "most_steps_spikes": best.spikes_per_neuron,
+    "most_steps_synops": best.synops_per_image,
     "ann_macs": best.ann_macs_per_image,
     "macs": best.macs_per_image,
 }
