@@ -278,12 +278,14 @@ def _check_md5(path: Path, md5: str) -> None:
 class _ArrayUnpickler(pickle.Unpickler):
     """Admits NumPy arrays of plain numbers and nothing else: all that CIFAR-10 batches hold."""
 
-    _admitted = {
-        ("numpy.core.multiarray", "_reconstruct"),
-        ("numpy._core.multiarray", "_reconstruct"),
-        ("numpy", "ndarray"),
-        ("numpy", "dtype"),
-    }
+    _admitted = frozenset(
+        {
+            ("numpy.core.multiarray", "_reconstruct"),
+            ("numpy._core.multiarray", "_reconstruct"),
+            ("numpy", "ndarray"),
+            ("numpy", "dtype"),
+        }
+    )
 
     def find_class(self, module, name):
         if (module, name) not in self._admitted:

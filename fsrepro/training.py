@@ -7,6 +7,7 @@ state and history, so an interrupted run ends where an uninterrupted one would.
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import h5py
@@ -44,7 +45,8 @@ def train(
     ``*.weights.h5`` written after every epoch; if it exists, training goes on from there.
 
     Columns: epoch (from 1), loss and accuracy (percent) on the augmented training images,
-    calibration_accuracy (percent), learning_rate at the end of the epoch.
+    calibration_accuracy (percent), learning_rate at the end of the epoch, seconds. The settings
+    are in ``attrs["recipe"]``.
 
     Raises ``ValueError`` for impossible settings, and if the checkpoint belongs to another model,
     recipe or data set.
@@ -90,6 +92,7 @@ def train(
     ) as bar:
         for epoch in range(len(history) + 1, epochs + 1):
             model.reset_metrics()
+            start = time.perf_counter()
             for images, labels in _epoch(data, batch_size, augmentation, [seed, epoch]):
                 logs = model.train_on_batch(images, labels, return_dict=True)
                 bar.update()
@@ -100,12 +103,15 @@ def train(
                     "accuracy": 100 * float(logs["accuracy"]),
                     "calibration_accuracy": accuracy(model, data, data.calibration),
                     "learning_rate": float(rate(epoch * steps_per_epoch)),
+                    "seconds": time.perf_counter() - start,
                 }
             )
             bar.set_postfix(calibration=f"{history[-1]['calibration_accuracy']:.2f} %")
             if checkpoint:
                 _save(model, checkpoint, recipe, history)
-    return pd.DataFrame(history)
+    table = pd.DataFrame(history)
+    table.attrs["recipe"] = recipe
+    return table
 
 
 def accuracy(model: keras.Model, data: Dataset, part: Part, *, batch_size: int = 500) -> float:

@@ -1,11 +1,39 @@
 """How one activation is written in spikes and read back. Depends on NumPy alone.
 
-A code is a function that returns a :class:`SpikeCode`. To add one: a file here with that
-function, and a line below.
+A code is a function that returns a :class:`SpikeCode`, an FS neuron, whose spikes are read by a
+weighted sum. Codes with a word per level (:class:`PrefixCode`) have the same ``encode``,
+``decode``, ``quantise``, ``count``, ``steps`` and ``name``, and say ``linear = False``. To add a
+code: a file here, and a line below.
 """
 
 from . import published
 from .binary import binary
+from .exponent_mantissa import ExponentMantissa
+from .floating_point import geometric, leading_one
+from .huffman import entropy, fewest_spikes_words, huffman_words
+from .letter_costs import letter_cost_words, word_cost
+from .mixed_radix import compositions, mixed_radix
+from .prefix_code import PrefixCode, level_probability, uniform_levels
+from .rate import rate
 from .spike_code import SpikeCode, Trace
 
-__all__ = ["SpikeCode", "Trace", "binary", "published"]
+__all__ = [
+    "ExponentMantissa",
+    "PrefixCode",
+    "SpikeCode",
+    "Trace",
+    "binary",
+    "compositions",
+    "entropy",
+    "fewest_spikes_words",
+    "geometric",
+    "huffman_words",
+    "leading_one",
+    "letter_cost_words",
+    "level_probability",
+    "mixed_radix",
+    "published",
+    "rate",
+    "uniform_levels",
+    "word_cost",
+]

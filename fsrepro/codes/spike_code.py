@@ -79,7 +79,7 @@ class SpikeCode:
 
     def trace(self, x: ArrayLike) -> Trace:
         """Run the neuron on ``x`` (any shape) and keep every membrane potential and spike."""
-        v = _activations(x)
+        v = check_activations(x)
         membrane = np.empty((self.steps, *v.shape), np.float32)
         spikes = np.empty((self.steps, *v.shape), np.uint8)
         fired = np.zeros(v.shape, np.uint8)
@@ -105,14 +105,7 @@ class SpikeCode:
 
         Raises ``ValueError`` unless there are K steps of zeros and ones.
         """
-        spikes = np.asarray(spikes)
-        if spikes.ndim == 0 or len(spikes) != self.steps:
-            raise ValueError(
-                f"code {self.name!r} has {self.steps} time steps, got spikes of shape "
-                f"{spikes.shape}; time is the first axis"
-            )
-        if not np.isin(spikes, (0, 1)).all():
-            raise ValueError("spikes must be 0 or 1")
+        spikes = check_spikes(spikes, self.steps, self.name)
         y = np.zeros(spikes.shape[1:], np.float32)
         for d, z in zip(self.weight, spikes, strict=True):
             y = np.where(z, y + d, y)
@@ -120,11 +113,11 @@ class SpikeCode:
 
     def quantise(self, x: ArrayLike) -> NDArray[np.float32]:
         """``decode(encode(x))``, bit for bit, by looking x up in the compiled staircase."""
-        return self.staircase.values_at(_activations(x))
+        return self.staircase.values_at(check_activations(x))
 
     def count(self, x: ArrayLike) -> NDArray[np.uint8]:
         """Spikes per element, ``encode(x).sum(0)``, from the compiled staircase. Shape of x."""
-        return self.staircase.counts_at(_activations(x))
+        return self.staircase.counts_at(check_activations(x))
 
     @cached_property
     def staircase(self) -> Staircase:
@@ -169,7 +162,21 @@ def _table(field: str, values: ArrayLike) -> NDArray[np.float32]:
     return table
 
 
-def _activations(x: ArrayLike) -> NDArray[np.float32]:
+def check_spikes(spikes: ArrayLike, steps: int, name: str) -> NDArray:
+    """``spikes`` as an array, or ``ValueError`` unless it holds ``steps`` rows of 0 and 1."""
+    spikes = np.asarray(spikes)
+    if spikes.ndim == 0 or len(spikes) != steps:
+        raise ValueError(
+            f"code {name!r} has {steps} time steps, got spikes of shape {spikes.shape}; time is "
+            "the first axis"
+        )
+    if not np.isin(spikes, (0, 1)).all():
+        raise ValueError("spikes must be 0 or 1")
+    return spikes
+
+
+def check_activations(x: ArrayLike) -> NDArray[np.float32]:
+    """``x`` as float32, or ``ValueError`` if any of it is NaN."""
     x = np.asarray(x, np.float32)
     if x.size and np.isnan(x.min()):  # min() hands on NaN, and needs no temporary array
         raise ValueError(f"activations must not be NaN; {np.isnan(x).sum()} of {x.size} are")

@@ -1,7 +1,22 @@
 """Networks in Keras 3, and the trained weights that the project keeps."""
 
+import re
+
 from .checkpoint import load_checkpoint, save_checkpoint
 from .resnet import resnet
 from .small_cnn import small_cnn
 
-__all__ = ["load_checkpoint", "resnet", "save_checkpoint", "small_cnn"]
+__all__ = ["build", "load_checkpoint", "resnet", "save_checkpoint", "small_cnn"]
+
+
+def build(name: str, image_shape: tuple[int, int, int], classes: int, **options):
+    """An untrained network by name, as a notebook's parameter gives it.
+
+    ``small_cnn``, or ``resnet8``, ``resnet14``, ``resnet20``, ...; ``options`` go to the
+    constructor. Raises ``ValueError`` for another name.
+    """
+    if name == "small_cnn":
+        return small_cnn(image_shape, classes, **options)
+    if match := re.fullmatch(r"resnet(\d+)", name):
+        return resnet(int(match[1]), image_shape, classes, **options)
+    raise ValueError(f"unknown network {name!r}; choose small_cnn or resnet8, resnet14, ...")

@@ -23,7 +23,8 @@ def resnet(
 
     Three stages of n = (depth - 2) / 6 blocks with ``width``, 2 ``width`` and 4 ``width``
     channels; a block is two 3x3 convolutions with batch norm. Where the shape changes, the
-    shortcut is a 1x1 convolution with batch norm (their option B). ``seed`` fixes the initial weights.
+    shortcut is a 1x1 convolution with batch norm (their option B). ``seed`` fixes the initial
+    weights.
 
     With ReLU and width 16 on 32x32 images the activations number 73,728 for depth 8 and
     188,416 for depth 20, as in Stöckl & Maass (2021).

@@ -1,0 +1,72 @@
+# make book     set up, run the notebooks that are stale, build the book     (PROFILE=quick|full)
+# make test     set up, run all tests
+# make lab      open the notebooks in JupyterLab
+# make bench    time the spiking network against the trained one
+# make lint     check style     make readme     refill the README's table     make clean
+
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: book test lab bench lint readme clean FORCE
+
+PROFILE ?= quick
+PYTHON ?= python3
+BIN := .venv/bin
+export PROFILE
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+LIBRARY := $(shell find fsrepro -name '*.py' -o -name '*.json' | sort)
+NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/[0-9][0-9]_*.py)))
+EXECUTED := $(NOTEBOOKS:%=book/notebooks/%.ipynb)
+FIGURES := book/figures/.drawn
+MATHJAX := book/static/mathjax/tex-svg.js
+ENVIRONMENT := .venv/.complete
+
+book: $(EXECUTED) $(FIGURES) $(MATHJAX)
+	$(BIN)/jupyter-book build book -W --keep-going --quiet
+	echo "The book is in _build/html/index.html (profile $(PROFILE))"
+
+test: $(ENVIRONMENT)
+	$(BIN)/python -m pytest
+
+lab: $(ENVIRONMENT)
+	$(BIN)/jupytext-config set-default-viewer > /dev/null
+	$(BIN)/jupyter lab notebooks
+
+bench: $(ENVIRONMENT)
+	$(BIN)/python benchmarks/few_spikes.py
+
+lint: $(ENVIRONMENT)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+readme: $(ENVIRONMENT)
+	$(BIN)/python book/readme.py
+
+clean:
+	rm -rf _build book/notebooks book/figures results/quick results/tiny
+
+# The lock file pins and hashes every package; the project itself is installed in place.
+$(ENVIRONMENT): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	touch $@
+
+# Holds the profile of the executed notebooks, so that another profile makes them stale.
+book/notebooks/.profile: FORCE
+	@mkdir -p $(@D)
+	echo $(PROFILE) | cmp -s - $@ || echo $(PROFILE) > $@
+
+book/notebooks/%.ipynb: notebooks/%.py notebooks/run.py profiles/$(PROFILE).yml $(LIBRARY) book/notebooks/.profile $(ENVIRONMENT)
+	$(BIN)/python notebooks/run.py $* --profile $(PROFILE) --output $@
+
+$(FIGURES): book/draw.py fsrepro/figures.py fsrepro/results.py $(wildcard results/full/*) $(if $(filter full,$(PROFILE)),$(EXECUTED)) | $(ENVIRONMENT)
+	$(BIN)/python book/draw.py
+	touch $@
+
+# One file renders all equations without a network; a package of the lock file ships it.
+$(MATHJAX): | $(ENVIRONMENT)
+	@mkdir -p $(@D)
+	$(BIN)/python -c "from importlib.metadata import files; import shutil; shutil.copy(next(f.locate() for f in files('sphinx-mathjax-offline') if f.name == 'tex-svg.js'), '$@')"

@@ -1,0 +1,46 @@
+"""Numbers from result files in prose: ``{{ '%.2f' % full.relu_baseline.ann_accuracy }}``.
+
+``full`` holds the published results, ``run`` those of the profile this build ran (environment
+variable PROFILE). ``NN_name.json`` is reached as ``name``: its headline numbers, and from its
+provenance profile, network, dataset, commit, minutes. A missing number is an error of the build.
+"""
+
+import json
+import os
+from pathlib import Path
+
+RESULTS = Path(__file__).parents[2] / "results"
+
+
+def setup(app):
+    app.connect("config-inited", _add_numbers, priority=100)
+    return {"parallel_read_safe": True, "version": "1"}
+
+
+def _add_numbers(app, config):
+    config.myst_substitutions = {
+        **config.myst_substitutions,
+        "full": _numbers(RESULTS / "full"),
+        "run": _numbers(RESULTS / os.environ.get("PROFILE", "quick")),
+    }
+
+
+def _numbers(folder):
+    numbers = {}
+    for path in sorted(folder.glob("[0-9][0-9]_*.json")):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        headline, source = document["headline"], document["provenance"]
+        parameters = source["parameters"]
+        numbers[path.stem[3:]] = {
+            **headline,
+            "images_text": f"{headline['images']:,}",
+            "least_steps": min(parameters.get("steps", [0])),
+            "profile": parameters["profile"],
+            "network": parameters["network"],
+            "dataset": parameters["dataset"],
+            "commit": source["commit"],
+            "minutes": source["minutes"],
+            "keras": source["versions"]["keras"],
+            "data_sha256": source["data"]["data_sha256"],
+        }
+    return numbers

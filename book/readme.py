@@ -1,0 +1,48 @@
+"""Refill the README's headline table and picture from the published result files."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+PROJECT = Path(__file__).parents[1]
+START, END = "<!-- headline: filled by `make readme` -->", "<!-- end of headline -->"
+
+
+def table() -> str:
+    """The ends of each experiment: per code, the fewest and the most time steps it was run with."""
+    runs = pd.read_csv(PROJECT / "results" / "full" / "headline.csv")
+    lines = [
+        "| experiment | network | code | K | ANN % | SNN % | agreement % | spikes per neuron |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for _, group in runs.groupby(["experiment", "network", "code"], sort=False):
+        near = group[group["snn_accuracy"] >= group["ann_accuracy"].iloc[0] - 0.5]
+        row = (
+            (near if len(near) else group.nlargest(1, "snn_accuracy")).nsmallest(1, "steps").iloc[0]
+        )
+        lines.append(
+            f"| {row.experiment} | {row.network}, {row.dataset} | {row.code} | {row.steps} "
+            f"| {row.ann_accuracy:.2f} | {row.snn_accuracy:.2f} | {row.agreement:.2f} "
+            f"| {row.spikes_per_neuron:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def filled(readme: str) -> str:
+    """``readme`` with the table between its two marks renewed."""
+    before, rest = readme.split(START)
+    _, after = rest.split(END)
+    return f"{before}{START}\n{table()}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    path = PROJECT / "README.md"
+    text = filled(path.read_text(encoding="utf-8"))
+    if "--check" in sys.argv:
+        sys.exit(0 if text == path.read_text(encoding="utf-8") else "README.md: run `make readme`")
+    path.write_text(text, encoding="utf-8")
+    picture = PROJECT / "book" / "figures" / "accuracy.svg"
+    if picture.exists():
+        shutil.copy(picture, PROJECT / "results" / "full" / "accuracy.svg")

@@ -1,0 +1,83 @@
+"""Mixed-radix codes: one spike at most per digit, however many values the digit has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from .binary import check_scale, check_steps
+from .spike_code import MAX_STEPS, SpikeCode
+
+__all__ = ["compositions", "mixed_radix"]
+
+
+def mixed_radix(digits: Sequence[int], scale: float, *, saturate: bool = False) -> SpikeCode:
+    r"""ReLU rounded to a whole number of steps, which is written in a mixed radix.
+
+    Digit i has the values 0 to :math:`a_i`. It takes :math:`a_i` time steps, which stand for
+    :math:`j = a_i, a_i - 1, \dots, 1`; the neuron fires at the one that is its digit, and not at
+    all for 0. With the place value :math:`s_i = \prod_{l > i} (a_l + 1)`:
+
+    .. math:: d = h = j\, s_i\, q, \qquad T = d - \tfrac12 q, \qquad
+              q = \frac{\alpha}{\prod_i (a_i + 1)}, \qquad K = \sum_i a_i
+
+    ``digits``: the largest value :math:`a_i` of each digit, the most significant first.
+    ``scale`` :math:`\alpha`: the range, as in :func:`binary`: values from 0 to
+    :math:`\alpha - q` are rounded to the nearest multiple of q, halves upwards.
+    ``(1,) * K`` is the binary code with rounding, ``(K,)`` the time of a single spike.
+
+    **Above the range** a digit that has fired its largest value fires again for what is left,
+    so x is still rounded to the nearest multiple of q, up to :math:`\sum_t d(t)`, where every
+    step fires and the output stays. Outliers thus cost extra spikes and no accuracy.
+    ``saturate=True`` holds the neuron to one spike per digit (``max_spikes``): the output then
+    never falls below :math:`\alpha - q` and stops at the sum of the ``len(digits)`` largest d.
+
+    Raises ``ValueError`` for no digits, a digit that is not a whole number above 0, more than 64
+    steps in all, and a scale that is not positive and finite.
+
+    Source: mixed-radix numerals, Knuth, The Art of Computer Programming 2, section 4.1; with
+    all digits 1 it is the ReLU of Stöckl & Maass (2021), rounding.
+    """
+    digits, scale = _check_digits(digits), check_scale(scale)
+    place, coins = 1, []  # coins: the weights in multiples of q, the least significant digit first
+    for a in reversed(digits):
+        coins += [place * j for j in range(1, a + 1)]
+        place *= a + 1
+    # Python's integers hold 64 digits exactly; one rounding to float32 per table entry.
+    alpha = float(np.float32(scale))
+    weight = np.array([alpha * coin / place for coin in reversed(coins)], np.float32)
+    half = np.float32(alpha / place) / 2
+    return SpikeCode(
+        threshold=weight - half,
+        reset=weight,
+        weight=weight,
+        max_spikes=len(digits) if saturate else None,
+        name=f"mixed radix {digits}",
+    )
+
+
+def compositions(steps: int) -> Iterator[tuple[int, ...]]:
+    """Every way to share ``steps`` time steps among digits: all 2^(steps - 1) tuples of sum K.
+
+    In lexicographic order, from ``(1,) * steps`` (binary) to ``(steps,)`` (a single spike).
+    Raises ``ValueError`` for steps outside 1..64.
+    """
+    return _compositions(check_steps(steps))
+
+
+def _compositions(total: int) -> Iterator[tuple[int, ...]]:
+    if total == 0:
+        yield ()
+    for first in range(1, total + 1):
+        for rest in _compositions(total - first):
+            yield (first, *rest)
+
+
+def _check_digits(digits: Sequence[int]) -> tuple[int, ...]:
+    given = tuple(digits)
+    if not given or any(a != int(a) or a < 1 for a in given):
+        raise ValueError(f"digits must be one or more whole numbers of at least 1, got {given}")
+    if sum(given) > MAX_STEPS:
+        raise ValueError(f"at most {MAX_STEPS} time steps are supported, got {sum(given)}: {given}")
+    return tuple(int(a) for a in given)

@@ -1,0 +1,239 @@
+"""A trained network in normal form: what can be converted, and nothing else.
+
+In normal form a network is made of linear layers with biases and of activations that are layers
+of their own. Batch norm is folded away, layers that act in training only are gone, and the
+output is the logits. Everything that has no such form is refused by name.
+"""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import layers
+
+from .graph import copy_layer, rewrite, uses
+
+__all__ = ["LINEAR_LAYERS", "WEIGHTED_LAYERS", "UnsupportedLayerError", "normal_form"]
+
+WEIGHTED_LAYERS = (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)
+"""Linear layers with synapses of their own."""
+
+LINEAR_LAYERS = (
+    *WEIGHTED_LAYERS,
+    layers.Add,
+    layers.AveragePooling2D,
+    layers.Concatenate,
+    layers.Flatten,
+    layers.GlobalAveragePooling2D,
+    layers.Reshape,
+    layers.ZeroPadding2D,
+)
+POOLING_BY_MAXIMUM = (layers.MaxPooling2D, layers.GlobalMaxPooling2D)
+TRAINING_ONLY = (
+    layers.Dropout,
+    layers.SpatialDropout2D,
+    layers.GaussianNoise,
+    layers.GaussianDropout,
+)
+
+
+class UnsupportedLayerError(ValueError):
+    """A layer has no exact spiking form; the message names it and says what to do."""
+
+
+def normal_form(model: keras.Model) -> keras.Model:
+    """``model`` with batch norm folded and each activation a layer of its own.
+
+    Takes a built functional or sequential model with one image input and one output; leaves it as
+    it is. The result computes the same logits up to rounding (relative 1e-5 in float32).
+
+    - Batch norm that follows a convolution or dense layer is folded into its weights:
+      W' = W g / sqrt(var + eps), b' = (b - mean) g / sqrt(var + eps) + beta (Jacob et al. 2018,
+      section 3.2). Elsewhere on feature maps it becomes a 1x1 depthwise convolution.
+    - A softmax at the end is dropped: it does not change which logit is largest.
+    - Max-pooling stays and acts on decoded values.
+    - Dropout and noise layers are dropped: they act in training only.
+
+    Raises ``TypeError`` for what is not a functional or sequential Keras model, ``ValueError``
+    for a model that is not built, has no weights, or has NaN or infinite ones, and
+    :class:`UnsupportedLayerError` for a layer or an activation that has no spiking form.
+    """
+    graph = _functional(model)
+    _check_weights(graph)
+    used = uses(graph)
+    producer = {}  # id of a call's output -> the new layer whose linear output it is
+
+    def replace(call, *args, **kwargs):
+        layer = call.operation
+        x = args[0] if args else kwargs.pop("inputs", None)
+        _refuse_unsupported(layer, call, graph)
+        if isinstance(layer, TRAINING_ONLY):
+            return x
+        if isinstance(layer, layers.BatchNormalization):
+            source = producer.get(id(call.input_tensors[0]))
+            if source is None or used[id(call.input_tensors[0])] > 1:
+                return _depthwise_batch_norm(layer, x)
+            _fold(layer, source)
+            producer[id(call.outputs[0])] = source
+            return x
+        if isinstance(layer, (layers.Activation, layers.ReLU, layers.Softmax)):
+            return _activate(_activation_name(layer), x, layer.name)
+        if not isinstance(layer, WEIGHTED_LAYERS):
+            return copy_layer(layer, *args, **kwargs)
+        activation = _activation_name(layer)
+        output = _with_bias(layer, x)
+        if activation == "linear":
+            producer[id(call.outputs[0])] = output._keras_history.operation
+            return output
+        return _activate(activation, output, f"{layer.name}_act")
+
+    return rewrite(graph, replace)
+
+
+def _functional(model) -> keras.Model:
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"expected a keras.Model, got {type(model).__name__}")
+    if not model.built:
+        raise ValueError(
+            f"model {model.name!r} is not built; call it on an input or give it an Input layer"
+        )
+    try:
+        inputs, outputs = model.inputs, model.outputs
+    except (AttributeError, ValueError):
+        inputs = outputs = None
+    if not inputs or not outputs:
+        raise TypeError(
+            f"model {model.name!r} is a subclassed model without a graph; rewrite it with the "
+            "functional API (inputs, outputs = ...; keras.Model(inputs, outputs))"
+        )
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ValueError(
+            f"model {model.name!r} has {len(inputs)} inputs and {len(outputs)} outputs; conversion "
+            "takes one of each"
+        )
+    return keras.Model(inputs, outputs, name=model.name)
+
+
+def _check_weights(model) -> None:
+    if not model.weights:
+        raise ValueError(f"model {model.name!r} has no weights; there is nothing to convert")
+    for layer in model.layers:
+        for weight in layer.weights:
+            if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+                raise ValueError(
+                    f"weight {weight.name!r} of layer {layer.name!r} holds NaN or infinite values; "
+                    "was the training interrupted or diverging?"
+                )
+
+
+def _refuse_unsupported(layer, call, model) -> None:
+    kind = type(layer).__name__
+    if isinstance(layer, (layers.Conv2DTranspose, layers.SeparableConv2D)):
+        raise _unsupported(layer, kind, "replace it by supported layers of the same function")
+    known = (
+        *LINEAR_LAYERS,
+        *POOLING_BY_MAXIMUM,
+        *TRAINING_ONLY,
+        layers.BatchNormalization,
+        layers.Activation,
+        layers.ReLU,
+        layers.Softmax,
+    )
+    # Exact types: a subclass may compute something else.
+    if type(layer) not in known:
+        names = ", ".join(sorted(cls.__name__ for cls in known))
+        raise _unsupported(layer, kind, f"supported are {names}")
+    if getattr(layer, "data_format", "channels_last") != "channels_last":
+        raise _unsupported(layer, kind, "its data_format must be channels_last (NHWC)")
+    if len(call.outputs) != 1:
+        raise _unsupported(layer, kind, "it must have one output")
+    if _activation_name(layer) == "softmax" and call.outputs[0] is not model.outputs[0]:
+        raise _unsupported(layer, "softmax", "it is supported only as the last layer")
+
+
+def _activation_name(layer) -> str:
+    """``relu``, ``linear`` or ``softmax``; anything else is refused by the name of the layer."""
+    if isinstance(layer, layers.ReLU):
+        if layer.max_value is not None or layer.negative_slope or layer.threshold:
+            raise _unsupported(
+                layer, "ReLU with max_value, negative_slope or threshold", "use a plain ReLU"
+            )
+        return "relu"
+    if isinstance(layer, layers.Softmax):
+        return "softmax"
+    function = getattr(layer, "activation", None)
+    names = {
+        None: "linear",
+        keras.activations.linear: "linear",
+        keras.activations.relu: "relu",
+        keras.activations.softmax: "softmax",
+    }
+    try:
+        return names[function]
+    except (KeyError, TypeError):
+        name = getattr(function, "__name__", type(function).__name__)
+        raise _unsupported(
+            layer, f"activation {name!r}", "supported are relu, linear, and softmax at the end"
+        ) from None
+
+
+def _unsupported(layer, what: str, hint: str) -> UnsupportedLayerError:
+    return UnsupportedLayerError(f"layer {layer.name!r} ({what}) has no spiking form; {hint}")
+
+
+def _activate(activation: str, x, name: str):
+    if activation in ("linear", "softmax"):
+        return x
+    return layers.Activation(activation, name=name)(x)
+
+
+def _with_bias(layer, x):
+    """A copy of a weighted layer, linear and with a bias, called on ``x``."""
+    copied = type(layer).from_config(
+        {**layer.get_config(), "use_bias": True, "activation": "linear"}
+    )
+    output = copied(x)
+    kernel, *bias = layer.get_weights()
+    copied.set_weights([kernel, *(bias or [np.zeros(copied.bias.shape, np.float32)])])
+    return output
+
+
+def _scale_and_offset(norm: layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
+    """Batch norm at inference as y = scale x + offset, per channel, in float64."""
+    as_float64 = lambda w, default: default if w is None else np.asarray(w, np.float64)  # noqa: E731
+    variance = np.asarray(norm.moving_variance, np.float64)
+    scale = as_float64(norm.gamma, 1.0) / np.sqrt(variance + norm.epsilon)
+    offset = as_float64(norm.beta, 0.0) - np.asarray(norm.moving_mean, np.float64) * scale
+    return scale, offset
+
+
+def _fold(norm: layers.BatchNormalization, layer) -> None:
+    """Change the weights of ``layer`` so that it includes the batch norm after it."""
+    _check_axis(norm)
+    scale, offset = _scale_and_offset(norm)
+    kernel, bias = (np.asarray(w, np.float64) for w in layer.get_weights())
+    # Output channels: last axis of the kernel; of a depthwise kernel (h, w, C, M) the last two.
+    channels = kernel.shape[2:] if isinstance(layer, layers.DepthwiseConv2D) else kernel.shape[-1:]
+    layer.set_weights([kernel * scale.reshape(channels), bias * scale + offset])
+
+
+def _depthwise_batch_norm(norm: layers.BatchNormalization, x):
+    """Batch norm that nothing precedes to fold it into, as a 1x1 depthwise convolution."""
+    _check_axis(norm)
+    if len(x.shape) != 4:
+        raise _unsupported(
+            norm,
+            "BatchNormalization",
+            "off feature maps it must directly follow a Dense layer, alone",
+        )
+    scale, offset = _scale_and_offset(norm)
+    layer = layers.DepthwiseConv2D(1, name=norm.name)
+    output = layer(x)
+    layer.set_weights([scale.reshape(1, 1, -1, 1), offset])
+    return output
+
+
+def _check_axis(norm) -> None:
+    rank = len(norm.input_spec.axes) and norm.input_spec.ndim
+    if norm.axis not in (-1, rank - 1):
+        raise _unsupported(norm, f"BatchNormalization, axis {norm.axis}", "the axis must be last")

@@ -1,0 +1,149 @@
+"""A converted network: a Keras model with FS neurons, and the table of its spiking layers."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from functools import cached_property
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from ..codes import SpikeCode
+from .few_spikes import FewSpikes
+from .graph import copy_layer, rewrite
+from .normal_form import LINEAR_LAYERS, POOLING_BY_MAXIMUM
+
+__all__ = ["SpikingModel"]
+
+_FORMAT = "fsrepro spiking model 1"
+
+
+class SpikingModel:
+    """A spiking network, made by :func:`~fsrepro.conversion.convert` or :meth:`load`.
+
+    ``keras_model``: the network; its activations are :class:`FewSpikes` layers.
+    ``scales``: by name of the spiking layer, the range of its code.
+    """
+
+    def __init__(self, keras_model: keras.Model, scales: dict[str, float]):
+        self.keras_model = keras_model
+        self.scales = dict(scales)
+
+    @property
+    def name(self) -> str:
+        return self.keras_model.name
+
+    @property
+    def spiking_layers(self) -> list[FewSpikes]:
+        """The populations of neurons, in the order of computation."""
+        return [layer for layer in self.keras_model.layers if isinstance(layer, FewSpikes)]
+
+    @property
+    def codes(self) -> dict[str, SpikeCode]:
+        """The code of every spiking layer, by name."""
+        return {layer.name: layer.code for layer in self.spiking_layers}
+
+    @property
+    def steps(self) -> int:
+        """K: the time steps a layer takes for one image; the longest code of the network."""
+        return max(code.steps for code in self.codes.values())
+
+    @property
+    def neurons(self) -> int:
+        """The number of hidden spiking neurons."""
+        return int(self.layers["neurons"].sum())
+
+    @cached_property
+    def layers(self) -> pd.DataFrame:
+        """One row per spiking layer: layer, code, steps, scale, shape, neurons."""
+        return pd.DataFrame(
+            {
+                "layer": layer.name,
+                "code": layer.code.name,
+                "steps": layer.code.steps,
+                "scale": self.scales[layer.name],
+                "shape": "x".join(str(size) for size in layer.output.shape[1:]),
+                "neurons": int(np.prod(layer.output.shape[1:])),
+            }
+            for layer in self.spiking_layers
+        )
+
+    def predict(self, images: np.ndarray, *, batch_size: int = 250) -> np.ndarray:
+        """Membrane potentials of the output layer (logits), float32, (N, classes).
+
+        ``images``: normalised as for the ANN, (N, H, W, C).
+        """
+        return np.concatenate(
+            [
+                self.keras_model.predict_on_batch(images[start : start + batch_size])
+                for start in range(0, len(images), batch_size)
+            ]
+        )
+
+    @cached_property
+    def counting_model(self) -> keras.Model:
+        """The same network with outputs (logits, spikes of layer 1, ...), spikes as (N, H, W)."""
+        counts = []
+
+        def replace(call, *args, **kwargs):
+            layer = call.operation
+            if not isinstance(layer, FewSpikes):
+                return copy_layer(layer, *args, **kwargs)
+            values, spikes = FewSpikes(layer.code, counting=True, name=layer.name)(*args, **kwargs)
+            counts.append(spikes)
+            return values
+
+        model = rewrite(self.keras_model, replace)
+        return keras.Model(model.inputs, [*model.outputs, *counts], name=model.name)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the network to one file: a zip of JSON and plain arrays, no pickles.
+
+        Raises ``FileExistsError`` if ``path`` exists, unless ``overwrite``.
+        """
+        path = Path(path)
+        if path.exists() and not overwrite:
+            raise FileExistsError(f"{path} exists; choose another name or pass overwrite=True")
+        header = {
+            "format": _FORMAT,
+            "scales": self.scales,
+            "model": self.keras_model.get_config(),
+        }
+        weights = {f"weight_{i}": w for i, w in enumerate(self.keras_model.get_weights())}
+        partial = path.with_name(f".partial-{path.name}")
+        with partial.open("wb") as file:
+            np.savez_compressed(file, header=np.array(json.dumps(header)), **weights)
+        partial.replace(path)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> SpikingModel:
+        """Read what :meth:`save` wrote; runs nothing from the file.
+
+        Raises ``FileNotFoundError``, or ``ValueError`` for a file that is damaged, of another
+        kind, or that names a layer which conversion never produces.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} does not exist")
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                header = json.loads(str(file["header"]))
+                weights = [file[f"weight_{i}"] for i in range(len(file.files) - 1)]
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path} is not a spiking model, or is damaged ({error})") from None
+        if header.get("format") != _FORMAT:
+            raise ValueError(f"{path} has format {header.get('format')!r}, expected {_FORMAT!r}")
+        admitted = {
+            cls.__name__: cls
+            for cls in (keras.layers.InputLayer, FewSpikes, *LINEAR_LAYERS, *POOLING_BY_MAXIMUM)
+        }
+        for layer in header["model"]["layers"]:
+            if layer["class_name"] not in admitted:
+                raise ValueError(f"{path} names a layer of kind {layer['class_name']!r}: refused")
+        model = keras.Model.from_config(header["model"], custom_objects={"FewSpikes": FewSpikes})
+        model.set_weights(weights)
+        return cls(model, header["scales"])

@@ -1,0 +1,138 @@
+"""What a spiking network achieves and what it spends, each count defined once.
+
+- *spikes per neuron*: all spikes of hidden neurons / number of hidden spiking neurons, per image.
+  The input is analog and the output layer does not spike; neither counts.
+- *synaptic operations* (SynOps): sum over spikes of the fan-out of the neuron that fired; what a
+  synapse is, :mod:`fsrepro.synapses` says.
+- *agreement*: percent of images on which the SNN gives the answer of the ANN, right or wrong.
+- *steps* K: time steps of the longest code; *latency*: the sum of K over the longest path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from .conversion.convert import check_images
+from .conversion.spiking_model import SpikingModel
+from .synapses import count_synapses
+
+__all__ = ["Report", "evaluate", "predict_classes"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The result of :func:`evaluate`.
+
+    Percent: ``accuracy``, ``agreement`` (NaN without a reference). Per image:
+    ``spikes_per_neuron``, ``synops_per_image``, ``macs_per_image`` (multiplications left, by
+    layers that read analog values), ``ann_macs_per_image`` (those of the ANN).
+    ``layers``: a row per spiking layer with its own spikes per neuron and SynOps.
+    ``predictions``: the class answered, (N,).
+    """
+
+    images: int
+    accuracy: float
+    agreement: float
+    spikes_per_neuron: float
+    synops_per_image: float
+    macs_per_image: int
+    ann_macs_per_image: int
+    steps: int
+    latency_steps: int
+    neurons: int
+    layers: pd.DataFrame
+    predictions: np.ndarray
+
+    def row(self) -> dict[str, float]:
+        """The scalars, as one row of a result table."""
+        return {k: v for k, v in vars(self).items() if k not in ("layers", "predictions")}
+
+
+def evaluate(
+    snn: SpikingModel,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    reference: np.ndarray | None = None,
+    batch_size: int = 250,
+    progress: bool = True,
+) -> Report:
+    """Run ``snn`` on ``images`` and count.
+
+    ``images``: normalised as for the ANN, (N, H, W, C). ``labels``: classes, (N,), from 0.
+    ``reference``: the answers of the ANN, (N,), see :func:`predict_classes`. The figures do not
+    depend on ``batch_size``.
+
+    Raises ``ValueError`` for images of the wrong shape or not finite, and for labels that are
+    out of range or not one per image.
+    """
+    images = check_images(snn.keras_model, images, "images")
+    labels = _check_labels(snn, images, labels, "labels")
+    if reference is not None:
+        reference = _check_labels(snn, images, reference, "reference answers")
+    names = [layer.name for layer in snn.spiking_layers]
+    spikes = {name: 0.0 for name in names}  # by position, summed over images and channels
+    predictions = []
+    for start in tqdm(range(0, len(images), batch_size), desc="evaluate", disable=not progress):
+        batch = images[start : start + batch_size]
+        logits, *counts = snn.counting_model.predict_on_batch(batch)
+        predictions.append(logits.argmax(1))
+        for name, count in zip(names, counts, strict=True):
+            spikes[name] = spikes[name] + count.sum(0, dtype=np.float64)
+    predictions = np.concatenate(predictions)
+
+    synapses = count_synapses(snn)
+    layers = snn.layers.copy()
+    per_image = np.array([spikes[name].sum() for name in names]) / len(images)
+    layers["spikes_per_neuron"] = per_image / layers["neurons"]
+    layers["synops_per_image"] = [
+        float((spikes[name] * synapses.fan_out[name]).sum()) / len(images) for name in names
+    ]
+    return Report(
+        images=len(images),
+        accuracy=_percent(predictions == labels),
+        agreement=float("nan") if reference is None else _percent(predictions == reference),
+        spikes_per_neuron=float(per_image.sum() / snn.neurons),
+        synops_per_image=float(layers["synops_per_image"].sum()),
+        macs_per_image=synapses.macs,
+        ann_macs_per_image=synapses.ann_macs,
+        steps=snn.steps,
+        latency_steps=synapses.latency_steps,
+        neurons=snn.neurons,
+        layers=layers,
+        predictions=predictions,
+    )
+
+
+def predict_classes(model: keras.Model, images: np.ndarray, *, batch_size: int = 250) -> np.ndarray:
+    """The answers of an ANN, (N,): the class of the largest output."""
+    images = check_images(model, images, "images")
+    return np.concatenate(
+        [
+            model.predict_on_batch(images[start : start + batch_size]).argmax(1)
+            for start in range(0, len(images), batch_size)
+        ]
+    )
+
+
+def _check_labels(snn, images, labels, what: str) -> np.ndarray:
+    labels = np.asarray(labels)
+    classes = snn.keras_model.output_shape[-1]
+    if labels.shape != (len(images),):
+        raise ValueError(f"{len(images)} images need as many {what}, got shape {labels.shape}")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"{what} must be integers from 0 to {classes - 1}, got {labels.dtype}")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(
+            f"{what} must be from 0 to {classes - 1}, got {labels.min()} to {labels.max()}"
+        )
+    return labels
+
+
+def _percent(right: np.ndarray) -> float:
+    return 100 * float(right.mean())

@@ -1,0 +1,139 @@
+"""Result files: what an experiment found, and where it came from.
+
+An experiment writes tidy tables (``NAME.csv``, ``NAME_layers.csv``, ...), ``NAME.json`` with its
+headline numbers and their provenance, and its rows of ``headline.csv``. Figures are drawn from the
+tables, prose reads the JSON.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+
+import pandas as pd
+
+__all__ = ["HEADLINE_COLUMNS", "commit", "read", "write"]
+
+HEADLINE_COLUMNS = [
+    "experiment", "dataset", "network", "activation", "code", "steps", "fine_tuned", "images",
+    "ann_accuracy", "snn_accuracy", "agreement", "spikes_per_neuron", "synops_per_image",
+    "simulator", "commit",
+]  # fmt: skip
+"""Of ``headline.csv``: accuracies and agreement in percent, the rest per image."""
+
+_DECIMALS = 6
+_PACKAGES = ("fsrepro", "numpy", "keras", "tensorflow-cpu", "tensorflow", "scikit-learn")
+_START = time.time()
+
+
+def write(
+    folder: str | Path,
+    name: str,
+    *,
+    tables: dict[str, pd.DataFrame],
+    headline: dict,
+    headline_rows: list[dict],
+    parameters: dict,
+    data: dict,
+) -> None:
+    """Write the results of experiment ``name`` into ``folder``, which is made if needed.
+
+    ``tables``: by suffix; ``""`` becomes ``NAME.csv``, ``"layers"`` becomes ``NAME_layers.csv``.
+    ``headline``: the numbers that prose quotes. ``headline_rows``: rows of ``headline.csv``; those
+    of this experiment replace its earlier ones, ``experiment`` and ``commit`` are filled in here.
+    ``parameters``: of the notebook. ``data``: :meth:`fsrepro.datasets.Dataset.summary`.
+
+    Every file is written to a temporary name and moved into place, the JSON last. Raises
+    ``ValueError`` for a headline row whose columns are not :data:`HEADLINE_COLUMNS`.
+    """
+    folder = Path(folder)
+    rows = [{"experiment": name, **row, "commit": commit()} for row in headline_rows]
+    for row in rows:
+        if set(row) != set(HEADLINE_COLUMNS):
+            odd = sorted(set(row) ^ set(HEADLINE_COLUMNS))
+            raise ValueError(f"a headline row must have exactly the columns defined; check {odd}")
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix, table in tables.items():
+        stem = f"{name}_{suffix}" if suffix else name
+        _write_csv(folder / f"{stem}.csv", table)
+    _update_headline(folder / "headline.csv", name, rows)
+    document = {
+        "headline": {key: _rounded(value) for key, value in headline.items()},
+        "provenance": {
+            "experiment": name,
+            "parameters": parameters,
+            "data": data,
+            "versions": _versions(),
+            "machine": {"cores": os.cpu_count(), "processor": platform.machine()},
+            "commit": commit(),
+            "minutes": round((time.time() - _START) / 60, 2),
+        },
+    }
+    _write_text(folder / f"{name}.json", json.dumps(document, indent=1, default=float) + "\n")
+
+
+def read(folder: str | Path, name: str) -> dict:
+    """The JSON of experiment ``name``: ``headline`` and ``provenance``.
+
+    Raises ``FileNotFoundError`` that says how to make it.
+    """
+    path = Path(folder) / f"{name}.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; `make book` writes it by running {name}.py")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def commit() -> str:
+    """The commit of the code that runs, with ``+`` if there are changes to it; or ``unknown``."""
+
+    def git(*arguments):
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--", ".", "../notebooks", "../profiles")
+        return git("rev-parse", "--short=10", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _rounded(value):
+    return round(float(value), _DECIMALS) if isinstance(value, float) else value
+
+
+def _update_headline(path: Path, name: str, rows: list[dict]) -> None:
+    table = pd.DataFrame(rows, columns=HEADLINE_COLUMNS)
+    if path.exists():
+        others = pd.read_csv(path, dtype={"commit": str})
+        table = pd.concat([others[others["experiment"] != name], table])
+    _write_csv(path, table.sort_values("experiment", kind="stable"))
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    _write_text(path, table.round(_DECIMALS).to_csv(index=False))
+
+
+def _write_text(path: Path, text: str) -> None:
+    partial = path.with_name(f".partial-{path.name}")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,160 @@
+"""The synapses of a spiking network, counted once: fan-out, multiplications, latency.
+
+What is a synapse is a convention, and this is ours. A spike passes unchanged through layers
+without weights of their own (pooling, flattening, padding, concatenation); pooling is thus merged
+into the synapses that follow it. It then meets
+
+- every weight of the next convolution or dense layer that reads it: one synapse each;
+- the neuron or output behind an addition (a skip connection): one synapse.
+
+A weighted layer that reads analog values, such as the first one, which reads the image, is not
+event-driven: each of its weights is a multiplication for every image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from .conversion.few_spikes import FewSpikes
+from .conversion.graph import calls, retrace
+from .conversion.normal_form import POOLING_BY_MAXIMUM, WEIGHTED_LAYERS
+from .conversion.spiking_model import SpikingModel
+
+__all__ = ["Synapses", "count_synapses"]
+
+
+@dataclass(frozen=True)
+class Synapses:
+    """``fan_out``: by spiking layer, synapses per neuron, (H, W) or (), the same in all channels.
+    ``macs``: multiplications per image in weighted layers that read analog values.
+    ``ann_macs``: multiplications per image of the same network as an ANN.
+    ``latency_steps``: time steps from the image to the output, layers computing one after another.
+    """
+
+    fan_out: dict[str, np.ndarray]
+    macs: int
+    ann_macs: int
+    latency_steps: int
+
+
+def count_synapses(snn: SpikingModel) -> Synapses:
+    """Count the synapses of ``snn`` by the convention at the top of this module.
+
+    The network is rebuilt with every weight 1, so that a neuron's fan-out is the derivative of
+    all that arrives anywhere with respect to its spike.
+    """
+    sources = {}  # spiking layer -> a new input that stands for its spikes
+    arrivals = []  # sums over synapses of what arrives
+
+    def replace(call, *args, **kwargs):
+        layer = call.operation
+        (x,) = args
+        if isinstance(layer, FewSpikes):
+            arrivals.append(_total(x))  # over skip connections; weighted layers send zeros
+            sources[layer.name] = keras.Input(layer.output.shape[1:], name=layer.name)
+            return sources[layer.name]
+        if isinstance(layer, WEIGHTED_LAYERS):
+            y = _with_ones(layer)(x)
+            arrivals.append(_total(y))
+            return 0 * y
+        if isinstance(layer, (layers.AveragePooling2D, *POOLING_BY_MAXIMUM)) and hasattr(
+            layer, "pool_size"
+        ):
+            return _summed_windows(layer, x)
+        if isinstance(layer, (layers.GlobalAveragePooling2D, *POOLING_BY_MAXIMUM)):
+            return ops.sum(x, axis=(1, 2), keepdims=layer.keepdims)
+        return type(layer).from_config(layer.get_config())(x, **kwargs)
+
+    inputs, outputs = retrace(snn.keras_model, replace)
+    arrivals.append(_total(outputs[0]))
+    names = list(sources)
+    total = keras.Model([*inputs, *sources.values()], sum(arrivals))
+    image = np.ones((1, *inputs[0].shape[1:]), np.float32)
+    spikes = [np.ones((1, *sources[name].shape[1:]), np.float32) for name in names]
+
+    slopes = _gradients(total, [0 * image, *spikes])[1:]
+    fan_out = {
+        name: _same_in_all_channels(name, slope[0])
+        for name, slope in zip(names, slopes, strict=True)
+    }
+    macs = _multiplications(snn.keras_model, spikes_are_analog=False)
+    ann_macs = _multiplications(snn.keras_model, spikes_are_analog=True)
+    return Synapses(fan_out, macs, ann_macs, _latency(snn.keras_model))
+
+
+def _with_ones(layer):
+    ones = {
+        name: "ones"
+        for name in ("kernel_initializer", "depthwise_initializer")
+        if name in layer.get_config()
+    }
+    return type(layer).from_config({**layer.get_config(), **ones, "use_bias": False})
+
+
+def _summed_windows(pool, x):
+    return layers.DepthwiseConv2D(
+        pool.pool_size,
+        strides=pool.strides,
+        padding=pool.padding,
+        depthwise_initializer="ones",
+        use_bias=False,
+    )(x)
+
+
+def _total(x):
+    return ops.sum(ops.reshape(x, (-1,)))
+
+
+def _gradients(model: keras.Model, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    import tensorflow as tf
+
+    inputs = [tf.constant(x) for x in inputs]
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        total = model(inputs)
+    zeros = tf.UnconnectedGradients.ZERO
+    return [g.numpy() for g in tape.gradient(total, inputs, unconnected_gradients=zeros)]
+
+
+def _same_in_all_channels(name: str, slope: np.ndarray) -> np.ndarray:
+    """(H, W, C) -> (H, W) or (C,) -> ()."""
+    if not (slope == slope[..., :1]).all():
+        raise NotImplementedError(
+            f"neurons of layer {name!r} have a fan-out that differs between channels"
+        )
+    return np.rint(slope[..., 0]).astype(np.int64)
+
+
+def _multiplications(model: keras.Model, *, spikes_are_analog: bool) -> int:
+    """Weights met by analog values: count the non-zero products of ones with ones."""
+    products = []
+
+    def replace(call, *args, **kwargs):
+        layer = call.operation
+        (x,) = args
+        if isinstance(layer, WEIGHTED_LAYERS):
+            y = _with_ones(layer)(x)
+            products.append(_total(y))
+            return ops.ones_like(y)
+        if isinstance(layer, FewSpikes):
+            return ops.ones_like(x) if spikes_are_analog else ops.zeros_like(x)
+        y = type(layer).from_config(layer.get_config())(x, **kwargs)
+        return ops.minimum(y, 1)  # an addition or pooling of analog values is one analog value
+
+    inputs, _ = retrace(model, replace)
+    total = keras.Model(inputs, sum(products))
+    image = np.ones((1, *model.input_shape[1:]), np.float32)
+    return round(float(total(image)))
+
+
+def _latency(model: keras.Model) -> int:
+    done = {id(x): 0 for x in model.inputs}
+    for call in calls(model):
+        steps = call.operation.code.steps if isinstance(call.operation, FewSpikes) else 0
+        ready = max(done[id(x)] for x in call.input_tensors)
+        done[id(call.outputs[0])] = ready + steps
+    return done[id(model.outputs[0])]

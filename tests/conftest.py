@@ -1,0 +1,35 @@
+"""What several test files share: the digits, and a small network trained on them once."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pytest
+
+from fsrepro import datasets, training
+from fsrepro.models import small_cnn
+
+
+@pytest.fixture(scope="session")
+def digits():
+    return datasets.digits()
+
+
+@pytest.fixture(scope="session")
+def trained(digits):
+    """A small CNN after eight epochs without augmentation. Tests must not change it."""
+    model = small_cnn(seed=0)
+    training.train(
+        model, digits, epochs=8, batch_size=64, learning_rate=0.1, augmentation=False, seed=0
+    )
+    return model
+
+
+@pytest.fixture(scope="session")
+def calibration_images(digits):
+    return digits.normalise(digits.calibration.images)
+
+
+@pytest.fixture(scope="session")
+def test_images(digits):
+    return digits.normalise(digits.test.images)

@@ -1,0 +1,113 @@
+"""The project as a whole: notebooks run, results are written safely, pages say what files hold."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from fsrepro import results
+
+PROJECT = Path(__file__).parents[1]
+NOTEBOOKS = sorted(path.stem for path in (PROJECT / "notebooks").glob("[0-9][0-9]_*.py"))
+
+
+def script(path: str):
+    spec = importlib.util.spec_from_file_location(Path(path).stem, PROJECT / path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_notebook_runs_and_writes_its_results(name, tmp_path):
+    script("notebooks/run.py").run(name, "tiny", tmp_path / "out.ipynb", results=str(tmp_path))
+    document = results.read(tmp_path, name)
+    assert document["provenance"]["parameters"]["profile"] == "tiny"
+    assert document["provenance"]["data"]["data_sha256"]
+    headline = pd.read_csv(tmp_path / "headline.csv")
+    assert list(headline.columns) == results.HEADLINE_COLUMNS
+    assert set(headline["experiment"]) == {name}
+    assert headline[["snn_accuracy", "ann_accuracy"]].to_numpy().max() <= 100
+    assert not list(tmp_path.glob("*partial*"))
+
+
+@pytest.mark.parametrize("profile", ["quick", "full", "tiny"])
+def test_every_profile_has_every_notebook_with_the_same_parameters(profile):
+    profiles = yaml.safe_load((PROJECT / "profiles" / f"{profile}.yml").read_text())
+    quick = yaml.safe_load((PROJECT / "profiles" / "quick.yml").read_text())
+    assert sorted(profiles) == NOTEBOOKS
+    for name in NOTEBOOKS:
+        assert profiles[name].keys() == quick[name].keys()
+        assert profiles[name]["profile"] == profile
+        assert profiles[name]["results"] == f"results/{profile}"
+
+
+def test_unknown_parameter_stops_the_run(tmp_path):
+    run = script("notebooks/run.py").run
+    with pytest.raises(SystemExit, match="no parameter stpes"):
+        run(NOTEBOOKS[0], "tiny", tmp_path / "out.ipynb", stpes=[1])
+    assert not list(tmp_path.iterdir())
+
+
+def written(folder, **changes):
+    row = dict.fromkeys(results.HEADLINE_COLUMNS, 1) | changes
+    del row["experiment"], row["commit"]
+    arguments = {
+        "tables": {"": pd.DataFrame({"a": [1]}), "layers": pd.DataFrame({"b": [1 / 3]})},
+        "headline": {"accuracy": 2 / 3},
+        "headline_rows": [row],
+        "parameters": {},
+        "data": {},
+    }
+    results.write(folder, "09_trial", **arguments)
+
+
+def test_results_are_rounded_and_headline_rows_replaced(tmp_path):
+    written(tmp_path, steps=8)
+    written(tmp_path, steps=9)
+    assert pd.read_csv(tmp_path / "headline.csv")["steps"].tolist() == [9]
+    assert (tmp_path / "09_trial_layers.csv").read_text() == "b\n0.333333\n"
+    assert results.read(tmp_path, "09_trial")["headline"] == {"accuracy": 0.666667}
+
+
+def test_wrong_headline_columns_write_nothing(tmp_path):
+    with pytest.raises(ValueError, match="colour"):
+        written(tmp_path / "new", colour="red")
+    assert not (tmp_path / "new").exists()
+
+
+def test_missing_result_says_how_to_make_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match="make book"):
+        results.read(tmp_path, "01_relu_baseline")
+
+
+def test_published_results_are_of_the_full_profile_on_all_test_images():
+    for path in (PROJECT / "results" / "full").glob("[0-9][0-9]_*.json"):
+        provenance = json.loads(path.read_text())["provenance"]
+        assert provenance["parameters"]["profile"] == "full"
+    headline = pd.read_csv(PROJECT / "results" / "full" / "headline.csv")
+    assert (headline.loc[headline["dataset"] == "cifar10", "images"] == 10_000).all()
+
+
+def test_readme_table_is_what_the_results_say():
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    assert script("book/readme.py").filled(readme) == readme, "run `make readme`"
+
+
+def test_import_is_light():
+    code = (
+        "import sys, time; start = time.perf_counter(); import fsrepro, fsrepro.codes;"
+        "assert 'tensorflow' not in sys.modules; print(time.perf_counter() - start)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(out.stdout) < 2  # half a second on a free machine
+
+
+def test_lock_file_names_no_host():
+    assert "://" not in (PROJECT / "requirements.lock").read_text()
