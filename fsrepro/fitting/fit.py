@@ -61,7 +61,7 @@ def fit(
 
     ``seconds``: the budget on a core that does 3.5e8 units of work in a second. Work is counted,
     not timed, so the same arguments and seed give the same code on a fast machine and on a slow
-    or busy one.
+    or busy one. One code is grown to K steps however small the budget.
 
     Raises ``ValueError`` for steps outside 1..64, a penalty that is negative or not finite, a
     budget that is not positive and finite, a start with more than K steps or with ``max_spikes``,
@@ -122,8 +122,8 @@ class _Problem:
 
         table = np.empty((steps + 1, MAX_PIECES))
         room = (table, table.copy(), table.copy(), np.empty(steps + 1, np.int64))
-        x = distribution.points.copy()
-        return cls(x, apply(f, x), distribution.weights.copy(), float(penalty), room)
+        x, w = (a[distribution.weights > 0] for a in (distribution.points, distribution.weights))
+        return cls(x, apply(f, x), w, float(penalty), room)
 
     @property
     def span(self) -> float:

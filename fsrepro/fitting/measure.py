@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fsrepro.codes import SpikeCode
+
 from .distributions import Distribution, apply
 
 __all__ = ["Measure", "decibels", "measure", "snr"]
@@ -38,12 +40,17 @@ def measure(code, f: Callable[[NDArray], NDArray], distribution: Distribution) -
     """
     x, w = distribution.points, distribution.weights
     target = apply(f, x)
-    error = target - code.quantise(x).astype(np.float64)
+    if isinstance(code, SpikeCode):  # to run it once is cheaper than to compile its staircase
+        z = code.encode(x)
+        y, count = code.decode(z), z.sum(0)
+    else:
+        y, count = code.quantise(x), code.count(x)
+    error = target - y.astype(np.float64)
     mse = float(w @ error**2)
     return Measure(
         mse=mse,
         snr=decibels(float(w @ target**2), mse),
-        spikes=float(w @ code.count(x).astype(np.float64)),
+        spikes=float(w @ count.astype(np.float64)),
         max_error=float(np.abs(error).max()),
     )
 
