@@ -31,7 +31,10 @@ seed = 0
 # %% tags=["hide-input"]
 import logging
 import os
+from pathlib import Path
 
+if Path.cwd().name == "notebooks":  # as in JupyterLab; paths are those of the top folder
+    os.chdir("..")
 logging.getLogger("tensorflow").setLevel("ERROR")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports its start-up otherwise
 

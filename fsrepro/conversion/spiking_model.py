@@ -144,6 +144,18 @@ class SpikingModel:
         for layer in header["model"]["layers"]:
             if layer["class_name"] not in admitted:
                 raise ValueError(f"{path} names a layer of kind {layer['class_name']!r}: refused")
+        if foreign := sorted(_modules(header["model"]) - {"builtins", "keras", "fsrepro"}):
+            raise ValueError(f"{path} names objects of {', '.join(foreign)}: refused")
         model = keras.Model.from_config(header["model"], custom_objects={"FewSpikes": FewSpikes})
         model.set_weights(weights)
         return cls(model, header["scales"])
+
+
+def _modules(config) -> set[str]:
+    """The top-level packages that a Keras configuration would take objects from."""
+    if isinstance(config, dict):
+        own = {str(config["module"]).split(".")[0]} if config.get("module") else set()
+        return own.union(*(_modules(value) for value in config.values()))
+    if isinstance(config, list):
+        return set().union(*(_modules(value) for value in config))
+    return set()
