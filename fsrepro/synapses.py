@@ -111,7 +111,7 @@ def _summed_windows(pool, x):
 
 
 def _total(x):
-    return ops.sum(ops.reshape(x, (-1,)))
+    return ops.sum(ops.cast(ops.reshape(x, (-1,)), "float64"))  # float32 counts to 2^24 only
 
 
 def _gradients(model: keras.Model, inputs: list[np.ndarray]) -> list[np.ndarray]:
@@ -153,7 +153,7 @@ def _multiplications(model: keras.Model, *, spikes_are_analog: bool) -> int:
     inputs, _ = retrace(model, replace)
     total = keras.Model(inputs, sum(products))
     image = np.ones((1, *model.input_shape[1:]), np.float32)
-    return round(float(total([image])))
+    return round(float(ops.convert_to_numpy(total([image]))))
 
 
 def _latency(model: keras.Model) -> int:
