@@ -172,7 +172,7 @@ def test_input_is_left_alone():
     assert (x == before).all()
 
 
-number = st.floats(-4, 4, width=32)
+number = st.integers(-8, 8).map(lambda n: n / 2) | st.floats(-4, 4, width=32)
 
 
 @st.composite
