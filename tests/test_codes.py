@@ -194,8 +194,7 @@ def test_random_tables(code, x):
         assert_matches_oracle(code, x)
 
 
-# Fails: looking up puts a negative input one cell too far left if its bits lie on a cell's edge, so
-# an input equal to the breakpoint -1 is taken for one below it when the cell there has one, too.
+# Cells are found by bit patterns, which for negative numbers run the other way.
 def test_neighbouring_negative_breakpoints_on_the_edges_of_cells():
     code = SpikeCode([-1, -2], [0, 0], [1, 1])
     assert code.encode([-2.0, -1.5, -1.0]).sum(0).tolist() == [1, 1, 2]
