@@ -204,7 +204,7 @@ else:
 
 # %%
 def fewest_enough(setting):
-    enough = [K for K in steps if reports[setting, K].accuracy >= ann_accuracy - 0.1]
+    enough = [K for K in steps if reports[setting, K].accuracy >= round(ann_accuracy - 0.1, 6)]
     return reports[setting, min(enough, default=most)]
 
 
