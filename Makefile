@@ -30,9 +30,12 @@ book: $(EXECUTED) $(FIGURES) $(MATHJAX)
 test: $(ENVIRONMENT)
 	$(BIN)/python -m pytest
 
+# A double click opens a notebook as a notebook, not as text.
 lab: $(ENVIRONMENT)
-	$(BIN)/jupytext-config set-default-viewer > /dev/null
-	$(BIN)/jupyter lab notebooks
+	mkdir -p .venv/share/jupyter/lab/settings
+	echo '{"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"python": "Jupytext Notebook"}}}' \
+		> .venv/share/jupyter/lab/settings/overrides.json
+	$(BIN)/jupyter lab $(LAB_OPTIONS)
 
 bench: $(ENVIRONMENT)
 	$(BIN)/python benchmarks/few_spikes.py

@@ -102,20 +102,13 @@ def against_steps(
 ) -> Axes:
     """Column ``y`` against the time steps K, one line per ``setting``.
 
-    ``reference``: a horizontal line, such as the accuracy of the ANN.
+    ``reference``: the accuracy of the ANN in percent, a horizontal line; what lies more than
+    twelve points below it is cut off.
     """
     ax = ax or plt.gca()
     if reference is not None:
-        ax.axhline(reference, color="0.55", lw=1.2)
-        ax.annotate(
-            f"ANN {reference:.2f} %",
-            (1, reference),
-            xycoords=("axes fraction", "data"),
-            ha="right",
-            va="bottom",
-            color="0.35",
-            fontsize="small",
-        )
+        ax.axhline(reference, color="0.55", lw=1.2, zorder=0, label=f"ANN ({reference:.2f} %)")
+        ax.set_ylim(max(table[y].min(), reference - 12), reference + 1)
     for i, (setting, rows) in enumerate(table.groupby("setting", sort=False)):
         ax.plot(
             rows["steps"], rows[y], color=f"C{i}", ls=_LINES[i], marker=_MARKERS[i], label=setting
@@ -133,7 +126,9 @@ def spikes_per_layer(layers: pd.DataFrame, ax: Axes | None = None) -> Axes:
         for bar in container:
             bar.set(hatch=hatch, edgecolor="white", linewidth=0)
     ax.set(xlabel="spikes per neuron and image", ylabel="")
-    ax.legend(title="", loc="upper left", bbox_to_anchor=(0, -0.18))
+    handles = list(ax.containers)
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    ax.legend(handles, names, loc="upper left", bbox_to_anchor=(0, -0.14), ncols=len(names))
     return ax
 
 
@@ -155,6 +150,8 @@ def confusion(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     )
     ax.set(xlabel="answer of the spiking network", ylabel="label")
     ax.tick_params(length=0)
+    ax.tick_params(axis="x", rotation=45)
+    ax.tick_params(axis="y", rotation=0)
     return ax
 
 

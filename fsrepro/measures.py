@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from .conversion.convert import check_images
 from .conversion.spiking_model import SpikingModel

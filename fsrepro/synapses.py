@@ -55,7 +55,7 @@ def count_synapses(snn: SpikingModel) -> Synapses:
         (x,) = args
         if isinstance(layer, FewSpikes):
             arrivals.append(_total(x))  # over skip connections; weighted layers send zeros
-            sources[layer.name] = keras.Input(layer.output.shape[1:], name=layer.name)
+            sources[layer.name] = keras.Input(layer.output.shape[1:])
             return sources[layer.name]
         if isinstance(layer, WEIGHTED_LAYERS):
             y = _with_ones(layer)(x)
@@ -67,7 +67,7 @@ def count_synapses(snn: SpikingModel) -> Synapses:
             return _summed_windows(layer, x)
         if isinstance(layer, (layers.GlobalAveragePooling2D, *POOLING_BY_MAXIMUM)):
             return ops.sum(x, axis=(1, 2), keepdims=layer.keepdims)
-        return type(layer).from_config(layer.get_config())(x, **kwargs)
+        return _unnamed(layer)(x, **kwargs)
 
     inputs, outputs = retrace(snn.keras_model, replace)
     arrivals.append(_total(outputs[0]))
@@ -92,7 +92,12 @@ def _with_ones(layer):
         for name in ("kernel_initializer", "depthwise_initializer")
         if name in layer.get_config()
     }
-    return type(layer).from_config({**layer.get_config(), **ones, "use_bias": False})
+    return _unnamed(layer, **ones, use_bias=False)
+
+
+def _unnamed(layer, **changes):
+    """A new layer alike: its name is free to clash with those Keras gives to operations."""
+    return type(layer).from_config({**layer.get_config(), **changes, "name": None})
 
 
 def _summed_windows(pool, x):
@@ -106,7 +111,7 @@ def _summed_windows(pool, x):
 
 
 def _total(x):
-    return ops.sum(ops.reshape(x, (-1,)))
+    return ops.sum(ops.cast(ops.reshape(x, (-1,)), "float64"))  # float32 counts to 2^24 only
 
 
 def _gradients(model: keras.Model, inputs: list[np.ndarray]) -> list[np.ndarray]:
@@ -142,13 +147,13 @@ def _multiplications(model: keras.Model, *, spikes_are_analog: bool) -> int:
             return ops.ones_like(y)
         if isinstance(layer, FewSpikes):
             return ops.ones_like(x) if spikes_are_analog else ops.zeros_like(x)
-        y = type(layer).from_config(layer.get_config())(x, **kwargs)
+        y = _unnamed(layer)(x, **kwargs)
         return ops.minimum(y, 1)  # an addition or pooling of analog values is one analog value
 
     inputs, _ = retrace(model, replace)
     total = keras.Model(inputs, sum(products))
     image = np.ones((1, *model.input_shape[1:]), np.float32)
-    return round(float(total(image)))
+    return round(float(ops.convert_to_numpy(total([image]))))
 
 
 def _latency(model: keras.Model) -> int:

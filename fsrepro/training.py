@@ -14,7 +14,7 @@ import h5py
 import keras
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from .datasets import Dataset, Part
 

@@ -29,15 +29,20 @@ images = 500  # test images, from the first
 seed = 0
 
 # %% tags=["hide-input"]
+import logging
 import os
+from pathlib import Path
 
+if Path.cwd().name == "notebooks":  # as in JupyterLab; paths are those of the top folder
+    os.chdir("..")
+logging.getLogger("tensorflow").setLevel("ERROR")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports its start-up otherwise
 
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from fsrepro import codes, datasets, figures, measures, models, training
 from fsrepro import results as result_files
@@ -127,10 +132,13 @@ table = pd.DataFrame(
     {"setting": setting, "code": settings[setting]["code"], **report.row()}
     for (setting, _), report in reports.items()
 )
-shown = ["setting", "steps", "accuracy", "agreement", "spikes_per_neuron", "synops_per_image"]
-table[shown].style.format(
-    {"accuracy": "{:.2f}", "agreement": "{:.2f}", "spikes_per_neuron": "{:.3f}",
-     "synops_per_image": "{:,.0f}"}
+shown = {
+    "setting": "setting", "steps": "K", "accuracy": "accuracy %", "agreement": "same answer %",
+    "spikes_per_neuron": "spikes per neuron", "synops_per_image": "SynOps per image",
+}  # fmt: skip
+table[list(shown)].rename(columns=shown).style.format(
+    {"accuracy %": "{:.2f}", "same answer %": "{:.2f}", "spikes per neuron": "{:.3f}",
+     "SynOps per image": "{:,.0f}"}
 ).hide()  # fmt: skip
 
 # %%
@@ -165,6 +173,7 @@ names = np.array(data.classes)
 confusion = (
     pd.DataFrame({"label": test.labels, "answer": best.predictions})
     .value_counts(sort=False)
+    .sort_index()
     .rename("images")
     .reset_index()
     .assign(label=lambda t: names[t["label"]], answer=lambda t: names[t["answer"]])
@@ -195,7 +204,7 @@ else:
 
 # %%
 def fewest_enough(setting):
-    enough = [K for K in steps if reports[setting, K].accuracy >= ann_accuracy - 0.1]
+    enough = [K for K in steps if reports[setting, K].accuracy >= round(ann_accuracy - 0.1, 6)]
     return reports[setting, min(enough, default=most)]
 
 

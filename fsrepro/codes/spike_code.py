@@ -39,7 +39,8 @@ class SpikeCode:
         y = \sum_{t=1}^{K} d(t)\, z(t)
 
     The neuron **fires when v >= T**. All arithmetic is float32, in the order of the equations:
-    this is the specification that every faster path is tested against.
+    this is the specification that every faster path is tested against. (TensorFlow takes numbers
+    below 1.2e-38, the subnormal ones, for zero; that shows only where a threshold is zero.)
 
     ``threshold`` T, ``reset`` h, ``weight`` d: K numbers each, in units of the activation.
     ``max_spikes``: the neuron falls silent after that many spikes (``None``: no limit).

@@ -44,7 +44,9 @@ class Staircase:
         return self._look_up(x, self.count)
 
     def _build_guide(self) -> None:
-        keys = _ordered_bits(self.breakpoint)
+        # As in _look_up: negative floats with all bits but the sign flipped, which orders them.
+        bits = self.breakpoint.view(np.int32)
+        keys = np.where(bits < 0, bits ^ 0x7FFFFFFF, bits).astype(np.int64)
         # NaN compares false: past the last breakpoint there is nothing left to cross.
         self._next = np.append(self.breakpoint, np.float32(np.nan))
         self._guide = None

@@ -13,7 +13,7 @@ from ..codes import SpikeCode, binary
 from .few_spikes import FewSpikes
 from .graph import copy_layer, rewrite
 from .normal_form import normal_form
-from .scales import best_scale, record
+from .scales import best_scale, record, round_scale
 from .spiking_model import SpikingModel
 
 __all__ = ["check_images", "convert"]
@@ -43,9 +43,9 @@ def convert(
     ``code``: ``"binary"`` (rounding) or ``"binary_floor"`` with K = ``steps``; or a function from
     a scale to a :class:`SpikeCode`; or a :class:`SpikeCode`, used as it is in every layer.
     ``scale``: ``"mse"``, per layer the scale of least mean squared error on the calibration
-    images; ``"max"``, per layer the largest activation seen; a number for all layers (25 with
-    ``"binary_floor"`` and 10 steps is the setting of Stöckl & Maass 2021); or one for each layer
-    by name.
+    images; ``"max"``, per layer the largest activation seen (both rounded to eight significant
+    bits); a number for all layers (25 with ``"binary_floor"`` and 10 steps is the setting of
+    Stöckl & Maass 2021); or one for each layer by name.
 
     Raises what :func:`normal_form` raises, and ``ValueError`` for calibration images that are
     missing, constant, not finite or of the wrong shape, for an unknown code or scale, and for a
@@ -145,4 +145,4 @@ def _fitted_scale(name: str, x: np.ndarray, scaled_code: ScaledCode, rule: str) 
             stacklevel=3,
         )
         return 1.0
-    return float(y.max()) if rule == "max" else best_scale(scaled_code(1.0), x, y)
+    return round_scale(y.max()) if rule == "max" else best_scale(scaled_code(1.0), x, y)

@@ -200,10 +200,17 @@ def _with_bias(layer, x):
 
 def _scale_and_offset(norm: layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
     """Batch norm at inference as y = scale x + offset, per channel, in float64."""
-    as_float64 = lambda w, default: default if w is None else np.asarray(w, np.float64)  # noqa: E731
-    variance = np.asarray(norm.moving_variance, np.float64)
-    scale = as_float64(norm.gamma, 1.0) / np.sqrt(variance + norm.epsilon)
-    offset = as_float64(norm.beta, 0.0) - np.asarray(norm.moving_mean, np.float64) * scale
+    gamma, beta, mean, variance = (
+        default if weight is None else keras.ops.convert_to_numpy(weight).astype(np.float64)
+        for weight, default in (
+            (norm.gamma, 1.0),
+            (norm.beta, 0.0),
+            (norm.moving_mean, 0.0),
+            (norm.moving_variance, 1.0),
+        )
+    )
+    scale = gamma / np.sqrt(variance + norm.epsilon)
+    offset = beta - mean * scale
     return scale, offset
 
 

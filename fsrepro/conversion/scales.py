@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 from keras import layers
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from ..codes import SpikeCode
 

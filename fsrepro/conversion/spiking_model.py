@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import zipfile
+import zlib
 from functools import cached_property
 from pathlib import Path
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -133,17 +134,41 @@ class SpikingModel:
             with np.load(path, allow_pickle=False) as file:
                 header = json.loads(str(file["header"]))
                 weights = [file[f"weight_{i}"] for i in range(len(file.files) - 1)]
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            found = header["format"]
+            scales, config = (header.get(key) for key in ("scales", "model"))
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            OSError,
+            EOFError,
+            BadZipFile,
+            zlib.error,
+        ) as error:
             raise ValueError(f"{path} is not a spiking model, or is damaged ({error})") from None
-        if header.get("format") != _FORMAT:
-            raise ValueError(f"{path} has format {header.get('format')!r}, expected {_FORMAT!r}")
+        if found != _FORMAT:
+            raise ValueError(f"{path} has format {found!r}, expected {_FORMAT!r}")
+        if not isinstance(scales, dict) or not isinstance(config, dict) or "layers" not in config:
+            raise ValueError(f"{path} lacks the table of scales or the layers of the network")
         admitted = {
             cls.__name__: cls
             for cls in (keras.layers.InputLayer, FewSpikes, *LINEAR_LAYERS, *POOLING_BY_MAXIMUM)
         }
-        for layer in header["model"]["layers"]:
+        for layer in config["layers"]:
             if layer["class_name"] not in admitted:
                 raise ValueError(f"{path} names a layer of kind {layer['class_name']!r}: refused")
-        model = keras.Model.from_config(header["model"], custom_objects={"FewSpikes": FewSpikes})
+        if foreign := sorted(_modules(config) - {"builtins", "keras", "fsrepro"}):
+            raise ValueError(f"{path} names objects of {', '.join(foreign)}: refused")
+        model = keras.Model.from_config(config, custom_objects={"FewSpikes": FewSpikes})
         model.set_weights(weights)
-        return cls(model, header["scales"])
+        return cls(model, scales)
+
+
+def _modules(config) -> set[str]:
+    """The top-level packages that a Keras configuration would take objects from."""
+    if isinstance(config, dict):
+        own = {str(config["module"]).split(".")[0]} if config.get("module") else set()
+        return own.union(*(_modules(value) for value in config.values()))
+    if isinstance(config, list):
+        return set().union(*(_modules(value) for value in config))
+    return set()

@@ -1,0 +1,190 @@
+"""Data sets: fixed splits, checked downloads, and pickles that cannot run anything."""
+
+import hashlib
+import http.server
+import io
+import json
+import pickle
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fsrepro import datasets, models
+
+
+def test_digits_split_is_fixed_and_covers_everything(digits):
+    parts = (digits.train, digits.calibration, digits.test)
+    assert [len(part) for part in parts] == [1097, 200, 500]
+    pooled = np.concatenate([part.images for part in parts])
+    from sklearn.datasets import load_digits
+
+    every = np.round(load_digits().images * 255 / 16).astype(np.uint8)[..., None]
+    assert sorted(im.tobytes() for im in pooled) == sorted(im.tobytes() for im in every)
+    for part in parts:
+        assert np.bincount(part.labels).min() >= 0.08 * len(part)  # stratified
+
+
+def test_split_depends_on_the_seed_alone(digits):
+    assert datasets.digits(seed=0).checksum == digits.checksum
+    assert datasets.digits(seed=1).checksum != digits.checksum
+
+
+def test_normalised_training_images_have_mean_0_and_deviation_1(digits):
+    x = digits.normalise(digits.train.images)
+    assert x.dtype == np.float32
+    assert x.mean() == pytest.approx(0, abs=1e-4)
+    assert x.std() == pytest.approx(1, abs=1e-4)
+
+
+def test_unknown_data_set():
+    with pytest.raises(ValueError, match="unknown data set 'mnist'; choose one of digits, cifar10"):
+        datasets.load("mnist")
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (np.zeros((2, 4, 4, 1), np.float32), np.zeros(2, int), "images must be uint8"),
+        (np.zeros((2, 4, 4), np.uint8), np.zeros(2, int), r"of shape \(N, H, W, C\)"),
+        (np.zeros((2, 4, 4, 1), np.uint8), np.zeros(3, int), "2 images need as many labels"),
+    ],
+)
+def test_parts_check_themselves(images, labels, message):
+    with pytest.raises(ValueError, match=message):
+        datasets.Part(images, labels)
+
+
+def test_missing_cifar10_says_where_it_looked_and_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("FSREPRO_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    with pytest.raises(FileNotFoundError) as error:
+        datasets.cifar10(download=False)
+    for part in (str(tmp_path / "data"), str(tmp_path / "home"), datasets.CIFAR10_URL):
+        assert part in str(error.value)
+
+
+def test_wrong_file_is_refused_by_its_checksum(tmp_path):
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    for name in datasets.CIFAR10_FILES:
+        (folder / name).write_bytes(b"something else")
+    with pytest.raises(ValueError, match=r"data_batch_1 is not the published file: its MD5 is"):
+        datasets.cifar10(folder=tmp_path)
+
+
+# A uint8 array of shape (3, 4), as Python 2 pickled it for the official batches.
+PYTHON_2_ARRAY = (
+    b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+    b"(K\x01K\x03K\x04\x86cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R"
+    b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x0c%stb."
+)
+
+
+def test_unpickler_admits_arrays():
+    stored = PYTHON_2_ARRAY % bytes(range(12))
+    loaded = datasets._ArrayUnpickler(io.BytesIO(stored), encoding="bytes").load()
+    assert np.array_equal(loaded, np.arange(12, dtype=np.uint8).reshape(3, 4))
+
+
+def test_unpickler_runs_nothing(tmp_path):
+    trap = tmp_path / "ran"
+
+    class Trap:
+        def __reduce__(self):
+            return Path.touch, (trap,)
+
+    with pytest.raises(pickle.UnpicklingError, match="refused to load"):
+        datasets._ArrayUnpickler(io.BytesIO(pickle.dumps(Trap(), protocol=2))).load()
+    assert not trap.exists()
+
+
+class RangeServer(http.server.BaseHTTPRequestHandler):
+    """Serves ``content`` from any offset, and remembers which offsets were asked for."""
+
+    content = bytes(range(256)) * 2000
+    asked: list = []  # noqa: RUF012
+
+    def do_GET(self):
+        header = self.headers.get("Range")
+        start = int(header.split("=")[1].rstrip("-")) if header else 0
+        self.asked.append(start)
+        self.send_response(206 if header else 200)
+        self.send_header("Content-Length", str(len(self.content) - start))
+        self.end_headers()
+        self.wfile.write(self.content[start:])
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def server():
+    RangeServer.asked.clear()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), RangeServer) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}/file"
+        running.shutdown()
+
+
+def test_interrupted_download_is_resumed(server, tmp_path):
+    target = tmp_path / "file"
+    (tmp_path / "file.part").write_bytes(RangeServer.content[:100_000])
+    datasets._download(server, target, hashlib.md5(RangeServer.content).hexdigest())
+    assert target.read_bytes() == RangeServer.content
+    assert RangeServer.asked == [100_000]
+    assert not (tmp_path / "file.part").exists()
+
+
+def test_wrong_download_leaves_nothing(server, tmp_path):
+    with pytest.raises(ValueError, match="not the published file"):
+        datasets._download(server, tmp_path / "file", "0" * 32)
+    assert not list(tmp_path.iterdir())
+
+
+def test_cifar10_itself():
+    try:
+        data = datasets.cifar10(download=False)
+    except FileNotFoundError:
+        pytest.skip("CIFAR-10 is not on this machine")
+    assert [len(p) for p in (data.train, data.calibration, data.test)] == [45_000, 5_000, 10_000]
+    assert np.bincount(data.test.labels).tolist() == [1000] * 10
+    assert np.bincount(data.calibration.labels).tolist() == [500] * 10
+    assert data.mean == pytest.approx([0.4914, 0.4822, 0.4465], abs=1e-3)
+
+
+# --- trained weights ---------------------------------------------------------------------------
+
+
+def test_checkpoint_round_trip(tmp_path):
+    first, second = models.small_cnn(seed=1), models.small_cnn(seed=2)
+    path = models.save_checkpoint(first, tmp_path / "net.weights.h5", {"network": "small_cnn"})
+    card = models.load_checkpoint(second, path)
+    assert card["network"] == "small_cnn"
+    for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
+        assert np.array_equal(a, b)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["net.json", "net.weights.h5"]
+
+
+def test_checkpoints_that_do_not_fit_are_refused(tmp_path):
+    path = models.save_checkpoint(models.small_cnn(), tmp_path / "net.weights.h5", {})
+    with pytest.raises(ValueError, match="does not fit model 'small_cnn'"):
+        models.load_checkpoint(models.small_cnn(width=4), path)
+    card = json.loads((tmp_path / "net.json").read_text())
+    (tmp_path / "net.json").write_text(json.dumps(card | {"weights_sha256": "0"}))
+    with pytest.raises(ValueError, match="does not match the SHA-256"):
+        models.load_checkpoint(models.small_cnn(), path)
+    (tmp_path / "net.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"net\.json is missing"):
+        models.load_checkpoint(models.small_cnn(), path)
+    with pytest.raises(ValueError, match=r"ends in \.weights\.h5"):
+        models.load_checkpoint(models.small_cnn(), tmp_path / "net.h5")
+
+
+def test_networks_by_name():
+    assert models.build("resnet14", (32, 32, 3), 10).name == "resnet14"
+    with pytest.raises(ValueError, match="unknown network 'vgg'"):
+        models.build("vgg", (32, 32, 3), 10)
+    with pytest.raises(ValueError, match="depth must be 8, 14, 20"):
+        models.resnet(9)

@@ -1,0 +1,158 @@
+"""Every count against a count by other means."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from fsrepro import codes, measures, models
+from fsrepro.conversion import convert
+from fsrepro.synapses import count_synapses
+
+
+def random_images(n=20, shape=(6, 6, 2)):
+    return np.random.default_rng(0).normal(size=(n, *shape)).astype(np.float32)
+
+
+def branching_network():
+    """Strides, a skip, both kinds of pooling, depthwise and dense layers."""
+    image = keras.Input((6, 6, 2))
+    a = layers.Conv2D(3, 3, padding="same", activation="relu", name="a")(image)
+    b = layers.Conv2D(4, 3, strides=2, padding="same", activation="relu", name="b")(a)
+    c = layers.DepthwiseConv2D(3, padding="same", name="c")(b)
+    c = layers.Activation("relu", name="sum")(layers.Add()([c, b]))
+    d = layers.AveragePooling2D(2, strides=1)(c)
+    d = layers.Conv2D(2, 1, activation="relu", name="d")(d)
+    return keras.Model(image, layers.Dense(5)(layers.Flatten()(d)))
+
+
+@pytest.fixture(scope="module")
+def snn():
+    return convert(branching_network(), random_images(), steps=5, progress=False)
+
+
+def synapses_by_hand():
+    """Fan-out of every neuron of ``branching_network``, by walking over output positions."""
+
+    def window(height, kernel, stride):  # TensorFlow's "same" padding puts the odd pixel last
+        out = -(-height // stride)
+        before = max((out - 1) * stride + kernel - height, 0) // 2
+        return [(o, o * stride - before + k) for o in range(out) for k in range(kernel)]
+
+    def reached(height, pairs):
+        count = np.zeros(height, int)
+        for _, i in pairs:
+            if 0 <= i < height:
+                count[i] += 1
+        return np.outer(count, count)
+
+    pooled = reached(3, [(o, o + k) for o in range(2) for k in range(2)])
+    return {
+        "a_act": 4 * reached(6, window(6, 3, 2)),
+        "b_act": reached(3, window(3, 3, 1)) + 1,  # depthwise, and the skip
+        "sum": 2 * pooled,
+        "d_act": np.full((2, 2), 5),
+    }
+
+
+def test_fan_out(snn):
+    found = count_synapses(snn).fan_out
+    expected = synapses_by_hand()
+    assert found.keys() == expected.keys()
+    for name, fan_out in expected.items():
+        assert np.array_equal(found[name], fan_out), name
+
+
+def test_latency_is_the_longest_path(snn):
+    assert count_synapses(snn).latency_steps == 4 * 5
+    assert snn.steps == 5
+
+
+@pytest.mark.parametrize(("depth", "neurons"), [(8, 73_728), (20, 188_416)])
+def test_resnet_neurons_and_multiplications(depth, neurons):
+    snn = convert(models.resnet(depth), random_images(4, (32, 32, 3)), steps=2, progress=False)
+    assert snn.neurons == neurons
+    synapses = count_synapses(snn)
+
+    def convolution(size, kernel, cin, cout, stride=1):
+        """Products with pixels, none with padding: ``kernel`` taps along each axis of ``size``."""
+        out = size // stride
+        taps = out * kernel - (0 if kernel == 1 else 2 if stride == 1 else 1)
+        return taps**2 * cin * cout
+
+    blocks = (depth - 2) // 6
+    macs = convolution(32, 3, 3, 16)
+    assert synapses.macs == macs
+    for stage, (cin, cout, size) in enumerate([(16, 16, 32), (16, 32, 32), (32, 64, 16)]):
+        stride = 1 if stage == 0 else 2
+        macs += convolution(size, 3, cin, cout, stride)
+        macs += convolution(size, 1, cin, cout, stride) if stage else 0
+        macs += (2 * blocks - 1) * convolution(size // stride, 3, cout, cout)
+    assert synapses.ann_macs == macs + 64 * 10
+
+
+def test_spikes_are_those_of_the_specification(snn):
+    images = random_images(12)
+    labels = np.zeros(12, int)
+    report = measures.evaluate(snn, images, labels, progress=False)
+    probe = keras.Model(snn.keras_model.inputs, [layer.input for layer in snn.spiking_layers])
+    fan_out = count_synapses(snn).fan_out
+    spikes = synops = 0
+    for layer, v in zip(snn.spiking_layers, probe.predict_on_batch(images), strict=True):
+        z = layer.code.encode(v).sum(0)  # time step by time step, in NumPy
+        row = report.layers.set_index("layer").loc[layer.name]
+        assert row["spikes_per_neuron"] == pytest.approx(z.mean())
+        spikes += z.sum()
+        synops += (z * fan_out[layer.name][..., None]).sum()
+    assert report.spikes_per_neuron == pytest.approx(spikes / 12 / snn.neurons)
+    assert report.synops_per_image == pytest.approx(synops / 12)
+
+
+def test_figures_do_not_depend_on_the_batch_size(snn):
+    images, labels = random_images(13), np.arange(13) % 5
+    reports = [
+        measures.evaluate(snn, images, labels, reference=labels, batch_size=n, progress=False)
+        for n in (13, 4)
+    ]
+    for key, value in reports[0].row().items():
+        assert reports[1].row()[key] == pytest.approx(value, rel=1e-12), key
+
+
+def test_accuracy_and_agreement(snn):
+    images = random_images(10)
+    answers = snn.predict(images).argmax(1)
+    labels, reference = answers.copy(), answers.copy()
+    labels[:3] = (labels[:3] + 1) % 5
+    reference[:1] = (reference[:1] + 1) % 5
+    report = measures.evaluate(snn, images, labels, reference=reference, progress=False)
+    assert report.accuracy == pytest.approx(70)
+    assert report.agreement == pytest.approx(90)
+    assert np.isnan(measures.evaluate(snn, images, labels, progress=False).agreement)
+
+
+def test_a_silent_network_costs_nothing():
+    model = branching_network()
+    model.get_layer("a").set_weights([np.zeros((3, 3, 2, 3)), -np.ones(3)])
+    with pytest.warns(UserWarning, match="layer 'a_act' is silent"):
+        snn = convert(model, random_images(), code=lambda s: codes.binary(4, s), progress=False)
+    report = measures.evaluate(snn, random_images(3), np.zeros(3, int), progress=False)
+    assert report.layers["spikes_per_neuron"][0] == 0
+    assert report.layers["synops_per_image"][0] == 0
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (random_images(3, (5, 6, 2)), [0, 0, 0], r"images must have shape \(N, 6, 6, 2\), got"),
+        (random_images(3)[..., 0], [0, 0, 0], r"images must have shape \(N, 6, 6, 2\)"),
+        (random_images(3) * np.nan, [0, 0, 0], "images hold NaN or infinite values"),
+        (random_images(0), [], "images are empty"),
+        (random_images(3), [0, 0], "3 images need as many labels"),
+        (random_images(3), [0, 1, 5], "labels must be from 0 to 4, got 0 to 5"),
+        (random_images(3), [0, -1, 1], "labels must be from 0 to 4, got -1 to 1"),
+        (random_images(3), [0.0, 1.0, 2.0], "labels must be integers from 0 to 4, got float64"),
+    ],
+)
+def test_bad_input(snn, images, labels, message):
+    with pytest.raises(ValueError, match=message):
+        measures.evaluate(snn, images, np.array(labels), progress=False)

@@ -1,0 +1,42 @@
+"""Counts of synapses that go beyond the small networks of the tests of measures."""
+
+import keras
+import numpy as np
+from keras import layers
+
+from fsrepro.conversion import convert
+from fsrepro.synapses import count_synapses
+
+
+def spiking(model):
+    images = np.random.default_rng(0).normal(0, 1, (4, *model.input_shape[1:]))
+    return convert(model, images, steps=4, scale=2.0, progress=False)
+
+
+def test_multiplications_of_a_large_layer_are_exact():
+    inputs = keras.Input((4097,))
+    x = layers.Dense(4099, activation="relu", kernel_initializer="zeros")(inputs)
+    model = keras.Model(inputs, layers.Dense(1, kernel_initializer="zeros")(x))
+    synapses = count_synapses(spiking(model))
+    assert synapses.macs == 4097 * 4099
+    assert synapses.ann_macs == 4097 * 4099 + 4099
+
+
+def test_pixels_that_pooling_leaves_out_have_no_synapses():
+    image = keras.Input((5, 5, 1))
+    x = layers.ReLU(name="spikes")(layers.Conv2D(2, 1)(image))
+    x = layers.Flatten()(layers.AveragePooling2D(2)(x))  # reads 4x4 of the 5x5 pixels
+    fan_out = count_synapses(spiking(keras.Model(image, layers.Dense(7)(x)))).fan_out["spikes"]
+    expected = np.zeros((5, 5), int)
+    expected[:4, :4] = 7
+    assert (fan_out == expected).all()
+
+
+def test_pooling_before_a_convolution_is_merged_into_its_synapses():
+    for pool in (layers.MaxPooling2D(2), layers.AveragePooling2D(2)):
+        image = keras.Input((8, 8, 1))
+        x = pool(layers.ReLU(name="spikes")(layers.Conv2D(2, 1)(image)))
+        x = layers.GlobalAveragePooling2D()(layers.ReLU()(layers.Conv2D(6, 3, padding="same")(x)))
+        fan_out = count_synapses(spiking(keras.Model(image, layers.Dense(4)(x)))).fan_out
+        row = np.repeat([2, 3, 3, 2], 2)  # windows of the convolution over each pooled pixel
+        assert (fan_out["spikes"] == 6 * np.outer(row, row)).all()

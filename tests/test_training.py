@@ -1,0 +1,131 @@
+"""Training depends on its seed alone, survives a kill, and refuses what is not its own."""
+
+import numpy as np
+import pytest
+
+from fsrepro import models, training
+
+RECIPE = {"epochs": 4, "batch_size": 64, "augmentation": True}
+
+
+def trained(data, **changes):
+    model = models.small_cnn(width=4)
+    history = training.train(model, data, **(RECIPE | changes))
+    return model, history
+
+
+def same_weights(a, b):
+    return all(np.array_equal(x, y) for x, y in zip(a.get_weights(), b.get_weights(), strict=True))
+
+
+def test_the_seed_decides(digits):
+    first, history = trained(digits, seed=3)
+    assert same_weights(first, trained(digits, seed=3)[0])
+    assert not same_weights(first, trained(digits, seed=4)[0])
+    assert history["loss"].iloc[-1] < history["loss"].iloc[0]
+    assert history.attrs["recipe"]["seed"] == 3
+
+
+@pytest.mark.parametrize("killed_after", [0, 1, 2])
+def test_a_killed_run_ends_like_an_uninterrupted_one(digits, tmp_path, monkeypatch, killed_after):
+    whole, history = trained(digits)
+    file = tmp_path / "run.weights.h5"
+    batches = training._epoch
+
+    def killed_in_mid_epoch(data, batch_size, augmentation, seed):
+        for i, batch in enumerate(batches(data, batch_size, augmentation, seed)):
+            if seed[1] == killed_after + 1 and i == 5:
+                raise KeyboardInterrupt
+            yield batch
+
+    monkeypatch.setattr(training, "_epoch", killed_in_mid_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        trained(digits, checkpoint=file)
+    assert file.exists() == (killed_after > 0)
+    monkeypatch.setattr(training, "_epoch", batches)
+    resumed, resumed_history = trained(digits, checkpoint=file)
+    assert same_weights(whole, resumed)
+    assert resumed_history.drop(columns="seconds").equals(history.drop(columns="seconds"))
+
+
+def test_a_finished_run_is_not_run_again(digits, tmp_path, monkeypatch):
+    file = tmp_path / "run.weights.h5"
+    model, _ = trained(digits, checkpoint=file)
+    monkeypatch.setattr(training, "_epoch", lambda *a: pytest.fail("trained again"))
+    again, _ = trained(digits, checkpoint=file)
+    assert same_weights(model, again)
+
+
+def test_checkpoint_of_another_run_is_refused_and_kept(digits, tmp_path):
+    file = tmp_path / "run.weights.h5"
+    trained(digits, epochs=1, checkpoint=file)
+    before = file.read_bytes()
+    with pytest.raises(ValueError, match=r"another run .*seed: 0 there, 1 now"):
+        trained(digits, epochs=1, seed=1, checkpoint=file)
+    assert file.read_bytes() == before
+
+
+def test_damaged_checkpoint_is_refused(digits, tmp_path):
+    file = tmp_path / "run.weights.h5"
+    file.write_bytes(b"not HDF5")
+    with pytest.raises(ValueError, match="not a training checkpoint"):
+        trained(digits, checkpoint=file)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 0}, "epochs, batch_size and learning_rate must be positive, got 0"),
+        ({"learning_rate": float("nan")}, "must be positive"),
+        ({"batch_size": 5000}, "batch_size 5000 exceeds the 1097 training images"),
+        ({"schedule": "linear"}, "schedule must be one of cosine, step, got 'linear'"),
+    ],
+)
+def test_impossible_settings(digits, changes, message):
+    with pytest.raises(ValueError, match=message):
+        trained(digits, **changes)
+
+
+def test_model_of_another_image_size(digits):
+    with pytest.raises(ValueError, match=r"takes images of shape \(32, 32, 3\).*has \(8, 8, 1\)"):
+        training.train(models.resnet(8), digits, epochs=1)
+
+
+def test_augmented_images_are_shifted_or_flipped_originals():
+    rng = np.random.default_rng(0)
+    images = rng.integers(1, 256, (40, 8, 8, 1)).astype(np.float32)
+    augmented = training.augment(images, np.random.default_rng(1))
+    kinds = set()
+    for image, result in zip(images, augmented, strict=True):
+        matches = [
+            (flip, dy, dx)
+            for flip in (False, True)
+            for dy in range(9)
+            for dx in range(9)
+            if np.array_equal(shifted(image, dy, dx, flip), result)
+        ]
+        assert matches
+        kinds.update(matches)
+    assert {kind[0] for kind in kinds} == {False, True}
+    assert len(kinds) > 20
+
+
+def shifted(image, dy, dx, flip):
+    """The 8x8 window at (dy, dx) of the image padded with four zeros, mirrored or not."""
+    window = np.pad(image, ((4, 4), (4, 4), (0, 0)))[dy : dy + 8, dx : dx + 8]
+    return window[:, ::-1] if flip else window
+
+
+def test_schedules():
+    cosine = training.cosine_schedule(0.1, 100)
+    assert [float(cosine(s)) for s in (0, 50, 100)] == pytest.approx([0.1, 0.05, 0.0], abs=1e-8)
+    step = training.step_schedule(0.1, 100)
+    assert [float(step(s)) for s in (0, 51, 76)] == pytest.approx([0.1, 0.01, 0.001])
+
+
+def test_accuracy_counts_right_answers(digits):
+    model = models.small_cnn()
+    part = digits.test[:70]
+    answers = model.predict_on_batch(digits.normalise(part.images)).argmax(1)
+    expected = 100 * (answers == part.labels).mean()
+    assert training.accuracy(model, digits, part, batch_size=32) == pytest.approx(expected)
