@@ -171,7 +171,7 @@ def _descend(problem, tables, rng, budget, sweeps, *, candidates=24, beat=np.inf
         T, h, d = best.T.copy(), best.h.copy(), best.d.copy()
         tries = _candidates(h, d, problem.span, rng, candidates)
         work = sweep(problem.x, problem.f, problem.w, T, h, d, problem.penalty, tries, problem.room)
-        budget.spend(work + 40.0 * len(problem.x))
+        budget.spend(work + 40.0 * max(len(problem.x), 500))  # the refit, and calling both
         if work == 0:
             break
         new = _Tables(T, h, d).scored(problem)
