@@ -11,7 +11,7 @@ START, END = "<!-- headline: filled by `make readme` -->", "<!-- end of headline
 
 
 def table() -> str:
-    """The ends of each experiment: per code, the fewest and the most time steps it was run with."""
+    """Per code, the run with the fewest time steps within 0.5 points of the ANN, else the best."""
     runs = pd.read_csv(PROJECT / "results" / "full" / "headline.csv")
     lines = [
         "| experiment | network | code | K | ANN % | SNN % | agreement % | spikes per neuron |",

@@ -28,7 +28,7 @@ HEADLINE_COLUMNS = [
 
 _DECIMALS = 6
 _PACKAGES = ("fsrepro", "numpy", "keras", "tensorflow-cpu", "tensorflow", "scikit-learn")
-_START = time.time()
+_START = time.time()  # a notebook imports this module when it starts
 
 
 def write(

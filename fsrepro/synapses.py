@@ -21,7 +21,7 @@ from keras import layers, ops
 
 from .conversion.few_spikes import FewSpikes
 from .conversion.graph import calls, retrace
-from .conversion.normal_form import POOLING_BY_MAXIMUM, WEIGHTED_LAYERS
+from .conversion.normal_form import WEIGHTED_LAYERS
 from .conversion.spiking_model import SpikingModel
 
 __all__ = ["Synapses", "count_synapses"]
@@ -61,11 +61,9 @@ def count_synapses(snn: SpikingModel) -> Synapses:
             y = _with_ones(layer)(x)
             arrivals.append(_total(y))
             return 0 * y
-        if isinstance(layer, (layers.AveragePooling2D, *POOLING_BY_MAXIMUM)) and hasattr(
-            layer, "pool_size"
-        ):
+        if isinstance(layer, (layers.AveragePooling2D, layers.MaxPooling2D)):
             return _summed_windows(layer, x)
-        if isinstance(layer, (layers.GlobalAveragePooling2D, *POOLING_BY_MAXIMUM)):
+        if isinstance(layer, (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)):
             return ops.sum(x, axis=(1, 2), keepdims=layer.keepdims)
         return _unnamed(layer)(x, **kwargs)
 

@@ -35,7 +35,6 @@ from pathlib import Path
 
 if Path.cwd().name == "notebooks":  # as in JupyterLab; paths are those of the top folder
     os.chdir("..")
-logging.getLogger("tensorflow").setLevel("ERROR")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports its start-up otherwise
 
 import numpy as np
@@ -48,6 +47,7 @@ from fsrepro import codes, datasets, figures, measures, models, training
 from fsrepro import results as result_files
 from fsrepro.conversion import convert
 
+logging.getLogger("tensorflow").setLevel("ERROR")  # importing TensorFlow resets it
 figures.set_style()
 display(Markdown(f"**Profile {profile}**: {network} on {dataset}, {images:,} test images."))
 

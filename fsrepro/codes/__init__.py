@@ -8,6 +8,7 @@ code: a file here, and a line below.
 
 from . import published
 from .binary import binary
+from .code import Code
 from .exponent_mantissa import ExponentMantissa
 from .floating_point import geometric, leading_one
 from .huffman import entropy, fewest_spikes_words, huffman_words
@@ -18,6 +19,7 @@ from .rate import rate
 from .spike_code import SpikeCode, Trace
 
 __all__ = [
+    "Code",
     "ExponentMantissa",
     "PrefixCode",
     "SpikeCode",

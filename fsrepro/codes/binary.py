@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .spike_code import MAX_STEPS, SpikeCode
+from .checks import check_scale, check_steps
+from .spike_code import SpikeCode
 
 __all__ = ["binary"]
 
@@ -28,17 +29,3 @@ def binary(steps: int, scale: float, *, rounding: bool = False) -> SpikeCode:
     half = digit[-1] / 2 if rounding else np.float32(0)
     name = "binary round" if rounding else "binary floor"
     return SpikeCode(threshold=digit - half, reset=digit, weight=digit, name=name)
-
-
-def check_steps(steps: int) -> int:
-    """``steps`` as an int, or ``ValueError`` unless it is a whole number from 1 to 64."""
-    if steps != int(steps) or not 1 <= steps <= MAX_STEPS:
-        raise ValueError(f"steps must be a whole number from 1 to {MAX_STEPS}, got {steps}")
-    return int(steps)
-
-
-def check_scale(scale: float) -> float:
-    """``scale`` itself, or ``ValueError`` unless it is positive and finite."""
-    if not (np.isfinite(scale) and scale > 0):
-        raise ValueError(f"scale must be positive and finite, got {scale}")
-    return float(scale)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .binary import check_scale
+from .checks import check_scale, check_spikes
 from .prefix_code import PrefixCode, at_or_above
-from .spike_code import check_spikes
 
 __all__ = ["ExponentMantissa"]
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .binary import check_scale, check_steps
+from .checks import check_scale, check_steps
 from .spike_code import SpikeCode
 
 __all__ = ["geometric", "leading_one"]

@@ -13,7 +13,7 @@ from itertools import combinations, count
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .binary import check_steps
+from .checks import check_steps
 from .prefix_code import check_probability
 
 __all__ = ["entropy", "fewest_spikes_words", "huffman_words"]

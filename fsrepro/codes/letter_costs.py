@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .checks import MAX_STEPS
 from .huffman import huffman_words
 from .prefix_code import check_probability
-from .spike_code import MAX_STEPS
 
 __all__ = ["letter_cost_words", "word_cost"]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from .binary import check_scale, check_steps
-from .spike_code import MAX_STEPS, SpikeCode
+from .checks import MAX_STEPS, check_scale, check_steps
+from .spike_code import SpikeCode
 
 __all__ = ["compositions", "mixed_radix"]
 

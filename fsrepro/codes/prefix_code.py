@@ -8,14 +8,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .binary import check_scale
-from .spike_code import MAX_STEPS, check_activations, check_spikes
+from .checks import MAX_STEPS, check_activations, check_scale, check_spikes
+from .code import Code
 from .staircase import Staircase
 
 __all__ = ["PrefixCode", "level_probability", "midpoints", "uniform_levels"]
 
 
-class PrefixCode:
+class PrefixCode(Code):
     r"""x is rounded to a level, and the level's word is sent: 1 is a spike, 0 a silent step.
 
     .. math:: y = \ell_i \quad\text{for}\quad b_i \le x < b_{i+1}, \qquad
@@ -110,14 +110,6 @@ class PrefixCode:
                 f"{np.sum(level < 0)} of {level.size} spike trains are no words of {self.name!r}"
             )
         return self.levels[level]
-
-    def quantise(self, x: ArrayLike) -> NDArray[np.float32]:
-        """``decode(encode(x))``, bit for bit, by looking x up."""
-        return self.staircase.values_at(check_activations(x))
-
-    def count(self, x: ArrayLike) -> NDArray[np.uint8]:
-        """Spikes per element, ``encode(x).sum(0)``, by looking x up. Shape of x."""
-        return self.staircase.counts_at(check_activations(x))
 
     @cached_property
     def staircase(self) -> Staircase:

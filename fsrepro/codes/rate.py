@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .binary import check_scale, check_steps
+from .checks import check_scale, check_steps
 from .spike_code import SpikeCode
 
 __all__ = ["rate"]

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .checks import MAX_STEPS, check_activations, check_spikes
+from .code import Code
 from .staircase import Staircase, compile_staircase
 
-__all__ = ["MAX_STEPS", "SpikeCode", "Trace"]
-
-MAX_STEPS = 64
+__all__ = ["SpikeCode", "Trace"]
 
 
 class Trace(NamedTuple):
@@ -28,7 +28,7 @@ class Trace(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SpikeCode:
+class SpikeCode(Code):
     r"""An FS neuron: how an activation x becomes spikes z(1..K), and how they are read.
 
     .. math::
@@ -112,14 +112,6 @@ class SpikeCode:
             y = np.where(z, y + d, y)
         return y
 
-    def quantise(self, x: ArrayLike) -> NDArray[np.float32]:
-        """``decode(encode(x))``, bit for bit, by looking x up in the compiled staircase."""
-        return self.staircase.values_at(check_activations(x))
-
-    def count(self, x: ArrayLike) -> NDArray[np.uint8]:
-        """Spikes per element, ``encode(x).sum(0)``, from the compiled staircase. Shape of x."""
-        return self.staircase.counts_at(check_activations(x))
-
     @cached_property
     def staircase(self) -> Staircase:
         """The neuron as a step function of x, compiled on first use."""
@@ -161,24 +153,3 @@ def _table(field: str, values: ArrayLike) -> NDArray[np.float32]:
         raise ValueError(f"{field} must be finite in float32, got {np.asarray(values)}")
     table.setflags(write=False)
     return table
-
-
-def check_spikes(spikes: ArrayLike, steps: int, name: str) -> NDArray:
-    """``spikes`` as an array, or ``ValueError`` unless it holds ``steps`` rows of 0 and 1."""
-    spikes = np.asarray(spikes)
-    if spikes.ndim == 0 or len(spikes) != steps:
-        raise ValueError(
-            f"code {name!r} has {steps} time steps, got spikes of shape {spikes.shape}; time is "
-            "the first axis"
-        )
-    if not np.isin(spikes, (0, 1)).all():
-        raise ValueError("spikes must be 0 or 1")
-    return spikes
-
-
-def check_activations(x: ArrayLike) -> NDArray[np.float32]:
-    """``x`` as float32, or ``ValueError`` if any of it is NaN."""
-    x = np.asarray(x, np.float32)
-    if x.size and np.isnan(x.min()):  # min() hands on NaN, and needs no temporary array
-        raise ValueError(f"activations must not be NaN; {np.isnan(x).sum()} of {x.size} are")
-    return x

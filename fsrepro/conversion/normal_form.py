@@ -241,6 +241,5 @@ def _depthwise_batch_norm(norm: layers.BatchNormalization, x):
 
 
 def _check_axis(norm) -> None:
-    rank = len(norm.input_spec.axes) and norm.input_spec.ndim
-    if norm.axis not in (-1, rank - 1):
+    if norm.axis not in (-1, norm.input_spec.ndim - 1):
         raise _unsupported(norm, f"BatchNormalization, axis {norm.axis}", "the axis must be last")

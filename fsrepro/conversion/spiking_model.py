@@ -151,8 +151,8 @@ class SpikingModel:
         if not isinstance(scales, dict) or not isinstance(config, dict) or "layers" not in config:
             raise ValueError(f"{path} lacks the table of scales or the layers of the network")
         admitted = {
-            cls.__name__: cls
-            for cls in (keras.layers.InputLayer, FewSpikes, *LINEAR_LAYERS, *POOLING_BY_MAXIMUM)
+            kind.__name__: kind
+            for kind in (keras.layers.InputLayer, FewSpikes, *LINEAR_LAYERS, *POOLING_BY_MAXIMUM)
         }
         for layer in config["layers"]:
             if layer["class_name"] not in admitted:

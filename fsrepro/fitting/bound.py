@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import brentq
 
-from fsrepro.codes.spike_code import MAX_STEPS
+from fsrepro.codes.checks import check_steps
 
 from .distributions import Distribution
 
@@ -43,12 +43,11 @@ def bound(distribution: Distribution, steps: int, snr: float) -> float:
 
     Source: Shannon (1959); Cover & Thomas, Elements of Information Theory, chapters 2 and 10.
     """
-    if steps != int(steps) or not 1 <= steps <= MAX_STEPS:
-        raise ValueError(f"steps must be a whole number from 1 to {MAX_STEPS}, got {steps}")
+    steps = check_steps(steps)
     if not np.isfinite(snr):
         raise ValueError(f"snr must be finite, in dB, got {snr}")
     power = distribution.mean(np.square)
-    return spikes_for_rate(rate_distortion(distribution, power / 10 ** (snr / 10)), int(steps))
+    return spikes_for_rate(rate_distortion(distribution, power / 10 ** (snr / 10)), steps)
 
 
 def spikes_for_rate(rate: float, steps: int) -> float:

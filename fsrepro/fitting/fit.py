@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from fsrepro.codes.spike_code import MAX_STEPS, SpikeCode
+from fsrepro.codes.checks import check_steps
+from fsrepro.codes.spike_code import SpikeCode
 
 from .distributions import Distribution, apply
 
@@ -70,15 +71,13 @@ def fit(
     Source: alternating exact minimisation as in Lloyd (1982), here over the steps of the neuron
     of Stöckl & Maass (2021), who used gradient descent.
     """
-    if steps != int(steps) or not 1 <= steps <= MAX_STEPS:
-        raise ValueError(f"steps must be a whole number from 1 to {MAX_STEPS}, got {steps}")
+    steps = check_steps(steps)
     if not (np.isfinite(spike_penalty) and spike_penalty >= 0):
         raise ValueError(f"spike_penalty must be finite and at least 0, got {spike_penalty}")
     if not (np.isfinite(seconds) and seconds > 0):
         raise ValueError(f"seconds must be positive and finite, got {seconds}")
     if start is not None and (start.steps > steps or start.max_spikes is not None):
         raise ValueError(f"start must have at most {steps} steps and no max_spikes, got {start}")
-    steps = int(steps)
     coarse = _Problem.of(f, distribution.thin(_SEARCH_POINTS), spike_penalty, steps)
     fine = _Problem.of(f, distribution.thin(_FINAL_POINTS), spike_penalty, steps)
     rng = np.random.default_rng(seed)

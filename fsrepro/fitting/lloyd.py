@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fsrepro.codes.spike_code import MAX_STEPS
+from fsrepro.codes.checks import check_steps
 
 from .distributions import Distribution
 from .measure import decibels
@@ -47,13 +47,12 @@ def any_decoder(distribution: Distribution, steps: int, spike_penalty: float) ->
 
     Source: Lloyd (1982), with a price on words as in Chou, Lookabaugh & Gray (1989).
     """
-    if steps != int(steps) or not 1 <= steps <= MAX_STEPS:
-        raise ValueError(f"steps must be a whole number from 1 to {MAX_STEPS}, got {steps}")
+    steps = check_steps(steps)
     if not (np.isfinite(spike_penalty) and spike_penalty >= 0):
         raise ValueError(f"spike_penalty must be finite and at least 0, got {spike_penalty}")
     thinned = distribution.thin(_POINTS)
     y, w = thinned.points, thinned.weights
-    ones = _ones_of_words(int(steps))
+    ones = _ones_of_words(steps)
     power = distribution.mean(np.square)
     best = None
     sizes = {int(n) for n in np.geomspace(2, len(ones), 16)}

@@ -1,0 +1,45 @@
+"""The checks of input that codes share; each names what was given and what was expected."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["MAX_STEPS", "check_activations", "check_scale", "check_spikes", "check_steps"]
+
+MAX_STEPS = 64
+
+
+def check_steps(steps: int) -> int:
+    """``steps`` as an int, or ``ValueError`` unless it is a whole number from 1 to 64."""
+    if steps != int(steps) or not 1 <= steps <= MAX_STEPS:
+        raise ValueError(f"steps must be a whole number from 1 to {MAX_STEPS}, got {steps}")
+    return int(steps)
+
+
+def check_scale(scale: float) -> float:
+    """``scale`` itself, or ``ValueError`` unless it is positive and finite."""
+    if not (np.isfinite(scale) and scale > 0):
+        raise ValueError(f"scale must be positive and finite, got {scale}")
+    return float(scale)
+
+
+def check_activations(x: ArrayLike) -> NDArray[np.float32]:
+    """``x`` as float32, or ``ValueError`` if any of it is NaN."""
+    x = np.asarray(x, np.float32)
+    if x.size and np.isnan(x.min()):  # min() hands on NaN, and needs no temporary array
+        raise ValueError(f"activations must not be NaN; {np.isnan(x).sum()} of {x.size} are")
+    return x
+
+
+def check_spikes(spikes: ArrayLike, steps: int, name: str) -> NDArray:
+    """``spikes`` as an array, or ``ValueError`` unless it holds ``steps`` rows of 0 and 1."""
+    spikes = np.asarray(spikes)
+    if spikes.ndim == 0 or len(spikes) != steps:
+        raise ValueError(
+            f"code {name!r} has {steps} time steps, got spikes of shape {spikes.shape}; time is "
+            "the first axis"
+        )
+    if not np.isin(spikes, (0, 1)).all():
+        raise ValueError("spikes must be 0 or 1")
+    return spikes

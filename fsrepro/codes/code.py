@@ -1,0 +1,49 @@
+"""What every spike code can do, whatever its decoder."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .checks import check_activations
+from .staircase import Staircase
+
+__all__ = ["Code"]
+
+
+class Code(ABC):
+    """A way to write an activation in spikes over K = ``steps`` time steps, and to read it back.
+
+    ``encode`` and ``decode`` define a code. ``quantise`` and ``count`` are exact shortcuts for
+    them, by the ``staircase`` that a code has as a function of x. ``linear`` codes are decoded by
+    a weighted sum, which synapses can apply; the others need a decoder for each sender.
+    """
+
+    name: str
+    steps: int
+    linear: bool
+    staircase: Staircase
+
+    @abstractmethod
+    def encode(self, x: ArrayLike) -> NDArray[np.uint8]:
+        """Activations (any shape) -> spikes, 0 or 1, (K, \\*x.shape)."""
+
+    @abstractmethod
+    def decode(self, spikes: ArrayLike) -> NDArray[np.float32]:
+        """Spikes (K, ...) -> values (...)."""
+
+    def quantise(self, x: ArrayLike) -> NDArray[np.float32]:
+        """``decode(encode(x))``, bit for bit, looked up in the staircase. Shape of x.
+
+        Raises ``ValueError`` for NaN.
+        """
+        return self.staircase.values_at(check_activations(x))
+
+    def count(self, x: ArrayLike) -> NDArray[np.uint8]:
+        """Spikes per element, ``encode(x).sum(0)``, looked up in the staircase. Shape of x.
+
+        Raises ``ValueError`` for NaN.
+        """
+        return self.staircase.counts_at(check_activations(x))
