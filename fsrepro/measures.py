@@ -5,6 +5,8 @@
 - *synaptic operations* (SynOps): sum over spikes of the fan-out of the neuron that fired; what a
   synapse is, :mod:`fsrepro.synapses` says.
 - *agreement*: percent of images on which the SNN gives the answer of the ANN, right or wrong.
+- *decoder look-ups*: a neuron whose words need a decoder causes one for every time step until its
+  word ends.
 - *steps* K: time steps of the longest code; *latency*: the sum of K over the longest path.
 """
 
@@ -17,11 +19,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from .codes import PrefixCode, entropy
+from .conversion.calibration import record
 from .conversion.convert import check_images
 from .conversion.spiking_model import SpikingModel
 from .synapses import count_synapses
 
-__all__ = ["Report", "evaluate", "predict_classes"]
+__all__ = ["Report", "decoding_costs", "evaluate", "predict_classes"]
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,47 @@ def evaluate(
         layers=layers,
         predictions=predictions,
     )
+
+
+def decoding_costs(
+    snn: SpikingModel, images: np.ndarray, *, seed: int = 0, progress: bool = True
+) -> pd.DataFrame:
+    """What the decoders of a network cost, a row per layer whose code is not linear.
+
+    ``snn``: made by :func:`~fsrepro.conversion.with_decoders`. ``images``: as for
+    :func:`evaluate`; about 100,000 activations of each layer are drawn from them.
+
+    Columns: ``layer``, ``code``, ``levels`` (words of the code), ``entropy`` (bits per neuron, of
+    the levels sent), ``mean_latency`` and ``worst_latency`` (time steps until a word ends; a layer
+    waits for the longest), ``decoder_states`` (rows of the table a receiver walks, two entries
+    each), ``lookups_per_image`` (mean latency x neurons).
+
+    Raises ``ValueError`` for a network without decoders, and for images that ``evaluate`` refuses.
+    """
+    images = check_images(snn.keras_model, images, "images")
+    coded = {n: code for n, code in snn.codes.items() if isinstance(code, PrefixCode)}
+    if not coded:
+        raise ValueError(f"network {snn.name!r} has no decoders: synapses read all of its codes")
+    recorded = record(snn.keras_model, images, seed=seed, progress=progress)
+    neurons = snn.layers.set_index("layer")["neurons"]
+    rows = []
+    for name, code in coded.items():
+        level = np.searchsorted(code.breakpoints, recorded[name], side="right")
+        probability = np.bincount(level, minlength=len(code.levels)) / level.size
+        latency = code.mean_latency(probability)
+        rows.append(
+            {
+                "layer": name,
+                "code": code.name,
+                "levels": len(code.levels),
+                "entropy": entropy(probability),
+                "mean_latency": latency,
+                "worst_latency": code.worst_latency,
+                "decoder_states": code.decoder_states,
+                "lookups_per_image": latency * int(neurons[name]),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def predict_classes(model: keras.Model, images: np.ndarray, *, batch_size: int = 250) -> np.ndarray:

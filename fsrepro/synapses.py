@@ -8,7 +8,8 @@ into the synapses that follow it. It then meets
 - the neuron or output behind an addition (a skip connection): one synapse.
 
 A weighted layer that reads analog values, such as the first one, which reads the image, is not
-event-driven: each of its weights is a multiplication for every image.
+event-driven: each of its weights is a multiplication for every image. So it is behind neurons
+with decoders, which pass numbers on.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from .conversion.few_spikes import FewSpikes
 from .conversion.graph import calls, retrace
 from .conversion.normal_form import WEIGHTED_LAYERS
+from .conversion.population import Population
 from .conversion.spiking_model import SpikingModel
 
 __all__ = ["Synapses", "count_synapses"]
@@ -30,6 +31,7 @@ __all__ = ["Synapses", "count_synapses"]
 @dataclass(frozen=True)
 class Synapses:
     """``fan_out``: by spiking layer, synapses per neuron, (H, W) or (), the same in all channels.
+    Zero for neurons with decoders.
     ``macs``: multiplications per image in weighted layers that read analog values.
     ``ann_macs``: multiplications per image of the same network as an ANN.
     ``latency_steps``: time steps from the image to the output, layers computing one after another.
@@ -53,7 +55,7 @@ def count_synapses(snn: SpikingModel) -> Synapses:
     def replace(call, *args, **kwargs):
         layer = call.operation
         (x,) = args
-        if isinstance(layer, FewSpikes):
+        if isinstance(layer, Population):
             arrivals.append(_total(x))  # over skip connections; weighted layers send zeros
             sources[layer.name] = keras.Input(layer.output.shape[1:])
             return sources[layer.name]
@@ -75,8 +77,9 @@ def count_synapses(snn: SpikingModel) -> Synapses:
     spikes = [np.ones((1, *sources[name].shape[1:]), np.float32) for name in names]
 
     slopes = _gradients(total, [0 * image, *spikes])[1:]
+    linear = {name: code.linear for name, code in snn.codes.items()}
     fan_out = {
-        name: _same_in_all_channels(name, slope[0])
+        name: _same_in_all_channels(name, linear[name] * slope[0])
         for name, slope in zip(names, slopes, strict=True)
     }
     macs = _multiplications(snn.keras_model, spikes_are_analog=False)
@@ -143,8 +146,9 @@ def _multiplications(model: keras.Model, *, spikes_are_analog: bool) -> int:
             y = _with_ones(layer)(x)
             products.append(_total(y))
             return ops.ones_like(y)
-        if isinstance(layer, FewSpikes):
-            return ops.ones_like(x) if spikes_are_analog else ops.zeros_like(x)
+        if isinstance(layer, Population):
+            analog = spikes_are_analog or not layer.code.linear
+            return ops.ones_like(x) if analog else ops.zeros_like(x)
         y = _unnamed(layer)(x, **kwargs)
         return ops.minimum(y, 1)  # an addition or pooling of analog values is one analog value
 
@@ -157,7 +161,7 @@ def _multiplications(model: keras.Model, *, spikes_are_analog: bool) -> int:
 def _latency(model: keras.Model) -> int:
     done = {id(x): 0 for x in model.inputs}
     for call in calls(model):
-        steps = call.operation.code.steps if isinstance(call.operation, FewSpikes) else 0
+        steps = call.operation.code.steps if isinstance(call.operation, Population) else 0
         ready = max(done[id(x)] for x in call.input_tensors)
         done[id(call.outputs[0])] = ready + steps
     return done[id(model.outputs[0])]

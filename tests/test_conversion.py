@@ -2,19 +2,23 @@
 
 import itertools
 import json
+from functools import partial
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-from fsrepro.codes import SpikeCode, binary, published
+from fsrepro.codes import ExponentMantissa, PrefixCode, SpikeCode, binary, leading_one, published
 from fsrepro.conversion import SpikingModel, convert
+from fsrepro.conversion.calibration import record
+from fsrepro.conversion.design import SPIKE_PENALTY, design_code, design_mixed_radix
 from fsrepro.conversion.few_spikes import FewSpikes
-from fsrepro.conversion.scales import best_scale, record, round_scale
-from fsrepro.measures import predict_classes
+from fsrepro.fitting import round_scale
+from fsrepro.measures import evaluate, predict_classes
 
 F = np.float32
+design_mixed_radix_8 = partial(design_mixed_radix, steps=8)
 SILU = published.silu()
 
 CODES = {
@@ -240,27 +244,79 @@ def test_a_function_of_the_scale():
     assert all(code == binary(5, 1.0) for code in snn.codes.values())
 
 
-def test_best_scale_of_uniform_activations():
+def rounding(steps):
+    return lambda scale: binary(steps, scale, rounding=True)
+
+
+def test_design_of_uniform_activations():
     x = np.random.default_rng(0).uniform(-3, 3, 100_000).astype(F)
-    found = best_scale(binary(6, 1.0, rounding=True), x, np.maximum(x, 0))
-    assert found == pytest.approx(3.0, rel=0.03)
+    assert design_code(rounding(6), x).scale == pytest.approx(3.0, rel=0.03)
 
 
-def test_best_scale_ignores_an_outlier_that_the_maximum_does_not():
+def test_design_ignores_an_outlier_that_the_maximum_does_not():
     x = np.append(np.random.default_rng(1).uniform(0, 1, 200_000), 10).astype(F)
-    assert best_scale(binary(3, 1.0, rounding=True), x, x) < 1.5
+    assert design_code(rounding(3), x).scale < 1.5
 
 
-def test_best_scale_finds_the_scale_of_values_on_the_grid():
-    code = binary(4, 1.0, rounding=True)
+def test_design_finds_the_scale_of_values_on_the_grid():
     x = (np.random.default_rng(2).integers(0, 16, 5000) / 16 * 5.0).astype(F)
-    found = best_scale(code, x, x)
-    assert found == pytest.approx(5.0, rel=0.02)
+    assert design_code(rounding(4), x).scale == pytest.approx(5.0, rel=0.02)
 
 
-def test_best_scale_needs_an_activation():
+@pytest.mark.parametrize("design", [partial(design_code, rounding(4)), design_mixed_radix_8])
+def test_design_needs_an_activation(design):
     with pytest.raises(ValueError, match="no activation is positive"):
-        best_scale(binary(4, 1.0), np.full(5, -1, F), np.zeros(5, F))
+        design(np.full(5, -1, F))
+
+
+@pytest.mark.parametrize("design", [partial(design_code, rounding(8)), design_mixed_radix_8])
+def test_design_for_an_snr(design):
+    x = np.random.default_rng(4).normal(-0.3, 1, 50_000).astype(F)
+    spikes = []
+    for snr in (20, 30):
+        found = design(x, snr=snr)
+        y = np.maximum(x, 0).astype(float)
+        error = np.mean((found.code.quantise(x) - y) ** 2)
+        assert 10 * np.log10(np.mean(y**2) / error) >= snr - 1e-4
+        assert found.measure.spikes == pytest.approx(found.code.count(x).mean())
+        spikes.append(found.measure.spikes)
+    assert spikes[0] < spikes[1]
+
+
+def test_mixed_radix_design_saves_spikes():
+    x = np.random.default_rng(5).normal(-0.3, 1, 50_000).astype(F)
+    plain, mixed = design_code(rounding(8), x, snr=30), design_mixed_radix(x, 8, snr=30)
+    assert mixed.measure.spikes < 0.8 * plain.measure.spikes
+
+
+def test_mixed_radix_weights_are_multiples_of_an_eight_bit_step():
+    x = np.random.default_rng(6).normal(0, 3, 20_000).astype(F)
+    for penalty in (1e-4, SPIKE_PENALTY, 0.05):
+        weight = design_mixed_radix(x, 8, spike_penalty=penalty).code.weight
+        assert round_scale(weight[-1]) == weight[-1]
+        assert (weight % weight[-1] == 0).all()
+
+
+def test_mixed_radix_in_the_network(trained, calibration_images, test_images):
+    reference = predict_classes(trained, test_images)
+    plain = convert(trained, calibration_images, steps=6, progress=False)
+    mixed = convert(trained, calibration_images, code="mixed_radix", progress=False)
+    assert all(code.name.startswith("mixed radix") for code in mixed.codes.values())
+    assert mixed.steps == 8
+    fewer, more = (
+        evaluate(snn, test_images, reference, reference=reference, progress=False)
+        for snn in (mixed, plain)
+    )
+    assert fewer.agreement >= 98
+    assert fewer.spikes_per_neuron < 0.9 * more.spikes_per_neuron
+
+
+def test_a_code_for_each_layer(tmp_path):
+    code = {"hidden_act": lambda scale: leading_one(5, scale, spikes=1), "act": published.relu()}
+    snn = convert(tiny(), pictures(), code=code, progress=False)
+    assert snn.codes["act"] == published.relu()
+    assert snn.codes["hidden_act"] == leading_one(5, snn.scales["hidden_act"], spikes=1)
+    assert SpikingModel.load(snn.save(tmp_path / "mixed.fs")).codes == snn.codes
 
 
 def test_round_scale_keeps_eight_bits():
@@ -290,7 +346,7 @@ def test_silent_layer_warns():
     model = tiny(bias=-100.0)
     with pytest.warns(UserWarning, match="layer 'act' is silent on all calibration images"):
         snn = convert(model, pictures(), progress=False)
-    assert snn.scales["act"] == 1.0
+    assert 0.9 < snn.scales["act"] < 1.1
 
 
 # --- the file -----------------------------------------------------------------------------------
@@ -473,7 +529,9 @@ def test_pre_activations_that_overflow():
 
 
 def test_unknown_code():
-    refuse("unknown code 'unary'; choose one of binary, binary_floor", code="unary")
+    refuse(
+        "unknown code 'unary'; choose one of binary, binary_floor, rate, mixed_radix", code="unary"
+    )
 
 
 @pytest.mark.parametrize("code", [None, 8, [1, 2]])
@@ -504,6 +562,48 @@ def test_scale_must_name_every_layer():
     refuse(r"missing \['hidden_act'\], unknown \[\]", scale={"act": 1.0})
     names = {"act": 1.0, "hidden_act": 1.0, "other": 1.0}
     refuse(r"missing \[\], unknown \['other'\]", scale=names)
+
+
+WORDS = PrefixCode(["0", "10", "11"], [0, 1, 2], name="Huffman")
+
+
+@pytest.mark.parametrize("code", [WORDS, lambda scale: ExponentMantissa(2, 2, scale)])
+def test_codes_that_need_decoders(code):
+    reason = "is not linear: its spikes cannot be read by a weighted sum.*with_decoders"
+    refuse(reason, error=TypeError, code=code)
+    refuse(reason, error=TypeError, code={"act": "binary", "hidden_act": code})
+
+
+def test_code_must_name_every_layer():
+    refuse(r"code must name every .* missing \['hidden_act'\]", code={"act": "binary"})
+
+
+def test_criteria_exclude_each_other():
+    refuse("snr=30 and spike_penalty=0.1 exclude each other", snr=30, spike_penalty=0.1)
+    refuse("snr=30 and scale='max' exclude each other", snr=30, scale="max")
+    refuse("spike_penalty=0 and scale exclude", spike_penalty=0, scale={"act": 1.0})
+    refuse("'mixed_radix' chooses digits and scale together", code="mixed_radix", scale=2.0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_criteria_must_be_finite(bad):
+    refuse("snr must be finite, in dB, got", snr=bad)
+    refuse("spike_penalty must be finite and at least 0, got", spike_penalty=bad)
+
+
+def test_negative_penalty():
+    refuse("spike_penalty must be finite and at least 0, got -1", spike_penalty=-1)
+
+
+def test_snr_out_of_reach_names_the_layer():
+    refuse(
+        "layer 'act': no mixed radix of 2 steps reaches 60 dB", code="mixed_radix", steps=2, snr=60
+    )
+    refuse("layer 'act': no scale tried reaches 60 dB", steps=2, snr=60)
+
+
+def test_mixed_radix_of_too_many_steps():
+    refuse("whole number from 1 to 18 for an exhaustive search", code="mixed_radix", steps=19)
 
 
 def test_model_without_relu():

@@ -1,12 +1,25 @@
 """A trained Keras model -> a spiking model.
 
 ``graph`` walks and rewrites a network, ``normal_form`` folds batch norm and checks every layer,
-``scales`` fits codes to recorded activations, ``convert`` puts them together, ``spiking_model`` is
-what comes out.
+``calibration`` records what activations look like, ``design`` chooses the code of a layer from
+that, ``convert`` puts them together, ``spiking_model`` is what comes out. ``with_decoders`` stands
+in for ``convert`` where a code is not linear.
 """
 
+from .calibration import record
 from .convert import convert
+from .decoded import with_decoders
+from .design import design_code, design_mixed_radix
 from .normal_form import UnsupportedLayerError, normal_form
 from .spiking_model import SpikingModel
 
-__all__ = ["SpikingModel", "UnsupportedLayerError", "convert", "normal_form"]
+__all__ = [
+    "SpikingModel",
+    "UnsupportedLayerError",
+    "convert",
+    "design_code",
+    "design_mixed_radix",
+    "normal_form",
+    "record",
+    "with_decoders",
+]

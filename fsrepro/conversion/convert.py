@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import keras
 import numpy as np
-from keras import layers
 
-from ..codes import SpikeCode, binary
+from ..codes import Code, SpikeCode, binary, rate
+from ..fitting import round_scale
+from .calibration import record
+from .design import design_code, design_mixed_radix
 from .few_spikes import FewSpikes
-from .graph import copy_layer, rewrite
 from .normal_form import normal_form
-from .scales import best_scale, record, round_scale
+from .population import activation_layers, by_layer, populate
 from .spiking_model import SpikingModel
 
 __all__ = ["check_images", "convert"]
 
-ScaledCode = Callable[[float], SpikeCode]
+Family = Callable[[float], SpikeCode]
+"""From a scale to a code."""
+
+FAMILIES: Mapping[str, Callable[[int], Family]] = {
+    "binary": lambda steps: lambda scale: binary(steps, scale, rounding=True),
+    "binary_floor": lambda steps: lambda scale: binary(steps, scale),
+    "rate": lambda steps: lambda scale: rate(steps, scale, rounding=True),
+}
+"""Codes that go by a name in :func:`convert`, by K; beside them ``"mixed_radix"``."""
+
+Planned = tuple[SpikeCode, float] | Callable[[np.ndarray], tuple[SpikeCode, float]]
+"""What a layer gets: a code and its scale, or how to design them from its pre-activations."""
 
 
 def convert(
     model: keras.Model,
     calibration: np.ndarray,
     *,
-    code: str | SpikeCode | ScaledCode = "binary",
+    code: str | SpikeCode | Family | Mapping[str, str | SpikeCode | Family] = "binary",
     steps: int = 8,
     scale: str | float | Mapping[str, float] = "mse",
+    snr: float | None = None,
+    spike_penalty: float | None = None,
     batch_size: int = 250,
     seed: int = 0,
     progress: bool = True,
@@ -40,44 +56,54 @@ def convert(
 
     ``model``: functional or sequential, built, trained; left unchanged.
     ``calibration``: images as the network takes them, (N, H, W, C), from which the scales come.
-    ``code``: ``"binary"`` (rounding) or ``"binary_floor"`` with K = ``steps``; or a function from
-    a scale to a :class:`SpikeCode`; or a :class:`SpikeCode`, used as it is in every layer.
-    ``scale``: ``"mse"``, per layer the scale of least mean squared error on the calibration
-    images; ``"max"``, per layer the largest activation seen (both rounded to eight significant
-    bits); a number for all layers (25 with ``"binary_floor"`` and 10 steps is the setting of
-    Stöckl & Maass 2021); or one for each layer by name.
+    ``code``: ``"binary"`` (rounding), ``"binary_floor"``, ``"rate"`` (rounding) or
+    ``"mixed_radix"``, with K = ``steps``; or a function from a scale to a :class:`SpikeCode`,
+    such as ``lambda scale: leading_one(8, scale, spikes=2)``; or a :class:`SpikeCode`, used as it
+    is in every layer; or one of these for each layer by name. ``"mixed_radix"`` chooses digits
+    and scale of every layer, see :func:`design_mixed_radix`.
 
-    Raises what :func:`normal_form` raises, and ``ValueError`` for calibration images that are
-    missing, constant, not finite or of the wrong shape, for an unknown code or scale, and for a
-    network without any ReLU.
+    What a layer's scale is chosen for:
+
+    - ``scale="mse"`` (default): the least mean squared error on the calibration images;
+    - ``snr``: the fewest spikes that reach this signal-to-noise ratio, in dB, in every layer;
+    - ``spike_penalty``: the least sum of relative mean squared error and this penalty for each
+      spike per neuron (default 0; for ``"mixed_radix"``
+      :data:`~fsrepro.conversion.design.SPIKE_PENALTY`);
+    - ``scale="max"``: the largest activation seen; or ``scale`` is a number for all layers (25
+      with ``"binary_floor"`` and 10 steps is the setting of Stöckl & Maass 2021), or one for each
+      layer by name.
+
+    Raises what :func:`normal_form` raises; ``ValueError`` for calibration images that are
+    missing, constant, not finite or of the wrong shape, for an unknown code or scale, for
+    criteria that exclude each other or are out of reach, and for a network without any ReLU;
+    ``TypeError`` for a code whose decoder is not linear.
     """
-    scaled_code = _scaled_code(code, steps)
-    _check_scale_rule(scale)
+    _check_criteria(scale, snr, spike_penalty)
     graph = normal_form(model)
-    sites = [layer.name for layer in graph.layers if isinstance(layer, layers.Activation)]
-    if not sites:
-        raise ValueError(f"model {model.name!r} has no ReLU; there is nothing to replace by spikes")
+    sites = activation_layers(graph)
+    codes = (
+        by_layer("code", code, sites) if isinstance(code, Mapping) else dict.fromkeys(sites, code)
+    )
+    plan = partial(_plan, steps=steps, snr=snr, spike_penalty=spike_penalty)
+    if isinstance(scale, Mapping):
+        scales = by_layer("scale", scale, sites)
+        for value in scales.values():
+            _check_scale(value)
+    else:
+        scales = dict.fromkeys(sites, scale)
+    plans = {name: plan(codes[name], scale=scales[name]) for name in sites}
     calibration = check_images(graph, calibration, "calibration images")
     if calibration.min() == calibration.max():
         raise ValueError("the calibration images are constant; scales need real images")
 
-    if isinstance(scale, Mapping):
-        scales = _named_scales(scale, sites)
-    elif isinstance(code, SpikeCode):
-        scales = dict.fromkeys(sites, 1.0)
-    elif isinstance(scale, str):
+    if any(callable(planned) for planned in plans.values()):
         recorded = record(graph, calibration, batch_size=batch_size, seed=seed, progress=progress)
-        scales = {name: _fitted_scale(name, x, scaled_code, scale) for name, x in recorded.items()}
-    else:
-        scales = dict.fromkeys(sites, float(scale))
-
-    def replace(call, *args, **kwargs):
-        layer = call.operation
-        if isinstance(layer, layers.Activation):
-            return FewSpikes(scaled_code(scales[layer.name]), name=layer.name)(*args, **kwargs)
-        return copy_layer(layer, *args, **kwargs)
-
-    return SpikingModel(rewrite(graph, replace), scales)
+        plans = {
+            name: _designed(name, planned, recorded[name]) if callable(planned) else planned
+            for name, planned in plans.items()
+        }
+    populated = populate(graph, lambda name: FewSpikes(plans[name][0], name=name))
+    return SpikingModel(populated, {name: plans[name][1] for name in sites})
 
 
 def check_images(model: keras.Model, images, what: str) -> np.ndarray:
@@ -97,52 +123,79 @@ def check_images(model: keras.Model, images, what: str) -> np.ndarray:
     return images
 
 
-def _scaled_code(code, steps: int) -> ScaledCode:
-    families = {
-        "binary": lambda scale: binary(steps, scale, rounding=True),
-        "binary_floor": lambda scale: binary(steps, scale),
-    }
-    if isinstance(code, SpikeCode):
-        return lambda scale: code
+def _plan(code, *, steps: int, scale, snr, spike_penalty) -> Planned:
+    criterion = {"snr": snr, "spike_penalty": spike_penalty}
+    if isinstance(code, Code):
+        return _linear(code), 1.0
+    if code == "mixed_radix":
+        if scale != "mse":
+            raise ValueError(
+                "'mixed_radix' chooses digits and scale together; for a scale of your own pass "
+                "the digits too: code=lambda scale: mixed_radix((1, 1, 6), scale)"
+            )
+        return lambda x: design_mixed_radix(x, steps, **criterion)[:2]
     if isinstance(code, str):
-        if code not in families:
-            raise ValueError(f"unknown code {code!r}; choose one of {', '.join(families)}")
-        code = families[code]
+        if code not in FAMILIES:
+            raise ValueError(
+                f"unknown code {code!r}; choose one of {', '.join(FAMILIES)}, mixed_radix"
+            )
+        code = FAMILIES[code](steps)
     elif not callable(code):
         raise TypeError(
             f"code must be a name, a SpikeCode or a function of a scale, got {type(code).__name__}"
         )
-    if not isinstance(code(1.0), SpikeCode):
+    if not isinstance(code(1.0), Code):
         raise TypeError(f"code(1.0) must return a SpikeCode, got {code(1.0)!r}")
+    _linear(code(1.0))
+    if scale == "mse":
+        return lambda x: design_code(code, x, **criterion)[:2]
+    if scale == "max":
+        return lambda x: (code(round_scale(x.max())), round_scale(x.max()))
+    return code(float(scale)), float(scale)
+
+
+def _linear(code: Code) -> Code:
+    if not code.linear:
+        raise TypeError(
+            f"code {code.name!r} is not linear: its spikes cannot be read by a weighted sum, which "
+            "is all that synapses compute, but need a decoder for every neuron. "
+            "conversion.with_decoders(model, codes) runs the network with such decoders"
+        )
     return code
 
 
-def _check_scale_rule(scale) -> None:
+def _designed(name: str, plan: Callable, x: np.ndarray) -> tuple[SpikeCode, float]:
+    if not (x > 0).any():
+        warnings.warn(
+            f"layer {name!r} is silent on all calibration images; it gets a code for "
+            "values up to 1",
+            stacklevel=3,
+        )
+        x = np.linspace(0, 1, 1001, dtype=np.float32)
+    try:
+        return plan(x)
+    except ValueError as error:
+        raise ValueError(f"layer {name!r}: {error}") from None
+
+
+def _check_criteria(scale, snr, spike_penalty) -> None:
+    given = [f"snr={snr}"] * (snr is not None)
+    given += [f"spike_penalty={spike_penalty}"] * (spike_penalty is not None)
+    if given and scale != "mse":
+        given.append("scale" if isinstance(scale, Mapping) else f"scale={scale!r}")
+    if len(given) > 1:
+        raise ValueError(f"{' and '.join(given)} exclude each other; give one of them")
+    if snr is not None and not np.isfinite(snr):
+        raise ValueError(f"snr must be finite, in dB, got {snr}")
+    if spike_penalty is not None and not (np.isfinite(spike_penalty) and spike_penalty >= 0):
+        raise ValueError(f"spike_penalty must be finite and at least 0, got {spike_penalty}")
     if isinstance(scale, str):
         if scale not in ("mse", "max"):
             raise ValueError(f"scale must be 'mse', 'max' or a number, got {scale!r}")
-    elif not isinstance(scale, Mapping) and not (np.isfinite(scale) and scale > 0):
+    elif not isinstance(scale, Mapping):
+        _check_scale(scale)
+
+
+def _check_scale(scale) -> None:
+    if not (math.isfinite(scale) and scale > 0):
         raise ValueError(f"scale must be positive and finite, got {scale}")
-
-
-def _named_scales(scale: Mapping[str, float], sites: list[str]) -> dict[str, float]:
-    missing, unknown = set(sites) - set(scale), set(scale) - set(sites)
-    if missing or unknown:
-        raise ValueError(
-            f"scale must name every activation layer; missing {sorted(missing)}, unknown "
-            f"{sorted(unknown)}"
-        )
-    for value in scale.values():
-        _check_scale_rule(value)
-    return {name: float(scale[name]) for name in sites}
-
-
-def _fitted_scale(name: str, x: np.ndarray, scaled_code: ScaledCode, rule: str) -> float:
-    y = np.maximum(x, 0)
-    if not y.any():
-        warnings.warn(
-            f"layer {name!r} is silent on all calibration images; its scale is set to 1",
-            stacklevel=3,
-        )
-        return 1.0
-    return round_scale(y.max()) if rule == "max" else best_scale(scaled_code(1.0), x, y)

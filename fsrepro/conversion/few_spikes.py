@@ -6,15 +6,15 @@ import keras
 from keras import ops
 
 from ..codes import SpikeCode
+from .population import Population
 
 __all__ = ["FewSpikes"]
 
 
-class FewSpikes(keras.layers.Layer):
-    """Replaces an activation by a population of FS neurons.
+class FewSpikes(Population):
+    """A population of FS neurons, whose spikes synapses read by a weighted sum.
 
-    Input: membrane potentials v(1), float32, (N, ..., C). Output: decoded values, same shape. With
-    ``counting``, a pair: the decoded values, and the spikes summed over channels, (N, ...).
+    Input: membrane potentials v(1). Output as in :class:`Population`.
 
     The layer runs the K time steps of :class:`~fsrepro.codes.SpikeCode` as written there: only
     comparisons, additions and selections, which round alike everywhere. On TensorFlow they are
@@ -24,22 +24,14 @@ class FewSpikes(keras.layers.Layer):
     ``code``: a linear :class:`~fsrepro.codes.SpikeCode`. Raises ``TypeError`` for anything else.
     """
 
-    def __init__(self, code: SpikeCode, *, counting: bool = False, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self, code: SpikeCode, **kwargs):
+        super().__init__(code, **kwargs)
         if not (isinstance(code, SpikeCode) and code.linear):
             raise TypeError(f"layer {self.name!r} needs a linear SpikeCode, got {code!r}")
-        self.code = code
-        self.counting = counting
         self._run = _compiled(self._time_steps)
 
     def call(self, x):
         return self._run(x)
-
-    def compute_output_spec(self, x):
-        values = keras.KerasTensor(x.shape, dtype=x.dtype)
-        if not self.counting:
-            return values
-        return values, keras.KerasTensor(x.shape[:-1], dtype=x.dtype)
 
     def _time_steps(self, x):
         code = self.code

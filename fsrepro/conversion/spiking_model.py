@@ -12,10 +12,11 @@ import keras
 import numpy as np
 import pandas as pd
 
-from ..codes import SpikeCode
+from ..codes import Code
 from .few_spikes import FewSpikes
 from .graph import copy_layer, rewrite
 from .normal_form import LINEAR_LAYERS, POOLING_BY_MAXIMUM
+from .population import Population
 
 __all__ = ["SpikingModel"]
 
@@ -25,8 +26,9 @@ _FORMAT = "fsrepro spiking model 1"
 class SpikingModel:
     """A spiking network, made by :func:`~fsrepro.conversion.convert` or :meth:`load`.
 
-    ``keras_model``: the network; its activations are :class:`FewSpikes` layers.
-    ``scales``: by name of the spiking layer, the range of its code.
+    ``keras_model``: the network; its activations are :class:`FewSpikes` layers, or
+    :class:`Decoded` ones if it comes from :func:`~fsrepro.conversion.with_decoders`.
+    ``scales``: by name of the spiking layer, the range of its code, where there is one.
     """
 
     def __init__(self, keras_model: keras.Model, scales: dict[str, float]):
@@ -38,12 +40,12 @@ class SpikingModel:
         return self.keras_model.name
 
     @property
-    def spiking_layers(self) -> list[FewSpikes]:
+    def spiking_layers(self) -> list[Population]:
         """The populations of neurons, in the order of computation."""
-        return [layer for layer in self.keras_model.layers if isinstance(layer, FewSpikes)]
+        return [layer for layer in self.keras_model.layers if isinstance(layer, Population)]
 
     @property
-    def codes(self) -> dict[str, SpikeCode]:
+    def codes(self) -> dict[str, Code]:
         """The code of every spiking layer, by name."""
         return {layer.name: layer.code for layer in self.spiking_layers}
 
@@ -65,7 +67,7 @@ class SpikingModel:
                 "layer": layer.name,
                 "code": layer.code.name,
                 "steps": layer.code.steps,
-                "scale": self.scales[layer.name],
+                "scale": self.scales.get(layer.name, float("nan")),
                 "shape": "x".join(str(size) for size in layer.output.shape[1:]),
                 "neurons": int(np.prod(layer.output.shape[1:])),
             }
@@ -91,9 +93,10 @@ class SpikingModel:
 
         def replace(call, *args, **kwargs):
             layer = call.operation
-            if not isinstance(layer, FewSpikes):
+            if not isinstance(layer, Population):
                 return copy_layer(layer, *args, **kwargs)
-            values, spikes = FewSpikes(layer.code, counting=True, name=layer.name)(*args, **kwargs)
+            counting = type(layer)(layer.code, counting=True, name=layer.name)
+            values, spikes = counting(*args, **kwargs)
             counts.append(spikes)
             return values
 
@@ -103,9 +106,16 @@ class SpikingModel:
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the network to one file: a zip of JSON and plain arrays, no pickles.
 
-        Raises ``FileExistsError`` if ``path`` exists, unless ``overwrite``.
+        Raises ``FileExistsError`` if ``path`` exists, unless ``overwrite``; ``TypeError`` for a
+        network with decoders, which is made anew from its codes.
         """
         path = Path(path)
+        for name, code in self.codes.items():
+            if not code.linear:
+                raise TypeError(
+                    f"layer {name!r} has the code {code.name!r}, which needs decoders; only "
+                    "networks of linear codes can be saved. Make it again by with_decoders()"
+                )
         if path.exists() and not overwrite:
             raise FileExistsError(f"{path} exists; choose another name or pass overwrite=True")
         header = {

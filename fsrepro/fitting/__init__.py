@@ -17,7 +17,7 @@ from .fit import fit
 from .frontier import frontier, ratio_to_bound
 from .lloyd import FreeDecoder, any_decoder
 from .measure import Measure, measure, snr
-from .search import Design, best_mixed_radix, best_scale, mixed_radix_front
+from .search import Design, best_mixed_radix, best_scale, mixed_radix_front, round_scale
 
 __all__ = [
     "Design",
@@ -42,6 +42,7 @@ __all__ = [
     "ratio_to_bound",
     "rectified_gaussian",
     "relu",
+    "round_scale",
     "snr",
     "spikes_for_rate",
     "uniform",

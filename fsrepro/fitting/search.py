@@ -14,24 +14,26 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fsrepro.codes import SpikeCode, compositions, mixed_radix
+from fsrepro.codes import Code, compositions, mixed_radix
 
 from .distributions import Distribution, relu
 from .measure import Measure, decibels, measure
 
-__all__ = ["Design", "best_mixed_radix", "best_scale", "mixed_radix_front"]
+__all__ = ["Design", "best_mixed_radix", "best_scale", "mixed_radix_front", "round_scale"]
 
 MAX_SEARCH_STEPS = 18
 _MAX_LEVELS = 2048
 _RATIO = 1.01  # between neighbouring scales
 _ROWS = 2048  # compositions worked on at a time
+_SLACK = 1e-4  # dB, for what float32 sums may err by
+_SIGNIFICANT_BITS = 8
 _LOWEST_SNR = 5.0  # dB; scales so coarse that they reach less are not tried
 
 
 class Design(NamedTuple):
     """A code, its scale (a range, or whatever its family scales by), and how good it is."""
 
-    code: SpikeCode
+    code: Code
     scale: float
     measure: Measure
 
@@ -48,13 +50,14 @@ def best_mixed_radix(
     Of all :math:`2^{K-1}` compositions and all scales: with ``snr`` (dB), the one with the fewest
     mean spikes that reaches this SNR; with ``spike_penalty`` :math:`\lambda`, the one of least
     MSE + :math:`\lambda` x spikes. ``distribution`` is of the pre-activation x, which may be
-    negative; SNR and MSE are of max(x, 0).
+    negative; SNR and MSE are of max(x, 0). The least step q has eight significant bits, see
+    :func:`round_scale`, and all weights are whole multiples of it.
 
     Raises ``ValueError`` for steps outside 1..18 (the search doubles with each), unless exactly
     one of ``snr`` and ``spike_penalty`` is given and finite, for a negative penalty, and for an
     SNR out of reach of K steps.
     """
-    cost = _cost(snr, spike_penalty, _power(distribution))
+    cost = _cost(snr and snr + _SLACK, spike_penalty, _power(distribution))
     grid = _Grid(distribution, check_steps(steps), snr)
     found, best = None, np.inf
     for rows, spikes, mse in grid.blocks():
@@ -65,12 +68,12 @@ def best_mixed_radix(
     if found is None:
         raise ValueError(f"no mixed radix of {steps} steps reaches {snr} dB on {distribution.name}")
     digits, step = found
-    near = step * _levels(digits) * np.exp(np.linspace(-1, 1, 41) * np.log(_RATIO))
+    near = _rounded(step * np.exp(np.linspace(-2, 2, 41) * np.log(_RATIO)))
     return best_scale(
         lambda scale: mixed_radix(digits, scale),
         relu,
         distribution,
-        near,
+        near * _levels(digits),
         snr=snr,
         spike_penalty=spike_penalty,
     )
@@ -99,7 +102,7 @@ def mixed_radix_front(distribution: Distribution, steps: int) -> pd.DataFrame:
 
 
 def best_scale(
-    family: Callable[[float], SpikeCode],
+    family: Callable[[float], Code],
     f: Callable[[NDArray], NDArray],
     distribution: Distribution,
     scales: NDArray,
@@ -126,6 +129,18 @@ def best_scale(
     return best
 
 
+def round_scale(scale: float) -> float:
+    """``scale`` rounded to eight significant bits.
+
+    Then thresholds and sums of weights of a code of up to 16 bits are exact in float32: any
+    simulator gets the same value, whatever the order in which it adds.
+    """
+    mantissa, exponent = np.frexp(scale)
+    return float(
+        np.ldexp(np.round(np.ldexp(mantissa, _SIGNIFICANT_BITS)), exponent - _SIGNIFICANT_BITS)
+    )
+
+
 class _Grid:
     """Spikes and error of every composition (rows) at every scale (columns)."""
 
@@ -136,7 +151,7 @@ class _Grid:
         if len(x) == 0:
             raise ValueError(f"{distribution.name} has no positive values to write in spikes")
         self.steps = steps
-        self.step = _scales(x, w, snr)  # q, (Q,)
+        self.step = _rounded(_scales(x, w, snr))  # q, (Q,)
         last = float(x[min(np.searchsorted(np.cumsum(w), w.sum() - 1e-9), len(x) - 1)])
         self._levels = min(int(last / self.step[0]) + 2, _MAX_LEVELS)
         shape = (self._levels, len(self.step))
@@ -181,6 +196,10 @@ def _scales(x: NDArray, w: NDArray, snr: float | None) -> NDArray:
     coarsest = 4 * np.sqrt(power / w.sum() / 10 ** (_LOWEST_SNR / 10))
     high = max(min(high, max(coarsest, 4 * low)), low * _RATIO)
     return np.geomspace(low, high, max(2, int(np.log(high / low) / np.log(_RATIO)) + 1))
+
+
+def _rounded(steps: NDArray) -> NDArray:
+    return np.unique([round_scale(step) for step in steps])
 
 
 def _write_levels(rows, levels: int) -> tuple[NDArray, NDArray]:

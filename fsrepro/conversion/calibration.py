@@ -1,0 +1,47 @@
+"""What each layer's activations look like on calibration images."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import layers
+from tqdm import tqdm
+
+from .population import Population
+
+__all__ = ["record"]
+
+
+def record(
+    model: keras.Model,
+    images: np.ndarray,
+    *,
+    samples: int = 100_000,
+    batch_size: int = 250,
+    seed: int = 0,
+    progress: bool = True,
+) -> dict[str, np.ndarray]:
+    """Pre-activations of every activation or spiking layer of a network.
+
+    ``model``: in normal form, or the ``keras_model`` of a spiking network.
+
+    ``images``: float32, (N, H, W, C), normalised. Returns, by name of the layer, about ``samples``
+    float32 values, drawn evenly over the images.
+
+    Raises ``ValueError`` if a layer gives NaN or infinite values.
+    """
+    sites = [layer for layer in model.layers if isinstance(layer, (layers.Activation, Population))]
+    probe = keras.Model(model.inputs, [site.input for site in sites])
+    rng = np.random.default_rng(seed)
+    drawn = {site.name: [] for site in sites}
+    for start in tqdm(range(0, len(images), batch_size), desc="calibrate", disable=not progress):
+        batch = images[start : start + batch_size]
+        for site, x in zip(sites, probe.predict_on_batch(batch), strict=True):
+            x = x.reshape(-1)
+            if not np.isfinite(x).all():
+                raise ValueError(
+                    f"layer {site.name!r} gives NaN or infinite values on the calibration images"
+                )
+            share = min(x.size, -(-samples * len(batch) // len(images)))
+            drawn[site.name].append(x[rng.integers(0, x.size, share)])
+    return {name: np.concatenate(parts) for name, parts in drawn.items()}

@@ -1,0 +1,62 @@
+"""Neurons whose words a decoder must read: codes without a weighted sum, as a Keras layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+from keras import ops
+
+from ..codes import Code
+from .normal_form import normal_form
+from .population import Population, activation_layers, by_layer, populate
+from .spiking_model import SpikingModel
+
+__all__ = ["Decoded", "with_decoders"]
+
+
+class Decoded(Population):
+    """Neurons of any :class:`~fsrepro.codes.Code`, each with a decoder behind it.
+
+    Input and output as in :class:`Population`. The layer looks its values and counts up in the
+    code's staircase, as :meth:`~fsrepro.codes.Code.quantise` and ``count`` do: comparisons with
+    the breakpoints, exact.
+
+    Raises ``TypeError`` for anything but a code.
+    """
+
+    def __init__(self, code: Code, **kwargs):
+        super().__init__(code, **kwargs)
+        if not isinstance(code, Code):
+            raise TypeError(f"layer {self.name!r} needs a Code, got {code!r}")
+        self._breakpoint = np.asarray(code.staircase.breakpoint, np.float32)
+        self._value = np.asarray(code.staircase.value, np.float32)
+        self._count = np.asarray(code.staircase.count, np.float32)
+
+    def call(self, x):
+        index = ops.searchsorted(self._breakpoint, ops.reshape(x, (-1,)), side="right")
+        index = ops.reshape(index, ops.shape(x))
+        values = ops.take(self._value, index)
+        if not self.counting:
+            return values
+        return values, ops.sum(ops.take(self._count, index), axis=-1)
+
+
+def with_decoders(model: keras.Model, codes: Mapping[str, Code]) -> SpikingModel:
+    """A trained network whose activations pass through ``codes``, read back by decoders.
+
+    For codes that are not linear, which :func:`~fsrepro.conversion.convert` refuses: Huffman's
+    words and their kin, explicit exponent and mantissa. ``evaluate`` counts their spikes like any
+    others. What the decoders pass on are numbers, so the weighted layers behind them multiply:
+    these are counted as multiplications, not as SynOps, and what decoding costs is told by
+    :func:`~fsrepro.measures.decoding_costs`.
+
+    ``codes``: by name of the activation layer (see :func:`~fsrepro.conversion.record`).
+
+    Raises what :func:`normal_form` raises, and ``ValueError`` unless every activation layer has
+    a code.
+    """
+    graph = normal_form(model)
+    codes = by_layer("codes", codes, activation_layers(graph))
+    return SpikingModel(populate(graph, lambda name: Decoded(codes[name], name=name)), {})
