@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-__all__ = ["Dataset", "Part", "cifar10", "digits", "load"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Dataset", "Part", "cifar10", "digits", "load"]
 
 CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 CIFAR10_ARCHIVE_MD5 = "c58f30108f718f92721af3b95e74349a"
@@ -34,6 +34,10 @@ CIFAR10_FILES = {  # name -> MD5, as published by the authors of the data set
 CIFAR10_CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
+
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])
+IMAGENET_STD = np.array([0.229, 0.224, 0.225])
+"""What many networks trained elsewhere expect: ``replace(data, mean=IMAGENET_MEAN, ...)``."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,10 +3,11 @@
 import re
 
 from .checkpoint import load_checkpoint, save_checkpoint
+from .import_torch import import_torch
 from .resnet import resnet
 from .small_cnn import small_cnn
 
-__all__ = ["build", "load_checkpoint", "resnet", "save_checkpoint", "small_cnn"]
+__all__ = ["build", "import_torch", "load_checkpoint", "resnet", "save_checkpoint", "small_cnn"]
 
 
 def build(name: str, image_shape: tuple[int, int, int], classes: int, **options):

@@ -17,36 +17,61 @@ def resnet(
     *,
     activation="relu",
     width: int = 16,
+    shortcut: str = "projection",
+    padding: str = "same",
+    epsilon: float = 1e-3,
     seed: int = 0,
 ) -> keras.Model:
     """ResNet-``depth`` of He et al. (2016) for small images. Returns logits, (N, classes).
 
     Three stages of n = (depth - 2) / 6 blocks with ``width``, 2 ``width`` and 4 ``width``
-    channels; a block is two 3x3 convolutions with batch norm. Where the shape changes, the
-    shortcut is a 1x1 convolution with batch norm (their option B). ``seed`` fixes the initial
-    weights.
+    channels; a block is two 3x3 convolutions with batch norm.
+
+    ``shortcut``: where the shape changes, ``"projection"``, a 1x1 convolution with batch norm
+    (their option B), or ``"identity"``, every second pixel with channels of zeros on either side
+    (option A). ``padding`` of 3x3 convolutions: ``"same"`` as Keras pads (with stride 2 to the
+    right and below), or ``"symmetric"`` as PyTorch does. ``epsilon``: of batch norm; PyTorch has
+    1e-5. ``seed`` fixes the initial weights.
 
     With ReLU and width 16 on 32x32 images the activations number 73,728 for depth 8 and
     188,416 for depth 20, as in Stöckl & Maass (2021).
 
-    Raises ``ValueError`` unless ``depth`` is 6 n + 2 with n >= 1.
+    Raises ``ValueError`` unless ``depth`` is 6 n + 2 with n >= 1, and for another shortcut or
+    padding.
     """
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"depth must be 8, 14, 20, 26, ... (6 n + 2), got {depth}")
+    if shortcut not in ("projection", "identity"):
+        raise ValueError(f"shortcut must be 'projection' or 'identity', got {shortcut!r}")
+    if padding not in ("same", "symmetric"):
+        raise ValueError(f"padding must be 'same' or 'symmetric', got {padding!r}")
 
     initial = he_normal(seed)
 
     def conv_bn(x, channels, kernel, strides, name):
+        pad_first = padding == "symmetric" and strides > 1 and kernel > 1
+        if pad_first:  # at stride 1 the two paddings are one
+            x = layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
         x = layers.Conv2D(
             channels,
             kernel,
             strides=strides,
-            padding="same",
+            padding="valid" if pad_first else "same",
             use_bias=False,
             kernel_initializer=next(initial),
             name=f"{name}_conv",
         )(x)
-        return layers.BatchNormalization(name=f"{name}_bn")(x)
+        return layers.BatchNormalization(epsilon=epsilon, name=f"{name}_bn")(x)
+
+    def changed_shape(x, channels, strides, name):
+        if shortcut == "projection":
+            return conv_bn(x, channels, 1, strides, name)
+        x = layers.AveragePooling2D(1, strides=strides, name=f"{name}_pixels")(x)
+        height, width, fewer = x.shape[1:]
+        zeros = (channels - fewer) // 2
+        x = layers.Reshape((height * width, fewer, 1), name=f"{name}_flat")(x)
+        x = layers.ZeroPadding2D(((0, 0), (zeros, zeros)), name=f"{name}_zeros")(x)
+        return layers.Reshape((height, width, channels), name=f"{name}_channels")(x)
 
     inputs = keras.Input(image_shape, name="image")
     x = conv_bn(inputs, width, 3, 1, "stem")
@@ -56,13 +81,13 @@ def resnet(
         for block in range(1, (depth - 2) // 6 + 1):
             name = f"stage{stage}_block{block}"
             strides = 2 if stage > 1 and block == 1 else 1
-            shortcut = x
+            skip = x
             if x.shape[-1] != channels or strides > 1:
-                shortcut = conv_bn(x, channels, 1, strides, f"{name}_shortcut")
+                skip = changed_shape(x, channels, strides, f"{name}_shortcut")
             x = conv_bn(x, channels, 3, strides, f"{name}_1")
             x = layers.Activation(activation, name=f"{name}_1_act")(x)
             x = conv_bn(x, channels, 3, 1, f"{name}_2")
-            x = layers.Add(name=f"{name}_add")([x, shortcut])
+            x = layers.Add(name=f"{name}_add")([x, skip])
             x = layers.Activation(activation, name=f"{name}_act")(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     logits = layers.Dense(classes, kernel_initializer=next(initial), name="logits")(x)

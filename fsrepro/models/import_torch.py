@@ -1,0 +1,103 @@
+"""Weights that others trained with PyTorch, in our Keras networks."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+
+from .torch_file import read_tensors
+
+__all__ = ["import_torch"]
+
+_BATCH_NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
+               "moving_variance": "running_var"}  # fmt: skip
+
+
+def import_torch(model: keras.Model, path: str | Path) -> None:
+    """Load a PyTorch state dict of a CIFAR ResNet into ``model``, in place.
+
+    ``model``: a :func:`~fsrepro.models.resnet` of the same depth and width. What PyTorch does
+    unlike Keras is an option there: ``resnet(20, shortcut="identity", padding="symmetric",
+    epsilon=1e-5)`` is the ResNet-20 of He et al. (2016) as usually written in PyTorch.
+    ``path``: see :func:`~fsrepro.models.torch_file.read_tensors`; names as in the widespread
+    implementations (``conv1``, ``layer1.0.conv1``, ``layer2.0.shortcut.0`` or ``downsample.0``,
+    ``linear`` or ``fc``). Kernels turn from (out, in, H, W) to (H, W, in, out).
+
+    Every tensor is checked before the first is loaded. Raises ``ValueError`` that names the first
+    tensor which is missing, of another shape, not finite, or left over; and what
+    ``read_tensors`` raises.
+    """
+    tensors = read_tensors(path)
+    loaded, used = [], set()
+    for layer in model.layers:
+        for variable, name in _torch_names(layer).items():
+            key = next((alias for alias in _aliases(name) if alias in tensors), None)
+            if key is None:
+                raise ValueError(f"{path} has no tensor {name!r} for layer {layer.name!r}")
+            used.add(key)
+            value = _keras_order(tensors[key])
+            target = getattr(layer, variable)
+            if value.shape != tuple(target.shape):
+                raise ValueError(
+                    f"tensor {key!r} of {path} has shape {tensors[key].shape}, layer "
+                    f"{layer.name!r} of model {model.name!r} needs {_torch_shape(target.shape)}"
+                )
+            if not np.isfinite(value).all():
+                raise ValueError(f"tensor {key!r} of {path} holds NaN or infinite values")
+            loaded.append((target, value))
+    left = [key for key in tensors if key not in used and not key.endswith("num_batches_tracked")]
+    if left:
+        raise ValueError(
+            f"{path} has a tensor {left[0]!r} that model {model.name!r} has no place for"
+        )
+    for target, value in loaded:
+        target.assign(value)
+
+
+def _torch_names(layer) -> dict[str, str]:
+    """Variable of the layer -> name of the tensor."""
+    if isinstance(layer, layers.BatchNormalization):
+        return {v: f"{_torch_name(layer.name)}.{name}" for v, name in _BATCH_NORM.items()}
+    if isinstance(layer, (layers.Conv2D, layers.Dense)):
+        names = {"kernel": f"{_torch_name(layer.name)}.weight"}
+        if layer.use_bias:
+            names["bias"] = f"{_torch_name(layer.name)}.bias"
+        return names
+    if layer.weights:
+        raise ValueError(
+            f"layer {layer.name!r} ({type(layer).__name__}) has no counterpart in a ResNet"
+        )
+    return {}
+
+
+def _torch_name(name: str) -> str:
+    """``stage2_block1_1_conv`` -> ``layer2.0.conv1`` and so on; other names stay."""
+    if name in ("stem_conv", "stem_bn"):
+        return name.removeprefix("stem_") + "1"
+    if name == "logits":
+        return "linear"
+    if match := re.fullmatch(r"stage(\d+)_block(\d+)_(\d|shortcut)_(conv|bn)", name):
+        stage, block, place, kind = match.groups()
+        part = f"shortcut.{'01'[kind == 'bn']}" if place == "shortcut" else f"{kind}{place}"
+        return f"layer{stage}.{int(block) - 1}.{part}"
+    return name
+
+
+def _aliases(name: str):
+    yield name
+    yield name.replace("shortcut", "downsample")
+    yield name.replace("linear", "fc")
+
+
+def _keras_order(tensor: np.ndarray) -> np.ndarray:
+    order = {4: (2, 3, 1, 0), 2: (1, 0)}.get(tensor.ndim)
+    return tensor if order is None else tensor.transpose(order)
+
+
+def _torch_shape(shape) -> tuple[int, ...]:
+    order = {4: (3, 2, 0, 1), 2: (1, 0)}.get(len(shape))
+    return tuple(shape) if order is None else tuple(shape[i] for i in order)
