@@ -52,6 +52,13 @@ def network(depth: int = 8, batch: int = 250) -> None:
 
 def activations(size: int = 1_000_000) -> None:
     x = np.random.default_rng(0).normal(-0.3, 1, size).astype(np.float32)
+    levels = codes.uniform_levels(32, 4.0)
+    p = codes.level_probability(levels, x)
+    words = {
+        "Huffman": codes.huffman_words(p),
+        "letter costs": codes.letter_cost_words(p, spike_cost=3),
+        "fewest spikes": codes.fewest_spikes_words(p, 8),
+    }
     shown = [
         codes.binary(8, 4.0),
         codes.binary(8, 4.0, rounding=True),
@@ -63,6 +70,10 @@ def activations(size: int = 1_000_000) -> None:
         codes.published.relu(),
         codes.published.silu(),
         codes.published.sigmoid(),
+        codes.fitted.silu(8),
+        codes.fitted.silu(16),
+        codes.fitted.sigmoid(12),
+        *(codes.PrefixCode(w, levels, name=name) for name, w in words.items()),
     ]
     print(f"\nNumPy, ns per activation, {size:,} float32")
     print(f"  {'':<26}{'quantise':>9}{'count':>9}{'time-step loop':>16}{'ratio':>8}")

@@ -6,7 +6,7 @@ weighted sum. Codes with a word per level (:class:`PrefixCode`) have the same ``
 code: a file here, and a line below.
 """
 
-from . import published
+from . import fitted, published
 from .binary import binary
 from .code import Code
 from .exponent_mantissa import ExponentMantissa
@@ -28,6 +28,7 @@ __all__ = [
     "compositions",
     "entropy",
     "fewest_spikes_words",
+    "fitted",
     "geometric",
     "huffman_words",
     "leading_one",

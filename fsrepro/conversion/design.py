@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..codes import SpikeCode
-from ..fitting import Design, best_mixed_radix, best_scale, empirical, relu, round_scale
+from ..fitting import Design, best_mixed_radix, best_scale, empirical, relu
 
 __all__ = ["SPIKE_PENALTY", "design_code", "design_mixed_radix"]
 
@@ -32,26 +32,12 @@ def design_code(
     least error. With ``snr`` instead, the fewest spikes that reach this signal-to-noise ratio.
 
     ``family``: from a scale to a code. ``x``: pre-activations, (N,), some of them positive.
-    A geometric grid over ten octaves below the largest activation is searched, then a finer one
-    around its best. Scales have eight significant bits, see
-    :func:`~fsrepro.fitting.round_scale`.
 
     Raises ``ValueError`` if no activation is positive, and what
-    :func:`~fsrepro.fitting.best_scale` raises.
+    :func:`~fsrepro.fitting.best_scale`, which searches the scales, raises.
     """
-    largest = _largest(x)
     criterion = _absolute(x, snr, 0.0 if spike_penalty is None else spike_penalty)
-    samples = empirical(x, points=len(x))
-
-    def best(grid):
-        candidates = np.unique([round_scale(scale) for scale in grid])
-        return best_scale(family, relu, samples, candidates, **criterion)
-
-    # Where error is not all that counts, a scale far above the activations may leave the first
-    # steps silent for good: a shorter code.
-    octaves = 1.01 if criterion == {"spike_penalty": 0.0} else 10.01
-    coarse = best(largest * np.exp2(np.arange(-10, octaves, 0.25)))
-    return best(coarse.scale * np.exp2(np.linspace(-0.25, 0.25, 17)))
+    return best_scale(family, relu, empirical(x, points=len(x)), **criterion)
 
 
 def design_mixed_radix(
@@ -69,16 +55,10 @@ def design_mixed_radix(
 
     Raises ``ValueError`` if no activation is positive, and what ``best_mixed_radix`` raises.
     """
-    _largest(x)
+    if not (x > 0).any():
+        raise ValueError("no activation is positive; there is nothing to write in spikes")
     criterion = _absolute(x, snr, SPIKE_PENALTY if spike_penalty is None else spike_penalty)
     return best_mixed_radix(empirical(x, points=len(x)), steps, **criterion)
-
-
-def _largest(x) -> float:
-    largest = float(x.max(initial=0))
-    if not largest > 0:
-        raise ValueError("no activation is positive; there is nothing to write in spikes")
-    return largest
 
 
 def _absolute(x, snr, spike_penalty) -> dict:

@@ -1,6 +1,7 @@
 """How a code is designed: fitted to an activation function, searched for, held against bounds."""
 
 from .bound import bound, rate_distortion, spikes_for_rate
+from .comparison import compare, fitted_to, mixed_radix_of, scaled, words_of
 from .distributions import (
     Distribution,
     empirical,
@@ -28,8 +29,10 @@ __all__ = [
     "best_mixed_radix",
     "best_scale",
     "bound",
+    "compare",
     "empirical",
     "fit",
+    "fitted_to",
     "frontier",
     "gaussian",
     "histogram",
@@ -37,13 +40,16 @@ __all__ = [
     "lognormal",
     "measure",
     "mixed_radix_front",
+    "mixed_radix_of",
     "mixture",
     "rate_distortion",
     "ratio_to_bound",
     "rectified_gaussian",
     "relu",
     "round_scale",
+    "scaled",
     "snr",
     "spikes_for_rate",
     "uniform",
+    "words_of",
 ]

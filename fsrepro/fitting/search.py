@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fsrepro.codes import Code, compositions, mixed_radix
 
-from .distributions import Distribution, relu
+from .distributions import Distribution, apply, relu
 from .measure import Measure, decibels, measure
 
 __all__ = ["Design", "best_mixed_radix", "best_scale", "mixed_radix_front", "round_scale"]
@@ -105,28 +105,44 @@ def best_scale(
     family: Callable[[float], Code],
     f: Callable[[NDArray], NDArray],
     distribution: Distribution,
-    scales: NDArray,
+    scales: NDArray | None = None,
     *,
     snr: float | None = None,
     spike_penalty: float | None = None,
 ) -> Design:
     """The scale at which ``family(scale)`` serves ``f`` best; criteria as in `best_mixed_radix`.
 
-    ``family``: e.g. ``lambda a: binary(8, a)``. ``scales``: the ones to try. Raises ``ValueError``
-    if no scale reaches the SNR, and for criteria that are refused there too.
+    ``family``: e.g. ``lambda a: binary(8, a)``. ``scales``: the ones to try; by default a geometric
+    grid over twenty octaves around the largest value, then a finer one around its best, both of
+    eight significant bits (:func:`round_scale`). Scales far above the activations are tried
+    because they leave the first steps silent for good: a shorter code.
+
+    Raises ``ValueError`` if no scale reaches the SNR, if f is zero everywhere and no scales are
+    given, and for criteria that are refused in `best_mixed_radix` too.
     """
-    power = distribution.mean(lambda x: np.asarray(f(x), float) ** 2)
-    cost = _cost(snr, spike_penalty, power)
-    best, least = None, np.inf
-    for scale in scales:
-        code = family(float(scale))
-        found = measure(code, f, distribution)
-        J = float(cost(found.mse, found.spikes))
-        if least > J:
-            best, least = Design(code, float(scale), found), J
-    if best is None:
-        raise ValueError(f"no scale tried reaches {snr} dB on {distribution.name}")
-    return best
+    values = apply(f, distribution.points)
+    cost = _cost(snr, spike_penalty, float(distribution.weights @ values**2))
+
+    def best(scales):
+        best, least = None, np.inf
+        for scale in scales:
+            code = family(float(scale))
+            found = measure(code, f, distribution)
+            J = float(cost(found.mse, found.spikes))
+            if least > J:
+                best, least = Design(code, float(scale), found), J
+        if best is None:
+            raise ValueError(f"no scale tried reaches {snr} dB on {distribution.name}")
+        return best
+
+    if scales is not None:
+        return best(scales)
+    largest = float(np.abs(values).max())
+    if not largest > 0:
+        raise ValueError("no activation is positive; there is nothing to write in spikes")
+    octaves = 1.01 if spike_penalty == 0 else 10.01  # a shorter code has no smaller error
+    coarse = best(_rounded(largest * np.exp2(np.arange(-10, octaves, 0.25))))
+    return best(_rounded(coarse.scale * np.exp2(np.linspace(-0.25, 0.25, 17))))
 
 
 def round_scale(scale: float) -> float:
