@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -14,11 +14,16 @@ from matplotlib.axes import Axes
 from .codes import SpikeCode
 
 __all__ = [
+    "activations",
+    "against_spikes",
     "against_steps",
     "confusion",
     "examples",
+    "frontier",
     "neuron_trace",
+    "price_of_spikes",
     "quantiser_curve",
+    "ratio_to_bound",
     "set_style",
     "spikes_per_layer",
 ]
@@ -167,3 +172,156 @@ def examples(
         ax.set_title(title, fontsize="small")
         ax.axis("off")
     return axes
+
+
+def price_of_spikes(words: pd.DataFrame, radix: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Spikes against mean latency: ``words`` for rising prices of a spike, ``radix`` codes."""
+    ax = ax or plt.gca()
+    ax.plot(
+        words["mean_latency"],
+        words["spikes"],
+        color="C0",
+        marker="o",
+        label="words, by the price of a spike in steps",
+    )
+    for row in words.itertuples():
+        ax.annotate(
+            f"{row.price:g}",
+            (row.mean_latency, row.spikes),
+            xytext=(5, 5),
+            textcoords="offset points",
+            fontsize="small",
+            color="C0",
+        )
+    ax.plot(
+        radix["steps"],
+        radix["spikes"],
+        color="C1",
+        ls="--",
+        marker="s",
+        label="mixed radix, decoded by a weighted sum",
+    )
+    ax.set(xlabel="mean latency (time steps)", ylabel="spikes per neuron", ylim=(0, None))
+    ax.legend()
+    return ax
+
+
+def activations(recorded: Mapping[str, np.ndarray], ax: Axes | None = None) -> Axes:
+    """Densities of the pre-activations of each layer, in units of the layer's root mean square."""
+    ax = ax or plt.gca()
+    edges = np.linspace(-3, 4, 141)
+    colours = sns.color_palette("crest", len(recorded))
+    for (name, x), colour in zip(recorded.items(), colours, strict=True):
+        density, _ = np.histogram(x / np.sqrt(np.mean(x**2)), edges, density=True)
+        ax.plot((edges[1:] + edges[:-1]) / 2, density, color=colour, label=name)
+    ax.axvline(0, color="0.55", lw=1)
+    ax.set(xlabel="pre-activation / its root mean square", ylabel="density")
+    ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    return ax
+
+
+def ratio_to_bound(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Spikes over the fewest possible, a line per ``kind``: synthetic source and recorded layers.
+
+    ``table``: of :func:`fsrepro.fitting.compare`, with a column ``source``.
+    """
+    ax = ax or plt.gca()
+    synthetic = table[table["source"] == "synthetic"].set_index("kind")
+    order = synthetic["ratio_to_bound"].sort_values(na_position="last").index
+    row = {kind: y for y, kind in enumerate(order)}
+    layers = table[table["source"] != "synthetic"]
+    ax.plot(
+        layers["ratio_to_bound"],
+        layers["kind"].map(row),
+        ls="",
+        marker="|",
+        ms=11,
+        mew=1.4,
+        color="C0",
+        label="layers of the network",
+    )
+    for linear, marker, face in ((True, "o", "C1"), (False, "o", "white")):
+        part = synthetic[synthetic["linear"] == linear]
+        ax.plot(
+            part["ratio_to_bound"],
+            part.index.map(row),
+            ls="",
+            marker=marker,
+            mfc=face,
+            mec="C1",
+            mew=1.5,
+            ms=7,
+            label=f"synthetic source, {'weighted sum' if linear else 'needs a decoder'}",
+        )
+    ax.axvline(1, color=INK, lw=1)
+    ax.set_xscale("log")
+    ticks = [t for t in (1, 1.2, 1.5, 2, 3, 5, 10, 20) if t <= 1.2 * ax.get_xlim()[1]]
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    ax.set_yticks(list(row.values()), list(row))
+    ax.grid(axis="y", color="0.9")
+    ax.invert_yaxis()
+    ax.set(xlabel="spikes / fewest possible (bound = 1)")
+    ax.legend(fontsize="small", loc="upper right")
+    return ax
+
+
+def frontier(table: pd.DataFrame, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
+    """Fewest spikes of each ``family`` against the SNR, a panel for each number of steps.
+
+    ``table``: of :func:`fsrepro.fitting.frontier`.
+    """
+    budgets = sorted(table["steps"].unique())
+    if axes is None:
+        width = 7.2 / 2 * max(2, len(budgets)) * (0.8 if len(budgets) > 2 else 1)
+        _, axes = plt.subplots(1, len(budgets), sharex=True, sharey=True, figsize=(width, 4))
+        axes = np.atleast_1d(axes)
+    families = list(dict.fromkeys(table.sort_values("spikes", ascending=False)["family"]))
+    for K, ax in zip(budgets, axes, strict=True):
+        part = table[table["steps"] == K]
+        for i, family in enumerate(families):
+            rows = part[part["family"] == family].sort_values("snr_target")
+            ax.plot(
+                rows["snr_target"], rows["spikes"], color=f"C{i}", ls=_LINES[i],
+                marker=_MARKERS[i], label=family,
+            )  # fmt: skip
+        rows = part.drop_duplicates("snr_target").sort_values("snr_target")
+        ax.plot(rows["snr_target"], rows["bound"], color=INK, lw=1.5, label="bound")
+        ax.set(title=f"K = {K}", xlabel="SNR (dB)", ylabel="")
+    axes[0].set(ylabel="spikes per neuron", ylim=(0, None))
+    axes[-1].legend(fontsize="small", loc="upper left")
+    return axes
+
+
+def against_spikes(
+    table: pd.DataFrame,
+    *,
+    reference: float,
+    mark: float | None = None,
+    below: float = 6.0,
+    ax: Axes | None = None,
+) -> Axes:
+    """Accuracy against spikes per neuron, a line or a point per ``setting``.
+
+    ``reference``: the accuracy of the ANN in percent; what lies more than ``below`` points under
+    it is cut off. ``mark``: a number of spikes to show as a vertical line.
+    """
+    ax = ax or plt.gca()
+    ax.axhline(reference, color="0.55", lw=1.2, zorder=0, label=f"ANN ({reference:.2f} %)")
+    if mark is not None:
+        ax.axvline(mark, color="0.55", lw=1.2, ls=":", zorder=0, label="half of the paper's spikes")
+    for i, (setting, rows) in enumerate(table.groupby("setting", sort=False)):
+        ax.plot(
+            rows["spikes_per_neuron"],
+            rows["accuracy"],
+            color=f"C{i % 10}",
+            ls=_LINES[i % len(_LINES)],
+            marker=_MARKERS[i % len(_MARKERS)],
+            ms=5,
+            mfc="white" if i >= len(_MARKERS) else None,
+            label=setting,
+        )
+    ax.set_ylim(reference - below, reference + 0.15 * below)
+    ax.set(xlabel="spikes per neuron and image", ylabel="accuracy (%)")
+    ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    return ax

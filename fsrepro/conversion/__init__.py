@@ -7,6 +7,7 @@ in for ``convert`` where a code is not linear.
 """
 
 from .calibration import record
+from .channels import rescalable_layers, rescale_channels
 from .convert import convert
 from .decoded import with_decoders
 from .design import design_code, design_mixed_radix
@@ -21,5 +22,7 @@ __all__ = [
     "design_mixed_radix",
     "normal_form",
     "record",
+    "rescalable_layers",
+    "rescale_channels",
     "with_decoders",
 ]

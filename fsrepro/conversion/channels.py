@@ -1,0 +1,124 @@
+r"""Channels in other units: the same network, its activations rescaled one channel at a time.
+
+ReLU is positively homogeneous, so for any :math:`f_c > 0`
+
+.. math:: \sum_c W_c \max(x_c, 0) = \sum_c \frac{W_c}{f_c} \max(f_c\, x_c, 0) .
+
+Weights of the layer before take up f, those of the layers behind its inverse. The ANN computes
+what it did; a code with one scale per layer meets other activations.
+
+Source: Nagel et al. (2019), section 4.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+from keras import layers
+
+from .graph import calls, copy_layer, rewrite, uses
+from .normal_form import POOLING_BY_MAXIMUM, WEIGHTED_LAYERS
+from .population import activation_layers
+
+__all__ = ["rescalable_layers", "rescale_channels"]
+
+_KEEPS_CHANNELS = (
+    layers.AveragePooling2D,
+    layers.GlobalAveragePooling2D,
+    layers.ZeroPadding2D,
+    *POOLING_BY_MAXIMUM,
+)
+
+
+def rescalable_layers(graph: keras.Model) -> list[str]:
+    """The activation layers of a network in normal form whose channels can be rescaled.
+
+    Those between one weighted layer, whose output nothing else uses, and weighted layers, with
+    nothing but pooling, padding and flattening on the way.
+    """
+    return [name for name in activation_layers(graph) if _obstacle(graph, name) is None]
+
+
+def rescale_channels(graph: keras.Model, factors: Mapping[str, np.ndarray]) -> keras.Model:
+    """``graph`` with the channels of some activation layers multiplied by ``factors``.
+
+    ``graph``: in normal form, left unchanged. ``factors``: by name of the activation layer, one
+    positive number per channel, (C,). The logits are the same up to rounding (exactly the same
+    for powers of two).
+
+    Raises ``ValueError`` for a layer that is unknown or cannot be rescaled, with the reason, and
+    for factors that are not one positive finite number per channel.
+    """
+    names = activation_layers(graph)
+    for name, factor in factors.items():
+        if name not in names:
+            raise ValueError(f"no activation layer {name!r}; there are {', '.join(names)}")
+        channels = graph.get_layer(name).output.shape[-1]
+        factor = np.asarray(factor, np.float64)
+        if factor.shape != (channels,) or not (np.isfinite(factor) & (factor > 0)).all():
+            raise ValueError(
+                f"layer {name!r} needs {channels} positive finite factors, one per channel, got "
+                f"{factor}"
+            )
+        if reason := _obstacle(graph, name):
+            raise ValueError(f"the channels of layer {name!r} cannot be rescaled: {reason}")
+    scaled = rewrite(
+        graph, lambda call, *args, **kwargs: copy_layer(call.operation, *args, **kwargs)
+    )
+    for name, factor in factors.items():
+        factor = np.asarray(factor, np.float32)
+        before, behind = _neighbours(graph, name)
+        _multiply_outputs(scaled.get_layer(before.name), factor)
+        for layer in behind:
+            _divide_inputs(scaled.get_layer(layer.name), factor)
+    return scaled
+
+
+def _neighbours(graph, name):
+    """The layer that feeds an activation layer, and the first others behind it."""
+    call = next(c for c in calls(graph) if c.operation.name == name)
+    before = call.input_tensors[0]._keras_history.operation
+    behind, open_ = [], [call.outputs[0]]
+    while open_:
+        tensor = open_.pop()
+        for user in calls(graph):
+            if any(x is tensor for x in user.input_tensors):
+                if isinstance(user.operation, (*_KEEPS_CHANNELS, layers.Flatten)):
+                    open_.append(user.outputs[0])
+                else:
+                    behind.append(user.operation)
+    return before, behind
+
+
+def _obstacle(graph, name) -> str | None:
+    before, behind = _neighbours(graph, name)
+    if not isinstance(before, WEIGHTED_LAYERS):
+        return f"its input comes from layer {before.name!r} ({type(before).__name__})"
+    if uses(graph)[id(before.output)] > 1:
+        return f"layer {before.name!r} before it is used elsewhere too"
+    if not behind:
+        return "it feeds the output"
+    for layer in behind:
+        if not isinstance(layer, WEIGHTED_LAYERS):
+            return f"layer {layer.name!r} ({type(layer).__name__}) reads it"
+    return None
+
+
+def _multiply_outputs(layer, factor) -> None:
+    kernel, *bias = layer.get_weights()
+    if isinstance(layer, layers.DepthwiseConv2D):  # (H, W, C, M): outputs are C x M
+        kernel = kernel * factor.reshape(kernel.shape[2:])
+    else:
+        kernel = kernel * factor
+    layer.set_weights([kernel, *(b * factor for b in bias)])
+
+
+def _divide_inputs(layer, factor) -> None:
+    kernel, *bias = layer.get_weights()
+    if isinstance(layer, layers.Dense):  # flattened inputs: channels come fastest
+        kernel = kernel / np.tile(factor, len(kernel) // len(factor))[:, None]
+    else:  # (H, W, C, ...)
+        kernel = kernel / factor[:, None]
+    layer.set_weights([kernel, *bias])
