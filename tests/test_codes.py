@@ -6,7 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fsrepro.codes import SpikeCode, binary, published
+from fsrepro.codes import (
+    ExponentMantissa,
+    PrefixCode,
+    SpikeCode,
+    binary,
+    fewest_spikes_words,
+    geometric,
+    leading_one,
+    mixed_radix,
+    published,
+    rate,
+    uniform_levels,
+)
 
 MILLION = 1_000_000
 F = np.float32
@@ -387,24 +399,52 @@ def test_number_too_large_for_float32_is_refused():
         SpikeCode([1e39], [1.0], [1.0])
 
 
-@pytest.mark.parametrize("limit", [0, -1])
+@pytest.mark.parametrize("limit", [0, -1, 1.5, np.nan, np.inf])
 def test_bad_max_spikes(limit):
-    with pytest.raises(ValueError, match=f"max_spikes must be at least 1 or None, got {limit}"):
+    message = f"max_spikes must be a whole number of at least 1 or None, got {limit}"
+    with pytest.raises(ValueError, match=message):
         SpikeCode([1.0], [1.0], [1.0], max_spikes=limit)
 
 
-@pytest.mark.parametrize("steps", [0, -1, 1.5, 65])
-def test_bad_steps(steps):
-    with pytest.raises(ValueError, match=f"steps must be a whole number from 1 to 64, got {steps}"):
-        binary(steps, 1.0)
+# Every code that is made for a number of steps and a scale.
+MAKE = {
+    "binary": binary,
+    "rate": rate,
+    "geometric": lambda steps, scale: geometric(steps, scale, spikes=2),
+    "leading one": lambda steps, scale: leading_one(steps, scale, spikes=2),
+    "mixed radix": lambda steps, scale: mixed_radix((steps,), scale),
+    "exponent + mantissa": lambda steps, scale: ExponentMantissa(2, steps, scale),
+    "words": lambda steps, scale: PrefixCode(
+        fewest_spikes_words([0.5, 0.5], steps), uniform_levels(2, scale)
+    ),
+}
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1.5, 65, np.nan, np.inf])
+@pytest.mark.parametrize("make", MAKE.values(), ids=MAKE)
+def test_bad_steps(make, steps):
+    with pytest.raises(ValueError, match=rf"(whole number|at most 64 time|at most 18).*{steps}"):
+        make(steps, 1.0)
 
 
 @pytest.mark.parametrize("scale", [0, -1, np.inf, -np.inf, np.nan])
-def test_bad_scale(scale):
+@pytest.mark.parametrize("make", MAKE.values(), ids=MAKE)
+def test_bad_scale(make, scale):
     with pytest.raises(ValueError, match=f"scale must be positive and finite, got {scale}"):
-        binary(4, scale)
-    with pytest.raises(ValueError, match=f"factor must be positive and finite, got {scale}"):
-        binary(4, 1.0).scaled(scale)
+        make(4, scale)
+
+
+@pytest.mark.parametrize("method", ["encode", "quantise", "count"])
+@pytest.mark.parametrize("make", MAKE.values(), ids=MAKE)
+def test_nan_is_refused_by_every_code(make, method):
+    with pytest.raises(ValueError, match="activations must not be NaN; 2 of 3 are"):
+        getattr(make(4, 1.0), method)([np.nan, 1.0, np.nan])
+
+
+@pytest.mark.parametrize("factor", [0, -1, np.inf, -np.inf, np.nan])
+def test_bad_factor(factor):
+    with pytest.raises(ValueError, match=f"factor must be positive and finite, got {factor}"):
+        binary(4, 1.0).scaled(factor)
 
 
 @pytest.mark.parametrize("method", ["encode", "quantise", "count", "trace"])

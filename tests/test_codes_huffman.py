@@ -175,6 +175,7 @@ def test_fewest_spikes_of_all_words():
         huffman_words,
         lambda p: letter_cost_words(p, spike_cost=1.0),
         lambda p: fewest_spikes_words(p, 4),
+        lambda p: word_cost(["0", "1"], p, spike_cost=1.0),
     ],
 )
 @pytest.mark.parametrize(
@@ -183,7 +184,7 @@ def test_fewest_spikes_of_all_words():
         ([0.5, 0.6], "probabilities must sum to 1, got 1.1; divide by the sum"),
         ([1.5, -0.5], "probabilities must be finite and not negative, got -0.5"),
         ([np.nan, 1.0], "probabilities must be finite and not negative, got nan"),
-        ([], "probability must be a list of at least one numbers, got shape"),
+        ([], "probability must be a list of .* numbers, got shape"),
         ([[1.0]], "probability must be a list"),
     ],
 )
@@ -196,6 +197,7 @@ def test_refuses_what_is_not_a_distribution(make, probability, message):
     ("options", "message"),
     [
         ({"spike_cost": np.inf}, "spike_cost must be finite and not negative, got inf"),
+        ({"spike_cost": np.nan}, "spike_cost must be finite and not negative, got nan"),
         ({"spike_cost": -1.0}, "spike_cost must be finite and not negative, got -1"),
         ({"spike_cost": 1.0, "step_cost": 0.0}, "step_cost must be finite and positive, got 0"),
         ({"spike_cost": 1.0, "step_cost": np.nan}, "step_cost must be finite and positive"),
@@ -205,6 +207,9 @@ def test_refuses_what_is_not_a_distribution(make, probability, message):
 def test_refuses_bad_prices(options, message):
     with pytest.raises(ValueError, match=message):
         letter_cost_words([0.5, 0.5], **options)
+    if "width" not in options:
+        with pytest.raises(ValueError, match=message):
+            word_cost(["0", "1"], [0.5, 0.5], **options)
 
 
 def test_refuses_more_levels_than_words_and_too_many_steps():

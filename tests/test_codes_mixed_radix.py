@@ -122,7 +122,7 @@ def test_a_single_digit_is_the_time_of_one_spike():
     np.testing.assert_array_equal(code.count(np.arange(9.0)), [0, 1, 1, 1, 1, 1, 1, 1, 1])
 
 
-@pytest.mark.parametrize("digits", [(), (0,), (2, -1), (1.5, 2)])
+@pytest.mark.parametrize("digits", [(), (0,), (2, -1), (1.5, 2), (np.nan,), (2, np.inf)])
 def test_refuses_digits_that_are_not_positive_whole_numbers(digits):
     with pytest.raises(ValueError, match="whole numbers of at least 1, got"):
         mixed_radix(digits, 1.0)

@@ -129,11 +129,27 @@ def test_refuses_what_is_not_a_word():
 
 
 def test_refuses_bad_quantisers():
-    with pytest.raises(ValueError, match="count must be a whole number of at least 1, got 0"):
-        uniform_levels(0, 1.0)
+    for count in (0, -1, 1.5, np.nan, np.inf):
+        with pytest.raises(ValueError, match=f"count must be a whole .* at least 1, got {count}"):
+            uniform_levels(count, 1.0)
     with pytest.raises(ValueError, match="scale must be positive and finite, got 0"):
         uniform_levels(4, 0.0)
-    with pytest.raises(ValueError, match="needs at least one value"):
+    with pytest.raises(ValueError, match="at least one value and one level, got 0 and 2"):
         level_probability([0, 1], [])
-    with pytest.raises(ValueError, match="a list of 2 numbers, got shape"):
-        PrefixCode(["0", "1"], [0, 1]).mean_latency([1.0])
+    with pytest.raises(ValueError, match="at least one value and one level, got 1 and 0"):
+        level_probability([], [0.5])
+    with pytest.raises(ValueError, match="levels must be finite and strictly increasing"):
+        level_probability([1, 0], [0.5])
+    with pytest.raises(ValueError, match="must not be NaN"):
+        level_probability([0, 1], [np.nan])
+    with pytest.raises(ValueError, match="breakpoints must be finite"):
+        PrefixCode(["0", "1"], [0, 1], [np.nan])
+
+
+def test_refuses_what_is_not_a_distribution_of_its_levels():
+    code = PrefixCode(["0", "1"], [0, 1])
+    for mean in (code.mean_latency, code.mean_spikes):
+        with pytest.raises(ValueError, match="a list of 2 numbers, got shape"):
+            mean([1.0])
+        with pytest.raises(ValueError, match=r"must sum to 1, got 1\.1"):
+            mean([0.5, 0.6])

@@ -106,6 +106,8 @@ def test_thinning_is_finest_where_it_matters():
     [
         (lambda: empirical([]), "samples must be a list of at least one number"),
         (lambda: empirical([1, np.nan, np.inf]), "2 of 3 are NaN or infinite"),
+        (lambda: Distribution([], []), "points must be a list of at least one number"),
+        (lambda: Distribution([0, np.nan], [0.5, 0.5]), "points must be finite; 1 of 2"),
         (lambda: Distribution([0, 1], [0.5, 0.6]), "weights must sum to 1, got a sum of 1.1"),
         (lambda: Distribution([0, 1], [1.5, -0.5]), "weights must not be negative, got -0.5"),
         (lambda: Distribution([0, 0], [0.5, 0.5]), "points must be strictly increasing"),

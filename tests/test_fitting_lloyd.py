@@ -39,6 +39,7 @@ def test_lies_between_bound_and_mixed_radix():
         (0, 0.1, "steps must be a whole number from 1 to 64, got 0"),
         (8, -0.1, "spike_penalty must be finite and at least 0, got -0.1"),
         (8, np.nan, "got nan"),
+        (8, np.inf, "got inf"),
     ],
 )
 def test_bad_input_is_refused(steps, penalty, message):

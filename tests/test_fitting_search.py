@@ -87,6 +87,7 @@ def test_more_steps_and_lower_targets_cost_fewer_spikes():
         (8, {"snr": np.nan}, "snr must be finite, in dB, got nan"),
         (8, {"spike_penalty": -1}, "spike_penalty must be finite and at least 0, got -1"),
         (8, {"spike_penalty": np.inf}, "got inf"),
+        (8, {"spike_penalty": np.nan}, "got nan"),
         (3, {"snr": 60}, "no mixed radix of 3 steps reaches 60 dB"),
     ],
 )
@@ -100,3 +101,6 @@ def test_nothing_to_write_is_refused():
         best_mixed_radix(empirical([-1.0, 0.0]), 4, snr=20)
     with pytest.raises(ValueError, match="no scale tried reaches 90 dB"):
         best_scale(lambda a: binary(4, a), relu, SOURCE, [1, 2], snr=90)
+    for penalty in (-1, np.nan, np.inf):
+        with pytest.raises(ValueError, match=f"spike_penalty must be .*, got {penalty}"):
+            best_scale(lambda a: binary(4, a), relu, SOURCE, [1, 2], spike_penalty=penalty)

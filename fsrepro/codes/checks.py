@@ -5,14 +5,26 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["MAX_STEPS", "check_activations", "check_scale", "check_spikes", "check_steps"]
+__all__ = [
+    "MAX_STEPS",
+    "check_activations",
+    "check_scale",
+    "check_spikes",
+    "check_steps",
+    "is_whole",
+]
 
 MAX_STEPS = 64
 
 
+def is_whole(number: float, most: float = np.inf) -> bool:
+    """Whether ``number`` is 1, 2, 3, ... and at most ``most``; NaN and infinity are not."""
+    return float(number).is_integer() and 1 <= number <= most
+
+
 def check_steps(steps: int) -> int:
     """``steps`` as an int, or ``ValueError`` unless it is a whole number from 1 to 64."""
-    if steps != int(steps) or not 1 <= steps <= MAX_STEPS:
+    if not is_whole(steps, MAX_STEPS):
         raise ValueError(f"steps must be a whole number from 1 to {MAX_STEPS}, got {steps}")
     return int(steps)
 

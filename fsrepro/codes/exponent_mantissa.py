@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .checks import check_scale, check_spikes
+from .checks import check_scale, check_spikes, is_whole
 from .prefix_code import PrefixCode, at_or_above
 
 __all__ = ["ExponentMantissa"]
@@ -109,6 +109,6 @@ class ExponentMantissa(PrefixCode):
 
 
 def _check_bits(field: str, bits: int) -> int:
-    if bits != int(bits) or bits < 1:
+    if not is_whole(bits):
         raise ValueError(f"{field} must be a whole number of at least 1, got {bits}")
     return int(bits)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .checks import check_scale, check_steps
+from .checks import check_scale, check_steps, is_whole
 from .spike_code import SpikeCode
 
 __all__ = ["geometric", "leading_one"]
@@ -65,8 +65,8 @@ def geometric(
     steps, scale = check_steps(steps), check_scale(scale)
     if not 1 < ratio <= 2:
         raise ValueError(f"ratio must be above 1 and at most 2 (no gaps), got {ratio}")
-    if spikes is not None and spikes < 1:
-        raise ValueError(f"spikes must be at least 1 or None, got {spikes}")
+    if spikes is not None and not is_whole(spikes):
+        raise ValueError(f"spikes must be a whole number of at least 1 or None, got {spikes}")
     if factor is None:
         factor = 1.0 if spikes is None else 1 - (1 - 1 / ratio) ** spikes / 2
     if not 1 / ratio < factor <= 1:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from .checks import MAX_STEPS, check_scale, check_steps
+from .checks import MAX_STEPS, check_scale, check_steps, is_whole
 from .spike_code import SpikeCode
 
 __all__ = ["compositions", "mixed_radix"]
@@ -76,7 +76,7 @@ def _compositions(total: int) -> Iterator[tuple[int, ...]]:
 
 def _check_digits(digits: Sequence[int]) -> tuple[int, ...]:
     given = tuple(digits)
-    if not given or any(a != int(a) or a < 1 for a in given):
+    if not given or not all(map(is_whole, given)):
         raise ValueError(f"digits must be one or more whole numbers of at least 1, got {given}")
     if sum(given) > MAX_STEPS:
         raise ValueError(f"at most {MAX_STEPS} time steps are supported, got {sum(given)}: {given}")

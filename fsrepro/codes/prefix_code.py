@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .checks import MAX_STEPS, check_activations, check_scale, check_spikes
+from .checks import MAX_STEPS, check_activations, check_scale, check_spikes, is_whole
 from .code import Code
 from .staircase import Staircase
 
@@ -125,7 +125,7 @@ def uniform_levels(count: int, scale: float) -> NDArray[np.float32]:
 
     Raises ``ValueError`` for a count below 1 or a scale that is not positive and finite.
     """
-    if count != int(count) or count < 1:
+    if not is_whole(count):
         raise ValueError(f"count must be a whole number of at least 1, got {count}")
     step = float(np.float32(check_scale(scale))) / int(count)
     return (step * np.arange(int(count))).astype(np.float32)
@@ -146,13 +146,16 @@ def at_or_above(x: NDArray[np.float64]) -> NDArray[np.float32]:
 def level_probability(levels: ArrayLike, x: ArrayLike) -> NDArray[np.float64]:
     """How often each level is the nearest to the values ``x``: (L,), sums to 1.
 
-    Raises ``ValueError`` for no values or NaN.
+    Raises ``ValueError`` for no values or NaN, and for levels that are none or do not increase.
     """
-    x = check_activations(x).reshape(-1)
-    if not x.size:
-        raise ValueError("level_probability needs at least one value, got none")
+    x, levels = check_activations(x).reshape(-1), _increasing("levels", levels)
+    if not (x.size and levels.size):
+        raise ValueError(
+            f"level_probability needs at least one value and one level, got {x.size} and "
+            f"{levels.size}"
+        )
     nearest = np.searchsorted(midpoints(levels), x, side="right")
-    return np.bincount(nearest, minlength=len(np.asarray(levels))) / x.size
+    return np.bincount(nearest, minlength=levels.size) / x.size
 
 
 def check_probability(probability: ArrayLike, size: int | None = None) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .checks import MAX_STEPS, check_activations, check_spikes
+from .checks import MAX_STEPS, check_activations, check_spikes, is_whole
 from .code import Code
 from .staircase import Staircase, compile_staircase
 
@@ -47,7 +47,7 @@ class SpikeCode(Code):
     ``name``: for tables and figures; two codes with equal tables are equal whatever their names.
 
     Raises ``ValueError`` for tables that are empty, of unequal length, longer than 64 steps or
-    not finite, and for ``max_spikes`` below 1.
+    not finite, and for ``max_spikes`` that is not a whole number above 0.
 
     Source: Stöckl & Maass (2021), equations 1 to 3; there the neuron fires when v > T.
     """
@@ -70,8 +70,10 @@ class SpikeCode(Code):
             raise ValueError(f"the three tables must have one entry per time step, got {detail}")
         if self.steps > MAX_STEPS:
             raise ValueError(f"at most {MAX_STEPS} time steps are supported, got {self.steps}")
-        if self.max_spikes is not None and self.max_spikes < 1:
-            raise ValueError(f"max_spikes must be at least 1 or None, got {self.max_spikes}")
+        if self.max_spikes is not None and not is_whole(self.max_spikes):
+            raise ValueError(
+                f"max_spikes must be a whole number of at least 1 or None, got {self.max_spikes}"
+            )
 
     @property
     def steps(self) -> int:

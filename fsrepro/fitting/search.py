@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fsrepro.codes import Code, compositions, mixed_radix
+from fsrepro.codes.checks import is_whole
 
 from .distributions import Distribution, apply, relu
 from .measure import Measure, decibels, measure
@@ -270,7 +271,7 @@ def _cost(snr: float | None, spike_penalty: float | None, power: float) -> Calla
 
 def check_steps(steps: int) -> int:
     """``steps`` as an int, or ``ValueError`` if an exhaustive search is not to be had."""
-    if steps != int(steps) or not 1 <= steps <= MAX_SEARCH_STEPS:
+    if not is_whole(steps, MAX_SEARCH_STEPS):
         raise ValueError(
             f"steps must be a whole number from 1 to {MAX_SEARCH_STEPS} for an exhaustive search, "
             f"got {steps}"
