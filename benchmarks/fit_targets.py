@@ -61,10 +61,11 @@ def main() -> None:
             taken = time.process_time() - started
             m, tails = measure(code, f, source), measure(code, f, range_)
             report(f"seed {seed}, {taken:.0f} s", f, code, m, tails)
-            found.append((m.mse + penalty * m.spikes, seed, code, m, tails))
-        _, seed, code, m, tails = min(found, key=lambda item: item[:2])
-        reached = "reached" if m.mse <= mse and m.spikes <= spikes else "MISSED"
-        print(f"  target {mse:.1e} at {spikes} spikes: {reached}", flush=True)
+            missed = m.mse > mse or m.spikes > spikes
+            found.append((missed, m.mse + penalty * m.spikes, seed, code, m, tails))
+        missed, _, seed, code, m, tails = min(found, key=lambda item: item[:3])
+        verdict = "MISSED" if missed else "reached"
+        print(f"  target {mse:.1e} at {spikes} spikes: {verdict} (seed {seed})", flush=True)
         entries.append(
             {
                 "function": f.__name__,

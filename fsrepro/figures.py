@@ -20,12 +20,16 @@ __all__ = [
     "confusion",
     "examples",
     "frontier",
+    "inner_spikes",
+    "mis_set",
     "neuron_trace",
     "price_of_spikes",
     "quantiser_curve",
     "ratio_to_bound",
+    "relative_precision",
     "set_style",
     "spikes_per_layer",
+    "spread_fronts",
 ]
 
 INK, SIGNAL = "#33373d", "#c4442a"
@@ -325,3 +329,104 @@ def against_spikes(
     ax.set(xlabel="spikes per neuron and image", ylabel="accuracy (%)")
     ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return ax
+
+
+def relative_precision(table: pd.DataFrame, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
+    """SNR and spikes of channels against their scale, a line per ``kind``: (2,) axes.
+
+    ``table``: of :meth:`fsrepro.fitting.Spread.measure`, with a column ``kind``.
+    """
+    if axes is None:
+        _, axes = plt.subplots(1, 2, sharex=True, figsize=(9, 4))
+    for i, (kind, rows) in enumerate(table.groupby("kind", sort=False)):
+        look = {"color": f"C{i}", "ls": _LINES[i], "marker": _MARKERS[i], "ms": 5, "label": kind}
+        axes[0].plot(rows["scale"], rows["snr"], **look)
+        axes[1].plot(rows["scale"], rows["spikes"], **look)
+    for ax, label in zip(axes, ("SNR of the channel (dB)", "spikes per neuron"), strict=True):
+        ax.set_xscale("log", base=2)
+        ax.xaxis.set_major_formatter(lambda x, _: f"1/{1 / x:.0f}" if x < 1 else f"{x:.0f}")
+        ax.set(xlabel="scale of the channel", ylabel=label, ylim=(0, None))
+    axes[0].legend(fontsize="small")
+    return axes
+
+
+def spread_fronts(
+    table: pd.DataFrame, axes: Sequence[Axes] | None = None, *, value: str = "snr"
+) -> Sequence[Axes]:
+    """The best SNR of each ``kind`` against spikes, a panel for each ``spread`` of the channels.
+
+    ``table``: of :func:`fsrepro.fitting.spread_front`, with a column ``spread``.
+    """
+    spreads = sorted(table["spread"].unique())
+    if axes is None:
+        _, axes = plt.subplots(1, len(spreads), sharex=True, sharey=True, figsize=(9.6, 4))
+        axes = np.atleast_1d(axes)
+    kinds = list(dict.fromkeys(table["kind"]))
+    for factor, ax in zip(spreads, axes, strict=True):
+        part = table[table["spread"] == factor]
+        for i, kind in enumerate(kinds):
+            rows = part[part["kind"] == kind]
+            ax.plot(
+                rows["spikes"], rows[value], color=f"C{i}", ls=_LINES[i], marker=_MARKERS[i],
+                ms=4, markevery=0.1, label=kind,
+            )  # fmt: skip
+        title = "one scale, known" if factor == 1 else f"scales from 1/{factor:g} to {factor:g}"
+        ax.set(title=title, xlabel="spikes per neuron", xlim=(0.2, 1.3), ylim=(0, 50))
+    axes[0].set(ylabel="SNR over the channels (dB)")
+    axes[0].legend(fontsize="small", loc="lower right")
+    return axes
+
+
+def mis_set(
+    table: pd.DataFrame, *, reference: float, axes: Sequence[Axes] | None = None
+) -> Sequence[Axes]:
+    """Accuracy and spikes per neuron against the ``factor`` of mis-set scales, a line per ``kind``.
+
+    ``reference``: the accuracy of the ANN in percent.
+    """
+    if axes is None:
+        _, axes = plt.subplots(1, 2, sharex=True, figsize=(9, 4))
+    axes[0].axhline(reference, color="0.55", lw=1.2, zorder=0)
+    for i, (kind, rows) in enumerate(table.groupby("kind", sort=False)):
+        look = {"color": f"C{i}", "ls": _LINES[i], "marker": _MARKERS[i], "ms": 5, "label": kind}
+        axes[0].plot(rows["factor"], rows["accuracy"], **look)
+        axes[1].plot(rows["factor"], rows["spikes_per_neuron"], **look)
+    for ax, label in zip(axes, ("accuracy (%)", "spikes per neuron"), strict=True):
+        ax.set_xscale("log", base=2)
+        ax.xaxis.set_major_formatter(lambda x, _: f"1/{1 / x:.0f}" if x < 1 else f"{x:.0f}")
+        ax.set(xlabel="scale of every layer / the right one", ylabel=label)
+    axes[1].set_ylim(0, None)
+    axes[1].legend(fontsize="small")
+    return axes
+
+
+def inner_spikes(
+    table: pd.DataFrame,
+    *,
+    reference: float,
+    below: float = 12.0,
+    axes: Sequence[Axes] | None = None,
+) -> Sequence[Axes]:
+    """Accuracy against spikes in the rescaled layers, a panel for each ``spread``.
+
+    ``reference``: the accuracy of the ANN in percent; what lies more than ``below`` points under
+    it is cut off.
+    """
+    spreads = sorted(table["spread"].unique())
+    if axes is None:
+        _, axes = plt.subplots(1, len(spreads), sharex=True, sharey=True, figsize=(9.6, 4))
+        axes = np.atleast_1d(axes)
+    kinds = list(dict.fromkeys(table["kind"]))
+    for factor, ax in zip(spreads, axes, strict=True):
+        ax.axhline(reference, color="0.55", lw=1.2, zorder=0)
+        for i, kind in enumerate(kinds):
+            rows = table[(table["spread"] == factor) & (table["kind"] == kind)]
+            ax.plot(
+                rows["inner_spikes"], rows["accuracy"], color=f"C{i}", ls=_LINES[i],
+                marker=_MARKERS[i], ms=5, label=kind,
+            )  # fmt: skip
+        title = "channels as trained" if factor == 1 else f"scales from 1/{factor:g} to {factor:g}"
+        ax.set(title=title, xlabel="spikes per inner neuron")
+    axes[0].set(ylabel="accuracy (%)", ylim=(reference - below, reference + 0.15 * below))
+    axes[-1].legend(fontsize="small", loc="lower right")
+    return axes

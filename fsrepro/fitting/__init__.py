@@ -19,13 +19,16 @@ from .frontier import frontier, ratio_to_bound
 from .lloyd import FreeDecoder, any_decoder
 from .measure import Measure, measure, snr
 from .search import Design, best_mixed_radix, best_scale, mixed_radix_front, round_scale
+from .spread import Spread, best_for_spread, mixed_radices, spread_front
 
 __all__ = [
     "Design",
     "Distribution",
     "FreeDecoder",
     "Measure",
+    "Spread",
     "any_decoder",
+    "best_for_spread",
     "best_mixed_radix",
     "best_scale",
     "bound",
@@ -39,6 +42,7 @@ __all__ = [
     "laplace",
     "lognormal",
     "measure",
+    "mixed_radices",
     "mixed_radix_front",
     "mixed_radix_of",
     "mixture",
@@ -50,6 +54,7 @@ __all__ = [
     "scaled",
     "snr",
     "spikes_for_rate",
+    "spread_front",
     "uniform",
     "words_of",
 ]

@@ -1,0 +1,148 @@
+r"""One code for channels of different scales: is every channel written well, not only the largest?
+
+The MSE of a layer is that of its largest channels. A channel sixteen times smaller may be lost and
+hardly be missed in the sum, though weights behind it may be sixteen times larger. Here every
+channel counts by its own noise-to-signal ratio,
+
+.. math:: \mathrm{SNR} = -10 \log_{10} \frac1C \sum_c
+          \frac{\mathrm{E}[(x_c - y_c)^2]}{\mathrm{E}[x_c^2]} ,
+
+which is what the next layer hears when its weights undo the scales.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fsrepro.codes import SpikeCode, mixed_radix
+
+from .distributions import Distribution, relu
+from .search import check_steps, round_scale
+
+__all__ = ["Spread", "best_for_spread", "mixed_radices", "spread_front"]
+
+Family = Callable[[float], SpikeCode]
+"""From a scale to a code, e.g. ``lambda a: binary(8, a)``."""
+
+_POINTS = 512
+_OCTAVES = np.arange(-8, 4.01, 0.25)  # of scales tried, from the largest activation
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    r"""Channels whose activations are :math:`s_c` times those of ``distribution``.
+
+    ``distribution``: of the pre-activation x (thinned to 512 points). ``factor`` S: the
+    ``channels`` scales :math:`s_c` are spaced evenly in the logarithm from 1/S to S; S = 1 is one
+    channel. The same channels stand for one layer whose scale is known up to a factor S.
+
+    Raises ``ValueError`` for a factor below 1 or not finite, fewer than two channels where S > 1,
+    and a distribution without positive values.
+    """
+
+    distribution: Distribution
+    factor: float
+    channels: int = 7
+
+    def __post_init__(self):
+        if not (np.isfinite(self.factor) and self.factor >= 1):
+            raise ValueError(f"factor must be finite and at least 1, got {self.factor}")
+        if self.factor > 1 and self.channels < 2:
+            raise ValueError(f"a spread needs at least two channels, got {self.channels}")
+        if not self.distribution.points[-1] > 0:
+            raise ValueError(f"{self.distribution.name} has no positive values to write in spikes")
+        object.__setattr__(self, "distribution", self.distribution.thin(_POINTS))
+
+    @property
+    def scales(self) -> NDArray[np.float64]:
+        """Of the channels, (C,), ascending."""
+        if self.factor == 1:
+            return np.ones(1)
+        return np.geomspace(1 / self.factor, self.factor, self.channels)
+
+    def measure(self, code: SpikeCode) -> pd.DataFrame:
+        """One row per channel: ``scale``, ``noise`` (over signal), ``snr`` (dB), ``spikes``."""
+        x, w = np.outer(self.scales, self.distribution.points), self.distribution.weights
+        z = code.encode(x)
+        error = relu(x) - code.decode(z).astype(np.float64)
+        noise = (error**2 @ w) / (relu(x) ** 2 @ w)
+        return pd.DataFrame(
+            {"scale": self.scales, "noise": noise, "snr": _decibels(noise), "spikes": z.sum(0) @ w}
+        )
+
+
+def spread_front(families: Mapping[str, Iterable[Family]], spread: Spread) -> pd.DataFrame:
+    """Of each kind of code, those that no other of the kind beats in SNR and in spikes.
+
+    ``families``: by kind, functions of a scale; the scales tried are four to the octave, from eight
+    octaves below the largest activation to four above.
+
+    One row per code, by kind and rising spikes. Columns: ``kind``, ``code`` (the object),
+    ``steps``, ``spikes`` (mean over channels), ``snr`` (dB, of the mean noise) and ``worst_snr``.
+    """
+    largest = spread.distribution.points[-1] * spread.scales[-1]
+    scales = [round_scale(scale) for scale in largest * np.exp2(_OCTAVES)]
+    front = []
+    for kind, members in families.items():
+        rows = [_row(kind, family(scale), spread) for family in members for scale in scales]
+        best = 0.0  # dB, of silence
+        for row in sorted(rows, key=lambda row: (row["spikes"], -row["snr"])):
+            if row["snr"] > best:
+                best = row["snr"]
+                front.append(row)
+    return pd.DataFrame(front, columns=["kind", "code", "steps", "spikes", "snr", "worst_snr"])
+
+
+def best_for_spread(families: Iterable[Family], spread: Spread, *, snr: float) -> SpikeCode:
+    """The code of fewest spikes that reaches ``snr`` (dB) over the channels.
+
+    Raises ``ValueError`` if none tried does.
+    """
+    front = spread_front({"": families}, spread)
+    front = front[front["snr"] >= snr]
+    if front.empty:
+        raise ValueError(
+            f"no code tried reaches {snr} dB on {spread.distribution.name}, spread {spread.factor}"
+        )
+    return front.iloc[0]["code"]
+
+
+def mixed_radices(steps: int) -> list[Family]:
+    """Mixed radices of K = ``steps`` worth trying: digits that grow towards the last.
+
+    The exhaustive search of :func:`~fsrepro.fitting.best_mixed_radix` finds codes of this form or
+    close to it, and there are far fewer of them. Raises ``ValueError`` for steps outside 1..18.
+    """
+    return [
+        lambda scale, digits=digits: mixed_radix(digits, scale)
+        for digits in _partitions(check_steps(steps))
+    ]
+
+
+def _partitions(total: int, least: int = 1) -> Iterator[tuple[int, ...]]:
+    yield (total,)
+    for first in range(least, total // 2 + 1):
+        for rest in _partitions(total - first, first):
+            yield (first, *rest)
+
+
+def _row(kind, code, spread) -> dict:
+    found = spread.measure(code)
+    return {
+        "kind": kind,
+        "code": code,
+        "steps": code.steps,
+        "spikes": found["spikes"].mean(),
+        "snr": _decibels(found["noise"].mean()),
+        "worst_snr": found["snr"].min(),
+    }
+
+
+def _decibels(noise):
+    with np.errstate(divide="ignore"):
+        return -10 * np.log10(noise)
