@@ -16,6 +16,41 @@ from fsrepro import figures, results
 
 PROJECT = Path(__file__).parents[1]
 RESULTS = PROJECT / "results" / "full"
+MEASURES = ["accuracy", "agreement", "spikes_per_neuron"]
+HEADINGS = {
+    "steps": "K",
+    "spread": "S",
+    "snr": "SNR (dB)",
+    "snr_target": "designed for (dB)",
+    "worst_snr": "worst channel (dB)",
+    "spikes": "spikes per neuron",
+    "accuracy": "SNN (%)",
+    "agreement": "same answer as ANN (%)",
+    "inner_code": "code of the first inner layer",
+    "inner_spikes": "spikes per inner neuron",
+    "ratio_to_bound": "spikes / bound",
+    "entropy": "entropy (bits)",
+    "mean_latency": "mean latency (steps)",
+    "latency_steps": "latency (steps)",
+    "synops_per_image": "SynOps per image",
+    "macs_per_image": "multiplications per image",
+    "name": "code",
+}
+FORMS = {
+    "accuracy": "{:.2f}",
+    "agreement": "{:.2f}",
+    "snr": "{:.1f}",
+    "snr_target": "{:.0f}",
+    "worst_snr": "{:.1f}",
+    "spikes": "{:.3f}",
+    "spikes_per_neuron": "{:.3f}",
+    "inner_spikes": "{:.3f}",
+    "ratio_to_bound": "{:.2f}",
+    "entropy": "{:.2f}",
+    "mean_latency": "{:.2f}",
+    "synops_per_image": "{:,.0f}",
+    "macs_per_image": "{:,.0f}",
+}
 
 
 def relu_baseline(folder: Path) -> None:
@@ -29,24 +64,72 @@ def relu_baseline(folder: Path) -> None:
     save(figures.spikes_per_layer(layers), folder, "layers")
     _, ax = plt.subplots(figsize=(7.2, 6.8))
     save(figures.confusion(confusion, ax), folder, "confusion")
-    shown = {
-        "setting": "setting",
-        "steps": "K",
-        "accuracy": "SNN (%)",
-        "agreement": "same answer as ANN (%)",
-        "spikes_per_neuron": "spikes per neuron",
-        "synops_per_image": "SynOps per image",
-        "latency_steps": "latency (steps)",
-    }
-    table = runs[list(shown)].rename(columns=shown)
-    table["SynOps per image"] = table["SynOps per image"].map("{:,.0f}".format)
-    for column, form in {
-        "SNN (%)": "{:.2f}",
-        "same answer as ANN (%)": "{:.2f}",
-        "spikes per neuron": "{:.3f}",
-    }.items():
-        table[column] = table[column].map(form.format)
-    table.to_csv(folder / "relu_baseline.csv", index=False)
+    shown = ["setting", "steps", *MEASURES, "synops_per_image", "latency_steps"]
+    table(runs, shown, folder, "relu_baseline")
+
+
+def huffman_codes(folder: Path) -> None:
+    name = "02_huffman_codes"
+    runs = pd.read_csv(RESULTS / f"{name}.csv")
+    compared = pd.read_csv(RESULTS / f"{name}_codes.csv")
+    headline = results.read(RESULTS, name)["headline"]
+    ax = plt.subplots(figsize=(7.2, 5.6))[1]
+    save(figures.ratio_to_bound(compared, ax), folder, "ratio_to_bound")
+    words, radix = (pd.read_csv(RESULTS / f"{name}_{part}.csv") for part in ("prices", "radix"))
+    save(figures.price_of_spikes(words, radix), folder, "prices")
+    save(figures.frontier(pd.read_csv(RESULTS / f"{name}_frontier.csv"))[0], folder, "frontier")
+    half, ann = headline["paper_spikes"] / 2, headline["ann_accuracy"]
+    ax = plt.subplots(figsize=(8.6, 4.6))[1]
+    save(figures.against_spikes(runs, reference=ann, mark=half, ax=ax), folder, "network_codes")
+    by_steps = pd.read_csv(RESULTS / f"{name}_by_steps.csv")
+    save(figures.by_steps(by_steps, reference=ann)[0], folder, "network_steps")
+    shown = ["setting", "snr_target", "steps", *MEASURES, "synops_per_image", "macs_per_image"]
+    table(runs, shown, folder, name[3:])
+    shown = ["kind", "steps", "snr", "spikes", "ratio_to_bound", "entropy", "mean_latency"]
+    synthetic = compared[compared["source"] == "synthetic"].sort_values("ratio_to_bound")
+    table(synthetic, shown, folder, "huffman_codes_synthetic")
+
+
+def float_codes(folder: Path) -> None:
+    name = "03_float_codes"
+    headline = results.read(RESULTS, name)["headline"]
+    ann = headline["ann_accuracy"]
+
+    def read(part):
+        return pd.read_csv(RESULTS / f"{name}_{part}.csv")
+
+    save(figures.spread_fronts(read("fronts"))[0], folder, "spread_fronts")
+    axes = figures.relative_precision(read("precision"), designed_for=headline["common"])
+    save(axes[0], folder, "relative_precision")
+    runs = pd.read_csv(RESULTS / f"{name}.csv")
+    save(figures.inner_spikes(runs, reference=ann)[0], folder, "inner_spikes")
+    mis_set = read("mis_set")
+    wary = mis_set[mis_set["design"] == "for a factor of 4"]
+    save(figures.mis_set(wary, reference=ann)[0], folder, "mis_set")
+    shown = ["spread", "snr_target", "kind", "inner_code", *MEASURES[:2], "inner_spikes"]
+    table(runs, shown, folder, "float_codes")
+    table(read("at_snr"), ["spread", "kind", "name", "steps", "snr", "worst_snr", "spikes"],
+          folder, "float_codes_at_snr")  # fmt: skip
+    table(read("uncalibrated"), ["name", "steps", *MEASURES, "macs_per_image"],
+          folder, "float_codes_uncalibrated")  # fmt: skip
+    earlier = read("earlier").pivot(index="code", columns="range", values=["snr", "spikes"])
+    earlier = earlier.round(2).sort_index(axis=1, level=[0, 1], ascending=[True, False])
+    earlier.columns = [
+        f"{'SNR (dB)' if what == 'snr' else what}, [0, {high:g}]" for what, high in earlier.columns
+    ]
+    earlier.loc[read("earlier")["code"].unique()].reset_index().to_csv(
+        folder / "float_codes_earlier.csv", index=False
+    )
+
+
+def table(rows: pd.DataFrame, columns: list[str], folder: Path, name: str) -> None:
+    """Rows of results as a reader sees them: headings in words, numbers to a fixed place."""
+    shown = rows[columns].copy()
+    for column in columns:
+        if column in FORMS:
+            shown[column] = [FORMS[column].format(v) if v == v else "–" for v in rows[column]]
+    shown = shown.rename(columns=HEADINGS).rename(columns=lambda c: c.replace("_", " "))
+    shown.to_csv(folder / f"{name}.csv", index=False)
 
 
 def save(ax, folder: Path, name: str) -> None:
@@ -60,4 +143,5 @@ if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "book" / "figures"
     target.mkdir(parents=True, exist_ok=True)
     figures.set_style()
-    relu_baseline(target)
+    for draw in (relu_baseline, huffman_codes, float_codes):
+        draw(target)

@@ -17,6 +17,7 @@ __all__ = [
     "activations",
     "against_spikes",
     "against_steps",
+    "by_steps",
     "confusion",
     "examples",
     "frontier",
@@ -331,22 +332,27 @@ def against_spikes(
     return ax
 
 
-def relative_precision(table: pd.DataFrame, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
+def relative_precision(
+    table: pd.DataFrame, axes: Sequence[Axes] | None = None, *, designed_for: float
+) -> Sequence[Axes]:
     """SNR and spikes of channels against their scale, a line per ``kind``: (2,) axes.
 
     ``table``: of :meth:`fsrepro.fitting.Spread.measure`, with a column ``kind``.
+    ``designed_for``: the spread that the codes were made for, shaded.
     """
     if axes is None:
         _, axes = plt.subplots(1, 2, sharex=True, figsize=(9, 4))
+    for ax in axes:
+        ax.axvspan(1 / designed_for, designed_for, color="0.94", zorder=0)
     for i, (kind, rows) in enumerate(table.groupby("kind", sort=False)):
-        look = {"color": f"C{i}", "ls": _LINES[i], "marker": _MARKERS[i], "ms": 5, "label": kind}
+        look = {"color": f"C{i}", "ls": _LINES[i], "marker": _MARKERS[i], "ms": 4, "label": kind}
         axes[0].plot(rows["scale"], rows["snr"], **look)
         axes[1].plot(rows["scale"], rows["spikes"], **look)
     for ax, label in zip(axes, ("SNR of the channel (dB)", "spikes per neuron"), strict=True):
         ax.set_xscale("log", base=2)
         ax.xaxis.set_major_formatter(lambda x, _: f"1/{1 / x:.0f}" if x < 1 else f"{x:.0f}")
         ax.set(xlabel="scale of the channel", ylabel=label, ylim=(0, None))
-    axes[0].legend(fontsize="small")
+    axes[1].legend(fontsize="small", loc="upper left")
     return axes
 
 
@@ -429,4 +435,24 @@ def inner_spikes(
         ax.set(title=title, xlabel="spikes per inner neuron")
     axes[0].set(ylabel="accuracy (%)", ylim=(reference - below, reference + 0.15 * below))
     axes[-1].legend(fontsize="small", loc="lower right")
+    return axes
+
+
+def by_steps(
+    table: pd.DataFrame, *, reference: float, axes: Sequence[Axes] | None = None
+) -> Sequence[Axes]:
+    """Accuracy and spikes per neuron against the time steps K, one row of ``table`` for each K.
+
+    ``reference``: the accuracy of the ANN in percent.
+    """
+    if axes is None:
+        _, axes = plt.subplots(1, 2, sharex=True, figsize=(8.2, 3.6))
+    table = table.sort_values("steps")
+    axes[0].axhline(reference, color="0.55", lw=1.2, zorder=0)
+    axes[0].plot(table["steps"], table["accuracy"], marker="o")
+    axes[0].set(ylabel="accuracy (%)", ylim=(reference - 2, reference + 0.5))
+    axes[1].plot(table["steps"], table["spikes_per_neuron"], marker="o")
+    axes[1].set(ylabel="spikes per neuron", ylim=(0, None))
+    for ax in axes:
+        ax.set(xlabel="time steps K", xticks=table["steps"])
     return axes

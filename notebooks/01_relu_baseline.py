@@ -214,6 +214,7 @@ chosen = fewest_enough("calibrated, rounding")
 headline = {
     "images": len(test),
     "neurons": best.neurons,
+    "least_steps": min(steps),
     "ann_accuracy": ann_accuracy,
     "paper_steps": paper.steps,
     "paper_accuracy": paper.accuracy,

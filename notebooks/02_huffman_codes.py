@@ -307,6 +307,10 @@ def chosen(rows):
 
 radix_rows = table[table["snr_target"].notna() & table["setting"].str.startswith("mixed radix")]
 by_steps = pd.DataFrame([chosen(rows) for _, rows in radix_rows.groupby("steps")])
+figures.by_steps(by_steps, reference=ann_accuracy)
+plt.show()
+
+# %%
 by_steps[list(columns)].rename(columns=columns).style.format(
     {"SNR (dB)": "{:.0f}", "accuracy %": "{:.2f}", "same answer %": "{:.2f}",
      "spikes per neuron": "{:.3f}", "SynOps per image": "{:,.0f}",
@@ -424,7 +428,7 @@ result_files.write(
     "02_huffman_codes",
     tables={
         "": table, "codes": compared, "prices": priced, "radix": radix, "frontier": front,
-        "decoding": decoding,
+        "by_steps": by_steps, "decoding": decoding,
     },
     headline=headline,
     headline_rows=[

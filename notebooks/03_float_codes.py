@@ -130,29 +130,11 @@ kinds = kinds_of(steps)
 source = fitting.gaussian(-0.3, 1)
 
 # %% [markdown]
-# ## Relative precision
-#
-# Channels of rectified N(-0.3, 1), each in other units. Every code is the one with the fewest
-# spikes that reaches the SNR of the comparison for the middle channel. What happens to the others?
-
-# %% tags=["remove-stderr"]
-known, wide = fitting.Spread(source, 1), fitting.Spread(source, 256, channels=17)
-precision = pd.concat(
-    [
-        wide.measure(fitting.best_for_spread(families, known, snr=snr)).assign(kind=kind)
-        for kind, families in tqdm(kinds.items(), desc="kinds")
-    ],
-    ignore_index=True,
-)
-figures.relative_precision(precision)
-plt.show()
-
-# %% [markdown]
 # ## One code for channels of different scales
 #
-# Now the spread of the scales is known in advance, and every code is designed for it: scale,
-# digits, ratio and number of spikes are chosen for the channels together. A channel counts by its
-# own noise-to-signal ratio.
+# Channels of rectified N(-0.3, 1), each in other units. How far the scales spread is known, and
+# every code is designed for it: scale, digits, ratio and number of spikes are chosen for the
+# channels together. A channel counts by its own noise-to-signal ratio.
 
 # %% tags=["remove-stderr"]
 fronts = pd.concat(
@@ -177,6 +159,26 @@ at_snr = cheapest(fronts, snr)
 at_snr["name"] = [code.name for code in at_snr["code"]]
 at_snr = at_snr.drop(columns="code").sort_values(["spread", "spikes"])
 at_snr.style.format(precision=3).hide()
+
+# %% [markdown]
+# ## Relative precision
+#
+# The codes of the table for the widest spread that all kinds reach, channel by channel, and beyond
+# the scales they were designed for.
+
+# %%
+common = max(at_snr["spread"][at_snr.groupby("spread")["kind"].transform("size") == len(kinds)])
+wide = fitting.Spread(source, 256, channels=33)
+precision = pd.concat(
+    [
+        wide.measure(row.code).assign(kind=row.kind)
+        for row in cheapest(fronts[fronts["spread"] == common], snr).itertuples()
+    ],
+    ignore_index=True,
+)
+_, axes = plt.subplots(1, 2, sharex=True, figsize=(9, 4))
+figures.relative_precision(precision, axes, designed_for=common)
+plt.show()
 
 # %% [markdown]
 # ## Heavy tails
@@ -420,6 +422,7 @@ headline = {
     "steps": steps,
     "snr": snr,
     "widest": widest,
+    "common": int(common),
     "ann_accuracy": ann_accuracy,
     "inner_layers": len(inner),
     **{f"earlier_snr_{r:g}".replace(".", "_"): old.loc[("4 + 4 bits", r), "snr"] for r in ranges},

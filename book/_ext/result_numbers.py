@@ -34,7 +34,6 @@ def _numbers(folder):
         numbers[path.stem[3:]] = {
             **headline,
             "images_text": f"{headline['images']:,}",
-            "least_steps": min(parameters.get("steps", [0])),
             "profile": parameters["profile"],
             "network": parameters["network"],
             "dataset": parameters["dataset"],

@@ -30,7 +30,7 @@ Family = Callable[[float], SpikeCode]
 """From a scale to a code, e.g. ``lambda a: binary(8, a)``."""
 
 _POINTS = 512
-_OCTAVES = np.arange(-8, 4.01, 0.25)  # of scales tried, from the largest activation
+_OCTAVES = (-4.0, 8.0)  # of the largest activation over the scale, among those tried
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,29 +67,25 @@ class Spread:
 
     def measure(self, code: SpikeCode) -> pd.DataFrame:
         """One row per channel: ``scale``, ``noise`` (over signal), ``snr`` (dB), ``spikes``."""
-        x, w = np.outer(self.scales, self.distribution.points), self.distribution.weights
-        z = code.encode(x)
-        error = relu(x) - code.decode(z).astype(np.float64)
-        noise = (error**2 @ w) / (relu(x) ** 2 @ w)
+        noise, spikes = _noise_and_spikes(code, self.distribution, self.scales)
         return pd.DataFrame(
-            {"scale": self.scales, "noise": noise, "snr": _decibels(noise), "spikes": z.sum(0) @ w}
+            {"scale": self.scales, "noise": noise, "snr": _decibels(noise), "spikes": spikes}
         )
 
 
 def spread_front(families: Mapping[str, Iterable[Family]], spread: Spread) -> pd.DataFrame:
     """Of each kind of code, those that no other of the kind beats in SNR and in spikes.
 
-    ``families``: by kind, functions of a scale; the scales tried are four to the octave, from eight
-    octaves below the largest activation to four above.
+    ``families``: by kind, functions of a scale; the scales tried are at least four to the octave,
+    from four octaves above the largest activation to eight below, rounded to eight bits.
 
     One row per code, by kind and rising spikes. Columns: ``kind``, ``code`` (the object),
     ``steps``, ``spikes`` (mean over channels), ``snr`` (dB, of the mean noise) and ``worst_snr``.
     """
-    largest = spread.distribution.points[-1] * spread.scales[-1]
-    scales = [round_scale(scale) for scale in largest * np.exp2(_OCTAVES)]
     front = []
     for kind, members in families.items():
-        rows = [_row(kind, family(scale), spread) for family in members for scale in scales]
+        tried = [pair for family in members for pair in _tried(family, spread)]
+        rows = [_row(kind, code, spread) for code in _non_dominated(tried)]
         best = 0.0  # dB, of silence
         for row in sorted(rows, key=lambda row: (row["spikes"], -row["snr"])):
             if row["snr"] > best:
@@ -129,6 +125,48 @@ def _partitions(total: int, least: int = 1) -> Iterator[tuple[int, ...]]:
     for first in range(least, total // 2 + 1):
         for rest in _partitions(total - first, first):
             yield (first, *rest)
+
+
+def _tried(family: Family, spread: Spread) -> list[tuple[float, float, Family, float]]:
+    """Spikes, noise, family and scale, for all scales.
+
+    A code of twice the scale does to a channel what the code itself does to one half as large. So
+    one code is run on a fine grid of channels, and a spread is a window on that grid.
+    """
+    octaves = 2 * np.log2(spread.factor)
+    windows = len(spread.scales)
+    between = max(1, int(np.ceil(4 * octaves / max(windows - 1, 1))))  # scales between channels
+    step = octaves / (windows - 1) / between if windows > 1 else 0.25
+    low, high = np.array(_OCTAVES) - np.log2(spread.distribution.points[-1] * spread.factor)
+    grid = np.arange(low - octaves / 2, high + octaves / 2 + step / 2, step)
+    noise, spikes = _noise_and_spikes(family(1.0), spread.distribution, np.exp2(grid))
+    window = np.arange(windows) * between
+    first = np.arange(len(grid) - window[-1])
+    index = first[:, None] + window
+    scale = np.exp2(-(grid[first] + octaves / 2))
+    return list(
+        zip(
+            spikes[index].mean(1), noise[index].mean(1), [family] * len(first), scale, strict=True
+        )
+    )
+
+
+def _non_dominated(tried) -> list[SpikeCode]:
+    kept, least = [], np.inf
+    for _, noise, family, scale in sorted(tried, key=lambda item: item[:2]):
+        if noise < least:
+            least = noise
+            kept.append(family(round_scale(scale)))
+    return kept
+
+
+def _noise_and_spikes(code, distribution, scales) -> tuple[NDArray, NDArray]:
+    """Noise-to-signal ratio and mean spikes of each channel, (C,) each."""
+    x, w = np.outer(scales, distribution.points), distribution.weights
+    z = code.encode(x)
+    target = relu(x)
+    error = target - code.decode(z)
+    return error**2 @ w / (target**2 @ w), z.sum(0) @ w
 
 
 def _row(kind, code, spread) -> dict:
