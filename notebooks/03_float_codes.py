@@ -169,12 +169,9 @@ at_snr.style.format(precision=3).hide()
 # %%
 common = max(at_snr["spread"][at_snr.groupby("spread")["kind"].transform("size") == len(kinds)])
 wide = fitting.Spread(source, 256, channels=33)
+designed = cheapest(fronts[fronts["spread"] == common], snr).set_index("kind")["code"]
 precision = pd.concat(
-    [
-        wide.measure(row.code).assign(kind=row.kind)
-        for row in cheapest(fronts[fronts["spread"] == common], snr).itertuples()
-    ],
-    ignore_index=True,
+    [wide.measure(designed[kind]).assign(kind=kind) for kind in kinds], ignore_index=True
 )
 _, axes = plt.subplots(1, 2, sharex=True, figsize=(9, 4))
 figures.relative_precision(precision, axes, designed_for=common)
@@ -437,8 +434,8 @@ headline = {
         for kind in kinds
         for factor in spreads
     },
-    "tail_radix": tail["lognormal, σ = 1.5", "mixed radix"],
-    "tail_geometric": tail["lognormal, σ = 1.5", "geometric"],
+    "tail_radix": tail["lognormal, σ = 1", "mixed radix"],
+    "tail_geometric": tail["lognormal, σ = 1", "geometric"],
     "network_snr": int(target),
     "float_kind": won["kind"],
     "float_code": won["inner_code"],

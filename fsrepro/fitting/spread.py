@@ -145,9 +145,7 @@ def _tried(family: Family, spread: Spread) -> list[tuple[float, float, Family, f
     index = first[:, None] + window
     scale = np.exp2(-(grid[first] + octaves / 2))
     return list(
-        zip(
-            spikes[index].mean(1), noise[index].mean(1), [family] * len(first), scale, strict=True
-        )
+        zip(spikes[index].mean(1), noise[index].mean(1), [family] * len(first), scale, strict=True)
     )
 
 
