@@ -26,7 +26,13 @@ RECIPES = {
     "resnet20_cifar10": {
         "data": datasets.cifar10,
         "model": lambda: models.resnet(20),
-        "train": {"epochs": 40, "learning_rate": 0.1, "weight_decay": 5e-4, "seed": 0},
+        "train": {
+            "epochs": 120,
+            "learning_rate": 0.1,
+            "schedule": "restarts",
+            "weight_decay": 5e-4,
+            "seed": 0,
+        },
     },
 }
 

@@ -18,7 +18,14 @@ from tqdm import tqdm
 
 from .datasets import Dataset, Part
 
-__all__ = ["accuracy", "augment", "cosine_schedule", "step_schedule", "train"]
+__all__ = [
+    "accuracy",
+    "augment",
+    "cosine_schedule",
+    "restarts_schedule",
+    "step_schedule",
+    "train",
+]
 
 
 def train(
@@ -39,8 +46,9 @@ def train(
 
     SGD with Nesterov momentum and cross-entropy, after He et al. (2016), section 4.2.
 
-    ``schedule``: ``"cosine"`` (to zero over all epochs) or ``"step"`` (a tenth after half and
-    again after three quarters of the epochs). ``weight_decay``: the factor of 1/2 ||w||^2 in the
+    ``schedule``: ``"cosine"`` (to zero over all epochs), ``"restarts"`` (the same over a third of
+    the epochs, and once more over the others) or ``"step"`` (a tenth after half and again after
+    three quarters of the epochs). ``weight_decay``: the factor of 1/2 ||w||^2 in the
     loss, for kernels only. ``augmentation``: see :func:`augment`. ``checkpoint``: a file
     ``*.weights.h5`` written after every epoch; if it exists, training goes on from there.
 
@@ -53,7 +61,11 @@ def train(
     """
     steps_per_epoch = len(data.train) // batch_size
     _check_settings(model, data, epochs, batch_size, learning_rate, steps_per_epoch)
-    schedules = {"cosine": cosine_schedule, "step": step_schedule}
+    schedules = {
+        "cosine": cosine_schedule,
+        "restarts": restarts_schedule,
+        "step": step_schedule,
+    }
     if schedule not in schedules:
         raise ValueError(f"schedule must be one of {', '.join(schedules)}, got {schedule!r}")
     rate = schedules[schedule](learning_rate, epochs * steps_per_epoch)
@@ -91,16 +103,18 @@ def train(
         unit="batch",
     ) as bar:
         for epoch in range(len(history) + 1, epochs + 1):
-            model.reset_metrics()
             start = time.perf_counter()
+            logs = []
             for images, labels in _epoch(data, batch_size, augmentation, [seed, epoch]):
-                logs = model.train_on_batch(images, labels, return_dict=True)
+                model.reset_metrics()
+                logs.append(model.train_on_batch(images, labels, return_dict=True))
                 bar.update()
+            mean = pd.DataFrame(logs).astype(float).mean()
             history.append(
                 {
                     "epoch": epoch,
-                    "loss": float(logs["loss"]),
-                    "accuracy": 100 * float(logs["accuracy"]),
+                    "loss": mean["loss"],
+                    "accuracy": 100 * mean["accuracy"],
                     "calibration_accuracy": accuracy(model, data, data.calibration),
                     "learning_rate": float(rate(epoch * steps_per_epoch)),
                     "seconds": time.perf_counter() - start,
@@ -141,6 +155,13 @@ def augment(images: np.ndarray, rng: np.random.Generator, *, shift: int = 4) -> 
 def cosine_schedule(learning_rate: float, steps: int) -> keras.optimizers.schedules.CosineDecay:
     """From ``learning_rate`` to zero along half a cosine (Loshchilov & Hutter 2017)."""
     return keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+
+
+def restarts_schedule(
+    learning_rate: float, steps: int
+) -> keras.optimizers.schedules.CosineDecayRestarts:
+    """Two halves of a cosine, the second twice as long (Loshchilov & Hutter 2017, T_mult = 2)."""
+    return keras.optimizers.schedules.CosineDecayRestarts(learning_rate, steps // 3, t_mul=2.0)
 
 
 def step_schedule(
