@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fsrepro import models, training
+from fsrepro.training import from_scratch
 
 RECIPE = {"epochs": 4, "batch_size": 64, "augmentation": True}
 
@@ -30,7 +31,7 @@ def test_the_seed_decides(digits):
 def test_a_killed_run_ends_like_an_uninterrupted_one(digits, tmp_path, monkeypatch, killed_after):
     whole, history = trained(digits)
     file = tmp_path / "run.weights.h5"
-    batches = training._epoch
+    batches = from_scratch.batches
 
     def killed_in_mid_epoch(data, batch_size, augmentation, seed):
         for i, batch in enumerate(batches(data, batch_size, augmentation, seed)):
@@ -38,11 +39,11 @@ def test_a_killed_run_ends_like_an_uninterrupted_one(digits, tmp_path, monkeypat
                 raise KeyboardInterrupt
             yield batch
 
-    monkeypatch.setattr(training, "_epoch", killed_in_mid_epoch)
+    monkeypatch.setattr(from_scratch, "batches", killed_in_mid_epoch)
     with pytest.raises(KeyboardInterrupt):
         trained(digits, checkpoint=file)
     assert file.exists() == (killed_after > 0)
-    monkeypatch.setattr(training, "_epoch", batches)
+    monkeypatch.setattr(from_scratch, "batches", batches)
     resumed, resumed_history = trained(digits, checkpoint=file)
     assert same_weights(whole, resumed)
     assert resumed_history.drop(columns="seconds").equals(history.drop(columns="seconds"))
@@ -51,7 +52,7 @@ def test_a_killed_run_ends_like_an_uninterrupted_one(digits, tmp_path, monkeypat
 def test_a_finished_run_is_not_run_again(digits, tmp_path, monkeypatch):
     file = tmp_path / "run.weights.h5"
     model, _ = trained(digits, checkpoint=file)
-    monkeypatch.setattr(training, "_epoch", lambda *a: pytest.fail("trained again"))
+    monkeypatch.setattr(from_scratch, "batches", lambda *a: pytest.fail("trained again"))
     again, _ = trained(digits, checkpoint=file)
     assert same_weights(model, again)
 
@@ -78,7 +79,7 @@ def test_damaged_checkpoint_is_refused(digits, tmp_path):
         ({"epochs": 0}, "epochs, batch_size and learning_rate must be positive, got 0"),
         ({"learning_rate": float("nan")}, "must be positive"),
         ({"batch_size": 5000}, "batch_size 5000 exceeds the 1097 training images"),
-        ({"schedule": "linear"}, "schedule must be one of cosine, step, got 'linear'"),
+        ({"schedule": "linear"}, "schedule must be one of cosine, restarts, step, got 'linear'"),
     ],
 )
 def test_impossible_settings(digits, changes, message):
@@ -119,6 +120,10 @@ def shifted(image, dy, dx, flip):
 def test_schedules():
     cosine = training.cosine_schedule(0.1, 100)
     assert [float(cosine(s)) for s in (0, 50, 100)] == pytest.approx([0.1, 0.05, 0.0], abs=1e-8)
+    restarts = training.restarts_schedule(0.1, 90)
+    np.testing.assert_allclose(
+        [restarts(i) for i in (0, 15, 30, 60, 90)], [0.1, 0.05, 0.1, 0.05, 0.1], rtol=1e-6
+    )
     step = training.step_schedule(0.1, 100)
     assert [float(step(s)) for s in (0, 51, 76)] == pytest.approx([0.1, 0.01, 0.001])
 

@@ -1,0 +1,14 @@
+"""Training a network, and fine-tuning a spiking one through its codes."""
+
+from .batches import augment
+from .from_scratch import accuracy, train
+from .schedules import cosine_schedule, restarts_schedule, step_schedule
+
+__all__ = [
+    "accuracy",
+    "augment",
+    "cosine_schedule",
+    "restarts_schedule",
+    "step_schedule",
+    "train",
+]
