@@ -1,6 +1,7 @@
 """Training a network, and fine-tuning a spiking one through its codes."""
 
 from .batches import augment
+from .fine_tuning import fine_tune
 from .from_scratch import accuracy, train
 from .schedules import cosine_schedule, restarts_schedule, step_schedule
 
@@ -8,6 +9,7 @@ __all__ = [
     "accuracy",
     "augment",
     "cosine_schedule",
+    "fine_tune",
     "restarts_schedule",
     "step_schedule",
     "train",

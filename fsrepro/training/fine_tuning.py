@@ -1,0 +1,199 @@
+"""Fine-tuning a spiking network through its codes, under a budget of spikes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from ..conversion.few_spikes import FewSpikes
+from ..conversion.population import repopulate
+from ..conversion.spiking_model import SpikingModel
+from ..datasets import Dataset
+from ..fitting import round_scale
+from .batches import batches
+from .from_scratch import accuracy, check_settings
+from .learned_code import LearnedCode, in_units
+from .progress import resume, save
+from .schedules import cosine_schedule
+
+__all__ = ["fine_tune"]
+
+_PROPORTIONAL, _INTEGRAL = 10.0, 150.0  # of the controller that holds the budget
+_DESCENT = 0.25  # of the training, in which the budget falls to its target
+
+
+def fine_tune(
+    snn: SpikingModel,
+    data: Dataset,
+    *,
+    spikes_per_neuron: float,
+    epochs: int,
+    teacher: keras.Model | None = None,
+    distillation: float = 0.5,
+    batch_size: int = 128,
+    learning_rate: float = 1e-3,
+    weight_decay: float = 0.0,
+    augmentation: bool = True,
+    seed: int = 0,
+    checkpoint: str | Path | None = None,
+) -> tuple[SpikingModel, pd.DataFrame]:
+    r"""Train the weights and scales of a spiking network; return a new one, and the history.
+
+    Adam (which does not mind that folded weights differ in size) and a cosine schedule, on
+
+    .. math:: L = \mathrm{CE}(\text{targets}, \text{logits})
+              + \lambda \cdot \text{spikes per neuron}
+
+    with the codes themselves forward and stand-ins for their gradients backward, see
+    :mod:`~fsrepro.training.learned_code`. :math:`\lambda` is controlled: the budget falls in a
+    straight line from the spikes of the first batch to ``spikes_per_neuron`` over the first
+    quarter of the training and stays there.
+
+    ``snn``: of codes with positive weights; left unchanged. ``teacher``: a network that returns
+    logits, usually the ANN; the targets are its probabilities with weight ``distillation``, and
+    the labels with the rest (Hinton et al. 2015, temperature 1). ``checkpoint``: a file
+    ``*.weights.h5`` written after every epoch; if it exists, training goes on from there.
+
+    The new network has the same codes with other scales, of eight significant bits. The history
+    has a row per epoch: epoch, loss, calibration_accuracy (percent), spikes_per_neuron (mean over
+    the training images), price (lambda), learning_rate, seconds. Both are the same for the same
+    seed. Needs the TensorFlow backend.
+
+    Raises ``ValueError`` for impossible settings, a network with decoders, and a checkpoint that
+    belongs to another network, recipe or data set.
+    """
+    steps_per_epoch = len(data.train) // batch_size
+    check_settings(snn.keras_model, data, epochs, batch_size, learning_rate, steps_per_epoch)
+    _check(snn, spikes_per_neuron, distillation)
+    price = keras.Variable(0.0, trainable=False, name="price")
+    model = _trainable(snn, price)
+    rate = cosine_schedule(learning_rate, epochs * steps_per_epoch)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "log_scale"])
+    model.compile(optimizer, loss=keras.losses.CategoricalCrossentropy(from_logits=True))
+    optimizer.build(model.trainable_variables)
+    recipe = {
+        "model": model.name,
+        "codes": [f"{name}: {code.name}" for name, code in snn.codes.items()],
+        "data_sha256": data.checksum,
+        "spikes_per_neuron": spikes_per_neuron,
+        "epochs": epochs,
+        "distillation": distillation if teacher is not None else 0.0,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
+        "augmentation": augmentation,
+        "seed": seed,
+    }
+    history = resume(model, checkpoint, recipe)
+    budget = _Budget(spikes_per_neuron, epochs * steps_per_epoch)
+    if history:
+        budget.restore(history[-1])
+    layers = [layer for layer in model.layers if isinstance(layer, LearnedCode)]
+    with tqdm(
+        total=epochs * steps_per_epoch,
+        initial=len(history) * steps_per_epoch,
+        desc=f"fine-tune {model.name}",
+        unit="batch",
+    ) as bar:
+        for epoch in range(len(history) + 1, epochs + 1):
+            start = time.perf_counter()
+            losses, spikes = [], []
+            for images, labels in batches(data, batch_size, augmentation, [seed, epoch]):
+                price.assign(budget.price)
+                targets = _targets(images, labels, teacher, distillation, model.output_shape[-1])
+                losses.append(float(model.train_on_batch(images, targets)))
+                spikes.append(sum(layer._share * float(layer.spikes) for layer in layers))
+                budget.observe(spikes[-1], (epoch - 1) * steps_per_epoch + len(spikes))
+                bar.update()
+            history.append(
+                {
+                    "epoch": epoch,
+                    "loss": float(np.mean(losses)),
+                    "calibration_accuracy": accuracy(model, data, data.calibration),
+                    "spikes_per_neuron": float(np.mean(spikes)),
+                    "learning_rate": float(rate(epoch * steps_per_epoch)),
+                    "seconds": time.perf_counter() - start,
+                    **budget.state(),
+                }
+            )
+            last = history[-1]
+            bar.set_postfix_str(
+                f"{last['calibration_accuracy']:.2f} %, {last['spikes_per_neuron']:.3f} spikes"
+            )
+            if checkpoint:
+                save(model, Path(checkpoint), recipe, history)
+    table = pd.DataFrame(history)
+    table.attrs["recipe"] = recipe
+    return _spiking(model), table
+
+
+class _Budget:
+    """The price of a spike, raised while too many are fired: a PI controller."""
+
+    def __init__(self, target: float, steps: int):
+        self.target, self.steps = target, steps
+        self.start, self.sum, self.price = None, 0.0, 0.0
+
+    def observe(self, spikes: float, step: int) -> None:
+        self.start = spikes if self.start is None else self.start
+        share = min(1.0, step / (_DESCENT * self.steps))
+        excess = spikes - (self.start + share * min(0.0, self.target - self.start))
+        self.sum = max(0.0, self.sum + _INTEGRAL / self.steps * excess)
+        self.price = max(0.0, self.sum + _PROPORTIONAL * excess)
+
+    def state(self) -> dict[str, float]:
+        return {"price": self.price, "price_sum": self.sum, "first_spikes": self.start}
+
+    def restore(self, row: dict[str, float]) -> None:
+        self.price, self.sum, self.start = (
+            row[key] for key in ("price", "price_sum", "first_spikes")
+        )
+
+
+def _trainable(snn: SpikingModel, price: keras.Variable) -> keras.Model:
+    def learned(layer):
+        code, unit = in_units(layer.code)
+        share = float(np.prod(layer.output.shape[1:])) / snn.neurons
+        return LearnedCode(code, scale=unit, price=price, share=share, name=layer.name)
+
+    return repopulate(snn.keras_model, learned)
+
+
+def _spiking(model: keras.Model) -> SpikingModel:
+    def exact(layer):
+        return FewSpikes(layer.code.scaled(round_scale(layer.scale)), name=layer.name)
+
+    scales = {
+        layer.name: round_scale(layer.scale)
+        for layer in model.layers
+        if isinstance(layer, LearnedCode)
+    }
+    return SpikingModel(repopulate(model, exact), scales)
+
+
+def _targets(images, labels, teacher, distillation, classes) -> np.ndarray:
+    targets = np.eye(classes, dtype=np.float32)[labels]
+    if teacher is not None and distillation > 0:
+        logits = teacher.predict_on_batch(images)
+        odds = np.exp(logits - logits.max(1, keepdims=True))
+        targets += distillation * (odds / odds.sum(1, keepdims=True) - targets)
+    return targets
+
+
+def _check(snn: SpikingModel, spikes_per_neuron: float, distillation: float) -> None:
+    for name, code in snn.codes.items():
+        if not code.linear:
+            raise ValueError(
+                f"layer {name!r} has the code {code.name!r}, which needs decoders; only networks "
+                "of linear codes can be fine-tuned"
+            )
+    if not (np.isfinite(spikes_per_neuron) and spikes_per_neuron > 0):
+        raise ValueError(f"spikes_per_neuron must be positive and finite, got {spikes_per_neuron}")
+    if not 0 <= distillation <= 1:
+        raise ValueError(f"distillation must be between 0 and 1, got {distillation}")

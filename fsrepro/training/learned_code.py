@@ -1,0 +1,128 @@
+r"""FS neurons that gradients pass through: the exact code forward, a smooth stand-in backward.
+
+With the least weight of the code as its unit, a layer of learned scale s computes
+
+.. math:: y = s\, Q(x / s), \qquad
+          \frac{\partial Q}{\partial u} := [\,0 < u < u_{\max}],
+          \qquad \frac{\partial n}{\partial u} := \frac{n(u + 1) - n(u - 1)}{2}
+
+for the decoded value Q and the number of spikes n. The first stand-in is the straight-through
+estimator (Bengio et al. 2013), from which the gradient of s follows as in Esser et al. (2020);
+the second is the slope of the spike count averaged over one unit to either side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+from keras import ops
+
+from ..codes import SpikeCode
+from ..conversion.population import Population
+
+__all__ = ["LearnedCode", "in_units"]
+
+_BINS_PER_UNIT = 8
+_MOST_BINS = 4096
+
+
+def in_units(code: SpikeCode) -> tuple[SpikeCode, float]:
+    """``code`` in units of its least weight, and that unit: exact where weights are multiples.
+
+    Raises ``ValueError`` for a code with a weight that is not positive.
+    """
+    unit = float(code.weight.min())
+    if not unit > 0:
+        raise ValueError(f"code {code.name!r} has a weight of {unit}; a ReLU needs positive ones")
+    tables = {
+        table: (getattr(code, table).astype(np.float64) / unit).astype(np.float32)
+        for table in ("threshold", "reset", "weight")
+    }
+    return replace(code, **tables), unit
+
+
+class LearnedCode(Population):
+    """A population of FS neurons with a scale that is learned, for training only.
+
+    Input and output as in :class:`Population`, never counting. ``code``: in units of its least
+    weight. ``scale``: that unit, at first. ``price``: a variable, what a spike costs in the loss.
+    ``share``: of the layer's neurons among all. ``spikes``: mean per neuron in the last batch.
+    """
+
+    def __init__(self, code: SpikeCode, *, scale: float, price: keras.Variable, share: float, name):
+        super().__init__(code, name=name)
+        self._price, self._share = price, share
+        self._first_scale = scale
+        table = code.staircase
+        self._largest = float(table.value.max())
+        self._slope, self._low = _slopes(code)
+        self._neuron = _with_gradients(self._time_steps, self._surrogate)
+
+    def build(self, shape):
+        self.log_scale = self.add_weight(
+            name="log_scale", initializer=keras.initializers.Constant(np.log(self._first_scale))
+        )
+        self.spikes = self.add_weight(name="spikes", initializer="zeros", trainable=False)
+        # A scale hears from every neuron of the layer; this brings its steps to those of weights.
+        self._damping = float(1 / np.sqrt(np.prod(shape[1:]) * self._largest))
+
+    def compute_output_spec(self, x, training=False):
+        return super().compute_output_spec(x)
+
+    @property
+    def scale(self) -> float:
+        """The learned unit, the value of the code's least weight."""
+        return float(np.exp(self.log_scale.numpy()))
+
+    def call(self, x, training=False):
+        slow = ops.multiply(self.log_scale, self._damping)
+        scale = ops.exp(slow + ops.stop_gradient(self.log_scale - slow))
+        y, fired = self._neuron(x / scale)
+        if training:
+            spikes = ops.mean(fired)
+            self.spikes.assign(ops.stop_gradient(spikes))
+            self.add_loss(ops.stop_gradient(self._price) * self._share * spikes)
+        return scale * y
+
+    def _time_steps(self, u):
+        code = self.code
+        v, y, fired = u, ops.zeros_like(u), ops.zeros_like(u)
+        for T, h, d in zip(code.threshold, code.reset, code.weight, strict=True):
+            z = v >= T
+            if code.max_spikes is not None:
+                z = ops.logical_and(z, fired < code.max_spikes)
+            v = ops.where(z, v - h, v)
+            y = ops.where(z, y + d, y)
+            fired = ops.where(z, fired + 1, fired)
+        return y, fired
+
+    def _surrogate(self, u, dy, dn):
+        inside = ops.logical_and(u > 0, u < self._largest)
+        index = ops.cast((u - self._low) * _BINS_PER_UNIT, "int32")
+        slope = ops.take(self._slope, ops.clip(index, 0, len(self._slope) - 1))
+        return ops.where(inside, dy, 0.0) + dn * slope
+
+
+def _slopes(code: SpikeCode) -> tuple[np.ndarray, float]:
+    """Slopes of the smoothed spike count in bins from the second number on; zero at both ends."""
+    low = -2.0
+    high = min(float(code.staircase.breakpoint.max()) + 2, _MOST_BINS / _BINS_PER_UNIT)
+    centre = np.arange(low + 0.5 / _BINS_PER_UNIT, high, 1 / _BINS_PER_UNIT)
+    slope = code.count(centre + 1).astype(np.float32) - code.count(centre - 1)
+    return np.concatenate([[0], slope / 2, [0]]).astype(np.float32), low - 1 / _BINS_PER_UNIT
+
+
+def _with_gradients(function, surrogate):
+    """``function(u) -> (y, n)`` compiled, with ``surrogate(u, dy, dn)`` as its gradient."""
+    import tensorflow as tf
+
+    forward = tf.function(function, jit_compile=True)
+    backward = tf.function(surrogate, jit_compile=True)
+
+    @tf.custom_gradient
+    def both(u):
+        return forward(u), lambda dy, dn: backward(u, dy, dn)
+
+    return both

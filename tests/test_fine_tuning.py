@@ -1,0 +1,173 @@
+"""Fine-tuning through the codes: exact forward, sane gradients, resumable, within its budget."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from fsrepro import datasets, measures, training
+from fsrepro.codes import ExponentMantissa, binary, leading_one, mixed_radix, rate
+from fsrepro.conversion import convert, normal_form, with_decoders
+from fsrepro.conversion.population import activation_layers
+from fsrepro.models import small_cnn
+from fsrepro.training import fine_tuning
+from fsrepro.training.learned_code import LearnedCode, in_units
+
+
+def learned(code, scale=1.0, price=0.0):
+    unit, first = in_units(code)
+    layer = LearnedCode(
+        unit,
+        scale=first * scale,
+        price=keras.Variable(price, trainable=False),
+        share=1.0,
+        name="layer",
+    )
+    layer.build((None, 5))
+    return layer
+
+
+CODES = [
+    binary(4, 8.0, rounding=True),
+    mixed_radix((1, 3), 6.0),
+    mixed_radix((8,), 9.0),
+    leading_one(6, 4.0, spikes=2),
+    rate(5, 3.0, rounding=True),
+]
+
+
+@pytest.mark.parametrize("code", CODES, ids=lambda code: code.name)
+def test_forward_is_the_code_itself(code):
+    x = np.random.default_rng(0).normal(1, 3, (50, 5)).astype(np.float32)
+    layer = learned(code)
+    np.testing.assert_allclose(layer(x), code.quantise(x), rtol=1e-6, atol=1e-6)
+    layer(x, training=True)
+    np.testing.assert_allclose(layer.spikes, code.count(x).mean(), rtol=1e-6)
+
+
+def test_straight_through_inside_the_range_and_nowhere_else():
+    layer = learned(mixed_radix((1, 3), 8.0))  # 0 to 4 + 3 + 2 + 1, the last ones by overflow
+    x = tf.constant([[-1.0, -0.1, 0.2, 3.3, 6.9], [10.5, 100.0, 0.6, 9.0, -5.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tf.reduce_sum(layer(x) * [[1.0, 2, 3, 4, 5]])
+    np.testing.assert_array_equal(tape.gradient(y, x), [[0, 0, 3, 4, 5], [0, 0, 3, 4, 0]])
+
+
+def test_the_gradient_of_the_scale_is_that_of_a_learned_step():
+    """Esser et al. (2020), equation 3, in logarithms: sum of s (Q(u) - u) inside, s Q outside."""
+    code = mixed_radix((1, 3), 8.0)
+    layer = learned(code, scale=0.5)
+    x = np.float32([[-1.0, 0.2, 1.3, 2.9, 100.0]])
+    with tf.GradientTape() as tape:
+        y = tf.reduce_sum(layer(x))
+    found = tape.gradient(y, layer.log_scale.value)
+    u = x / 0.5
+    inside = (u > 0) & (u < 10)
+    expected = (0.5 * (code.quantise(u) - u * inside)).sum() * layer._damping
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_spikes_cost_where_one_more_unit_would_save_one():
+    layer = learned(mixed_radix((1, 3), 8.0), price=2.0)
+    x = tf.constant([[-3.0, 0.0, 0.6, 2.0, 4.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        layer(x, training=True)
+        loss = layer.losses[-1]
+    np.testing.assert_allclose(loss, 2.0 * layer.spikes)
+    slope = np.array(tape.gradient(loss, x))[0] * 5 / 2.0
+    # n = 0, 1, 1, 1, 1, 2, 2, 2 for the levels 0..7; one unit to either side.
+    np.testing.assert_allclose(slope, [0, 0.5, 0.5, 0, 0.5])
+
+
+def data():
+    digits = datasets.load("digits", seed=0)
+    return digits
+
+
+def network():
+    ann = small_cnn((8, 8, 1))
+    training.train(ann, data(), epochs=3, batch_size=64, augmentation=False, seed=0)
+    return ann
+
+
+@pytest.fixture(scope="module")
+def spiking():
+    ann, digits = network(), data()
+    x = digits.normalise(digits.calibration.images)
+    return ann, convert(ann, x, code="mixed_radix", steps=4, snr=12, progress=False)
+
+
+SETTINGS = {"epochs": 4, "batch_size": 64, "augmentation": False, "seed": 1}
+
+
+def test_fewer_spikes_and_no_less_accuracy(spiking):
+    ann, snn = spiking
+    digits = data()
+    x, labels = digits.normalise(digits.calibration.images), digits.calibration.labels
+    before = measures.evaluate(snn, x, labels, progress=False)
+    budget = 0.7 * before.spikes_per_neuron
+    tuned, history = training.fine_tune(
+        snn, digits, spikes_per_neuron=budget, teacher=ann, **{**SETTINGS, "epochs": 12}
+    )
+    after = measures.evaluate(tuned, x, labels, progress=False)
+    assert after.accuracy >= before.accuracy - 1
+    assert after.spikes_per_neuron < 0.85 * before.spikes_per_neuron
+    assert list(history["epoch"]) == list(range(1, 13))
+    assert {code.name for code in tuned.codes.values()} == {c.name for c in snn.codes.values()}
+    # All constants stay whole multiples of an eight-bit unit: exact in any simulator.
+    for code in tuned.codes.values():
+        unit = float(code.weight.min())
+        assert (code.weight / unit == np.round(code.weight / unit)).all()
+        assert np.frexp(unit)[0] * 256 % 1 == 0
+
+
+def test_a_killed_run_ends_like_an_uninterrupted_one(spiking, tmp_path, monkeypatch):
+    ann, snn = spiking
+    whole, expected = training.fine_tune(
+        snn, data(), spikes_per_neuron=0.2, teacher=ann, **SETTINGS
+    )
+    path = tmp_path / "run.weights.h5"
+    genuine = fine_tuning.batches
+
+    def killed(data, batch_size, augmentation, seed):
+        if seed[1] == 3:
+            raise KeyboardInterrupt
+        return genuine(data, batch_size, augmentation, seed)
+
+    settings = {"spikes_per_neuron": 0.2, "teacher": ann, "checkpoint": path, **SETTINGS}
+    with monkeypatch.context() as patch:
+        patch.setattr(fine_tuning, "batches", killed)
+        with pytest.raises(KeyboardInterrupt):
+            training.fine_tune(snn, data(), **settings)
+    resumed, history = training.fine_tune(snn, data(), **settings)
+    columns = [c for c in expected if c != "seconds"]
+    np.testing.assert_allclose(history[columns], expected[columns], rtol=1e-4)
+    assert resumed.scales == whole.scales
+    for a, b in zip(
+        resumed.keras_model.get_weights(), whole.keras_model.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"spikes_per_neuron": 0}, "spikes_per_neuron must be positive and finite, got 0"),
+        ({"spikes_per_neuron": np.nan}, "spikes_per_neuron must be positive and finite, got nan"),
+        ({"distillation": 1.5}, "distillation must be between 0 and 1, got 1.5"),
+        ({"epochs": 0}, "epochs, batch_size and learning_rate must be positive"),
+        ({"batch_size": 10**6}, "batch_size 1000000 exceeds"),
+    ],
+)
+def test_impossible_settings(spiking, changes, message):
+    with pytest.raises(ValueError, match=message):
+        training.fine_tune(spiking[1], data(), **{"spikes_per_neuron": 0.2, **SETTINGS, **changes})
+
+
+def test_refuses_decoders(spiking):
+    names = activation_layers(normal_form(spiking[0]))
+    decoded = with_decoders(spiking[0], dict.fromkeys(names, ExponentMantissa(2, 2, 4.0)))
+    with pytest.raises(ValueError, match="needs decoders; only networks of linear codes"):
+        training.fine_tune(decoded, data(), spikes_per_neuron=0.2, **SETTINGS)
