@@ -9,11 +9,14 @@ from functools import partial
 
 import keras
 import numpy as np
+import pandas as pd
 
 from ..codes import Code, SpikeCode, binary, rate
 from ..fitting import round_scale
+from .allocation import allocate, sensitivity
+from .bias_correction import correct_biases
 from .calibration import record
-from .design import design_code, design_mixed_radix
+from .design import code_front, design_code, design_mixed_radix, family_front, radix_front
 from .few_spikes import FewSpikes
 from .normal_form import normal_form
 from .population import activation_layers, by_layer, populate
@@ -31,19 +34,25 @@ FAMILIES: Mapping[str, Callable[[int], Family]] = {
 }
 """Codes that go by a name in :func:`convert`, by K; beside them ``"mixed_radix"``."""
 
-Planned = tuple[SpikeCode, float] | Callable[[np.ndarray], tuple[SpikeCode, float]]
-"""What a layer gets: a code and its scale, or how to design them from its pre-activations."""
+Planned = tuple[SpikeCode, float] | Callable[[np.ndarray], tuple[SpikeCode, float] | pd.DataFrame]
+"""What a layer gets: a code and its scale, or how to design them from its pre-activations; under a
+budget, how to make the table of codes to choose from."""
+
+SENSITIVITY_IMAGES = 2500
+BIAS_IMAGES = 1000
 
 
 def convert(
     model: keras.Model,
     calibration: np.ndarray,
     *,
-    code: str | SpikeCode | Family | Mapping[str, str | SpikeCode | Family] = "binary",
+    code: str | SpikeCode | Family | Mapping[str, str | SpikeCode | Family] | None = None,
     steps: int = 8,
     scale: str | float | Mapping[str, float] = "mse",
     snr: float | None = None,
     spike_penalty: float | None = None,
+    spikes_per_neuron: float | None = None,
+    bias_correction: bool | None = None,
     batch_size: int = 250,
     seed: int = 0,
     progress: bool = True,
@@ -56,11 +65,11 @@ def convert(
 
     ``model``: functional or sequential, built, trained; left unchanged.
     ``calibration``: images as the network takes them, (N, H, W, C), from which the scales come.
-    ``code``: ``"binary"`` (rounding), ``"binary_floor"``, ``"rate"`` (rounding) or
-    ``"mixed_radix"``, with K = ``steps``; or a function from a scale to a :class:`SpikeCode`,
-    such as ``lambda scale: leading_one(8, scale, spikes=2)``; or a :class:`SpikeCode`, used as it
-    is in every layer; or one of these for each layer by name. ``"mixed_radix"`` chooses digits
-    and scale of every layer, see :func:`design_mixed_radix`.
+    ``code``: ``"binary"`` (rounding; the default), ``"binary_floor"``, ``"rate"`` (rounding) or
+    ``"mixed_radix"`` (the default under a budget of spikes), with K = ``steps``; or a function
+    from a scale to a :class:`SpikeCode`, such as ``lambda scale: leading_one(8, scale, spikes=2)``;
+    or a :class:`SpikeCode`, used as it is in every layer; or one of these for each layer by name.
+    ``"mixed_radix"`` chooses digits and scale of every layer, see :func:`design_mixed_radix`.
 
     What a layer's scale is chosen for:
 
@@ -69,22 +78,31 @@ def convert(
     - ``spike_penalty``: the least sum of relative mean squared error and this penalty for each
       spike per neuron (default 0; for ``"mixed_radix"``
       :data:`~fsrepro.conversion.design.SPIKE_PENALTY`);
+    - ``spikes_per_neuron``: a budget for the whole network, spent where it matters most to its
+      answers, see :func:`~fsrepro.conversion.allocate`; kept on the calibration images;
     - ``scale="max"``: the largest activation seen; or ``scale`` is a number for all layers (25
       with ``"binary_floor"`` and 10 steps is the setting of Stöckl & Maass 2021), or one for each
       layer by name.
+
+    ``bias_correction``: whether to take the mean out of the errors of the codes, see
+    :func:`~fsrepro.conversion.correct_biases`; by default under a budget only.
 
     Raises what :func:`normal_form` raises; ``ValueError`` for calibration images that are
     missing, constant, not finite or of the wrong shape, for an unknown code or scale, for
     criteria that exclude each other or are out of reach, and for a network without any ReLU;
     ``TypeError`` for a code whose decoder is not linear.
     """
-    _check_criteria(scale, snr, spike_penalty)
+    _check_criteria(scale, snr, spike_penalty, spikes_per_neuron)
+    if code is None:
+        code = "binary" if spikes_per_neuron is None else "mixed_radix"
     graph = normal_form(model)
     sites = activation_layers(graph)
     codes = (
         by_layer("code", code, sites) if isinstance(code, Mapping) else dict.fromkeys(sites, code)
     )
-    plan = partial(_plan, steps=steps, snr=snr, spike_penalty=spike_penalty)
+    plan = partial(
+        _plan, steps=steps, snr=snr, spike_penalty=spike_penalty, budget=spikes_per_neuron
+    )
     if isinstance(scale, Mapping):
         scales = by_layer("scale", scale, sites)
         for value in scales.values():
@@ -102,7 +120,15 @@ def convert(
             name: _designed(name, planned, recorded[name]) if callable(planned) else planned
             for name, planned in plans.items()
         }
+    if spikes_per_neuron is not None:
+        sample = calibration[:SENSITIVITY_IMAGES]
+        gain = sensitivity(graph, sample, batch_size=batch_size, seed=seed, progress=progress)
+        chosen = allocate(plans, _neurons(graph, sites), gain, spikes_per_neuron)
+        plans = {name: (row["code"], row["scale"]) for name, row in chosen.items()}
     populated = populate(graph, lambda name: FewSpikes(plans[name][0], name=name))
+    if bias_correction or (bias_correction is None and spikes_per_neuron is not None):
+        sample = calibration[:BIAS_IMAGES]
+        correct_biases(populated, graph, sample, batch_size=batch_size, progress=progress)
     return SpikingModel(populated, {name: plans[name][1] for name in sites})
 
 
@@ -123,16 +149,23 @@ def check_images(model: keras.Model, images, what: str) -> np.ndarray:
     return images
 
 
-def _plan(code, *, steps: int, scale, snr, spike_penalty) -> Planned:
+def _neurons(graph, sites) -> dict[str, int]:
+    return {name: int(np.prod(graph.get_layer(name).output.shape[1:])) for name in sites}
+
+
+def _plan(code, *, steps: int, scale, snr, spike_penalty, budget) -> Planned:
     criterion = {"snr": snr, "spike_penalty": spike_penalty}
     if isinstance(code, Code):
-        return _linear(code), 1.0
+        fixed = _linear(code)
+        return (fixed, 1.0) if budget is None else lambda x: code_front(fixed, x)
     if code == "mixed_radix":
         if scale != "mse":
             raise ValueError(
                 "'mixed_radix' chooses digits and scale together; for a scale of your own pass "
                 "the digits too: code=lambda scale: mixed_radix((1, 1, 6), scale)"
             )
+        if budget is not None:
+            return lambda x: radix_front(x, steps)
         return lambda x: design_mixed_radix(x, steps, **criterion)[:2]
     if isinstance(code, str):
         if code not in FAMILIES:
@@ -147,6 +180,8 @@ def _plan(code, *, steps: int, scale, snr, spike_penalty) -> Planned:
     if not isinstance(code(1.0), Code):
         raise TypeError(f"code(1.0) must return a SpikeCode, got {code(1.0)!r}")
     _linear(code(1.0))
+    if budget is not None:
+        return lambda x: family_front(code, x)
     if scale == "mse":
         return lambda x: design_code(code, x, **criterion)[:2]
     if scale == "max":
@@ -164,23 +199,29 @@ def _linear(code: Code) -> Code:
     return code
 
 
-def _designed(name: str, plan: Callable, x: np.ndarray) -> tuple[SpikeCode, float]:
+def _designed(name: str, plan: Callable, x: np.ndarray) -> tuple[SpikeCode, float] | pd.DataFrame:
     if not (x > 0).any():
         warnings.warn(
             f"layer {name!r} is silent on all calibration images; it gets a code for "
             "values up to 1",
             stacklevel=3,
         )
-        x = np.linspace(0, 1, 1001, dtype=np.float32)
+        plan = partial(_for_silence, plan)
     try:
         return plan(x)
     except ValueError as error:
         raise ValueError(f"layer {name!r}: {error}") from None
 
 
-def _check_criteria(scale, snr, spike_penalty) -> None:
+def _for_silence(plan: Callable, x: np.ndarray) -> tuple[SpikeCode, float] | pd.DataFrame:
+    found = plan(np.linspace(0, 1, 1001, dtype=np.float32))
+    return found.assign(spikes=0.0) if isinstance(found, pd.DataFrame) else found
+
+
+def _check_criteria(scale, snr, spike_penalty, budget) -> None:
     given = [f"snr={snr}"] * (snr is not None)
     given += [f"spike_penalty={spike_penalty}"] * (spike_penalty is not None)
+    given += [f"spikes_per_neuron={budget}"] * (budget is not None)
     if given and scale != "mse":
         given.append("scale" if isinstance(scale, Mapping) else f"scale={scale!r}")
     if len(given) > 1:
@@ -189,6 +230,8 @@ def _check_criteria(scale, snr, spike_penalty) -> None:
         raise ValueError(f"snr must be finite, in dB, got {snr}")
     if spike_penalty is not None and not (np.isfinite(spike_penalty) and spike_penalty >= 0):
         raise ValueError(f"spike_penalty must be finite and at least 0, got {spike_penalty}")
+    if budget is not None and not (np.isfinite(budget) and budget > 0):
+        raise ValueError(f"spikes_per_neuron must be positive and finite, got {budget}")
     if isinstance(scale, str):
         if scale not in ("mse", "max"):
             raise ValueError(f"scale must be 'mse', 'max' or a number, got {scale!r}")

@@ -5,12 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from ..codes import SpikeCode
-from ..fitting import Design, best_mixed_radix, best_scale, empirical, relu
+from ..codes import SpikeCode, mixed_radix
+from ..fitting import (
+    Design,
+    best_mixed_radix,
+    best_scale,
+    empirical,
+    measure,
+    mixed_radix_front,
+    relu,
+    round_scale,
+)
 
-__all__ = ["SPIKE_PENALTY", "design_code", "design_mixed_radix"]
+__all__ = [
+    "SPIKE_PENALTY",
+    "code_front",
+    "design_code",
+    "design_mixed_radix",
+    "family_front",
+    "radix_front",
+]
+
+_POINTS = 4096
 
 SPIKE_PENALTY = 0.003
 """What a spike per neuron may cost at most, in relative mean squared error, unless told."""
@@ -59,6 +78,31 @@ def design_mixed_radix(
         raise ValueError("no activation is positive; there is nothing to write in spikes")
     criterion = _absolute(x, snr, SPIKE_PENALTY if spike_penalty is None else spike_penalty)
     return best_mixed_radix(empirical(x, points=len(x)), steps, **criterion)
+
+
+def radix_front(x: NDArray[np.float32], steps: int) -> pd.DataFrame:
+    """The mixed-radix codes of K = ``steps`` among which a budget of spikes may choose.
+
+    ``x``: pre-activations, (N,). Columns: ``code``, ``scale``, ``mse`` (in squared units of the
+    activation) and ``spikes``; no row is worse than another in both.
+    """
+    front = mixed_radix_front(empirical(x, points=_POINTS), steps)
+    codes = [mixed_radix(*row) for row in zip(front["digits"], front["scale"], strict=True)]
+    return front.assign(code=codes)[["code", "scale", "mse", "spikes"]]
+
+
+def family_front(family: Callable[[float], SpikeCode], x: NDArray[np.float32]) -> pd.DataFrame:
+    """As :func:`radix_front`, of the codes of a family at all scales, eight to the octave."""
+    scales = [round_scale(scale) for scale in x.max() * np.exp2(np.arange(-6, 8.01, 0.125))]
+    rows = pd.concat([code_front(family(scale), x, scale) for scale in scales])
+    rows = rows.sort_values(["spikes", "mse"], ignore_index=True)
+    return rows[rows["mse"] < rows["mse"].cummin().shift(fill_value=np.inf)]
+
+
+def code_front(code: SpikeCode, x: NDArray[np.float32], scale: float = 1.0) -> pd.DataFrame:
+    """As :func:`radix_front`, of one code: there is nothing to choose."""
+    found = measure(code, relu, empirical(x, points=_POINTS))
+    return pd.DataFrame({"code": [code], "scale": scale, "mse": found.mse, "spikes": found.spikes})
 
 
 def _absolute(x, snr, spike_penalty) -> dict:

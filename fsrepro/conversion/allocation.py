@@ -1,0 +1,117 @@
+r"""Codes for all layers of a network under one budget of spikes.
+
+To first order, what an error of variance D in a layer's activations does to the answers is
+:math:`\tfrac12 n\, G D`: n neurons, G the mean squared gradient of the loss (here: of the
+divergence between the answers of ANN and SNN) at one of them. A budget of spikes is best spent
+where the last spike of every layer buys the same, so
+
+.. math:: \min \sum_l n_l \bigl( \tfrac12 G_l D_l(c_l) + \lambda\, s_l(c_l) \bigr)
+
+chooses code :math:`c_l` of each layer alone, and :math:`\lambda` is found at which the spikes
+:math:`\sum n_l s_l / \sum n_l` meet the budget.
+
+Source: Lagrangian bit allocation, Shoham & Gersho (1988); the Fisher information as sensitivity
+of layers to quantisation, e.g. Choi, El-Khamy & Lee (2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+import pandas as pd
+from keras import ops
+from tqdm import tqdm
+
+from .population import activation_layers
+
+__all__ = ["allocate", "sensitivity"]
+
+_HALVINGS = 60
+
+
+def sensitivity(
+    graph: keras.Model,
+    images: np.ndarray,
+    *,
+    batch_size: int = 250,
+    seed: int = 0,
+    progress: bool = True,
+) -> dict[str, float]:
+    r"""G of every activation layer: the mean squared gradient of the loss at one activation.
+
+    ``graph``: in normal form, outputs are logits. ``images``: (N, H, W, C). The loss is the
+    cross-entropy for a label drawn from the network's own answer, so that no labels are needed
+    and :math:`\mathrm{E}\, g g^T` is the Fisher information: half of the second derivative's
+    quadratic form is the Kullback-Leibler divergence that a small error causes.
+    """
+    import tensorflow as tf
+
+    names = activation_layers(graph)
+    probe = keras.Model(
+        graph.inputs, [*(graph.get_layer(name).output for name in names), *graph.outputs]
+    )
+    rng = np.random.default_rng(seed)
+
+    @tf.function
+    def squared_gradients(batch, chance):
+        with tf.GradientTape() as tape:
+            *activations, logits = probe(batch, training=False)
+            below = ops.cumsum(ops.softmax(ops.stop_gradient(logits)), axis=-1) < chance[:, None]
+            label = ops.minimum(ops.sum(ops.cast(below, "int32"), axis=-1), logits.shape[-1] - 1)
+            loss = ops.sum(
+                keras.losses.sparse_categorical_crossentropy(label, logits, from_logits=True)
+            )
+        return [ops.mean(g**2) for g in tape.gradient(loss, activations)]
+
+    total, starts = 0.0, range(0, len(images), batch_size)
+    for start in tqdm(starts, desc="sensitivity", disable=not progress):
+        batch = images[start : start + batch_size]
+        found = squared_gradients(batch, rng.random(len(batch)).astype(np.float32))
+        total = total + len(batch) * np.array([float(g) for g in found])
+    return dict(zip(names, (total / len(images)).tolist(), strict=True))
+
+
+def allocate(
+    fronts: Mapping[str, pd.DataFrame],
+    neurons: Mapping[str, int],
+    gain: Mapping[str, float],
+    spikes_per_neuron: float,
+) -> dict[str, pd.Series]:
+    """The row of each layer's front with which the network keeps its budget of spikes.
+
+    ``fronts``: by layer, candidate codes with columns ``mse`` and ``spikes`` (mean per neuron).
+    ``neurons`` n, ``gain`` G: by layer. ``spikes_per_neuron``: the budget, mean over all neurons.
+    The mean spikes of the rows are at most the budget.
+
+    Raises ``ValueError`` for a budget that even the cheapest codes exceed.
+    """
+    share = np.array([neurons[name] for name in fronts], float)
+    share /= share.sum()
+
+    def chosen(penalty):
+        return [
+            int(np.argmin(0.5 * gain[name] * front["mse"] + penalty * front["spikes"]))
+            for name, front in fronts.items()
+        ]
+
+    def spent(rows):
+        used = [front["spikes"].iloc[row] for row, front in zip(rows, fronts.values(), strict=True)]
+        return float(share @ used)
+
+    low, high = 1e-30, 1e30  # penalties: too many spikes, few enough
+    if spent(chosen(low)) <= spikes_per_neuron:
+        high = low
+    elif spent(chosen(high)) > spikes_per_neuron:
+        raise ValueError(
+            f"{spikes_per_neuron:g} spikes per neuron are too few: the cheapest codes take "
+            f"{spent(chosen(high)):.3g}"
+        )
+    for _ in range(_HALVINGS):
+        if high / low < 1 + 1e-9:
+            break
+        middle = np.sqrt(low * high)
+        low, high = (low, middle) if spent(chosen(middle)) <= spikes_per_neuron else (middle, high)
+    rows = zip(fronts, chosen(high), strict=True)
+    return {name: fronts[name].iloc[row] for name, row in rows}

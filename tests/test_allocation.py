@@ -1,0 +1,176 @@
+"""A budget of spikes over a network: sensitivities, allocation, bias correction."""
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from keras import layers
+
+from fsrepro import datasets, measures, models, training
+from fsrepro.codes import binary, leading_one
+from fsrepro.conversion import allocate, convert, correct_biases, normal_form, sensitivity
+from fsrepro.conversion.few_spikes import FewSpikes
+from fsrepro.conversion.population import populate
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return datasets.load("digits", seed=0)
+
+
+@pytest.fixture(scope="module")
+def ann(digits):
+    model = models.small_cnn((8, 8, 1))
+    training.train(model, digits, epochs=4, batch_size=64, augmentation=False, seed=0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def images(digits):
+    return digits.normalise(digits.calibration.images)
+
+
+def front(*rows):
+    return pd.DataFrame(rows, columns=["mse", "spikes"])
+
+
+def test_allocation_is_the_best_of_all_choices():
+    """Held against every combination, on fronts that are convex: there Lagrange loses nothing."""
+    rng = np.random.default_rng(0)
+    spikes = np.array([0.1, 0.3, 0.6, 1.0])
+    fronts = {
+        name: front(*zip(scale * np.exp(-5 * spikes), spikes, strict=True))
+        for name, scale in zip("abc", rng.uniform(0.5, 5, 3), strict=True)
+    }
+    neurons, gain = {"a": 100, "b": 50, "c": 10}, {"a": 1.0, "b": 3.0, "c": 0.2}
+    share = np.array([neurons[n] for n in fronts]) / 160
+
+    def cost(rows):
+        return sum(
+            share[i] * gain[n] * fronts[n]["mse"][row] for i, (n, row) in enumerate(rows.items())
+        )
+
+    for budget in (0.2, 0.45, 0.8):
+        chosen = allocate(fronts, neurons, gain, budget)
+        spent = sum(share[i] * chosen[n]["spikes"] for i, n in enumerate(fronts))
+        assert spent <= budget
+        every = [dict(zip("abc", rows, strict=True)) for rows in np.ndindex(4, 4, 4)]
+        within = [r for r in every if sum(share * spikes[list(r.values())]) <= spent + 1e-12]
+        found = sum(share[i] * gain[n] * chosen[n]["mse"] for i, n in enumerate(fronts))
+        np.testing.assert_allclose(found, min(map(cost, within)))
+
+
+def test_a_sensitive_layer_gets_more_spikes():
+    same = front((1.0, 0.1), (0.3, 0.4), (0.1, 0.8))
+    chosen = allocate({"a": same, "b": same}, {"a": 10, "b": 10}, {"a": 1.0, "b": 0.01}, 0.5)
+    assert chosen["a"]["spikes"] == 0.8
+    assert chosen["b"]["spikes"] == 0.1
+
+
+def test_budget_that_cannot_be_kept():
+    with pytest.raises(ValueError, match="0.05 spikes per neuron are too few: .* take 0.1"):
+        allocate({"a": front((1.0, 0.1))}, {"a": 1}, {"a": 1.0}, 0.05)
+
+
+def test_sensitivity_of_a_linear_softmax_is_known():
+    """One ReLU that passes everything, then dense: E g g^T = W (diag(p) - p p^T) W^T."""
+    image = keras.Input((3,))
+    x = layers.Dense(3, activation="relu")(image)
+    model = keras.Model(image, layers.Dense(4)(x))
+    weights = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    model.set_weights([np.eye(3, dtype=np.float32), np.zeros(3), weights, np.zeros(4)])
+    x = np.abs(np.random.default_rng(1).normal(size=(20_000, 3))).astype(np.float32)
+    found = sensitivity(normal_form(model), x, progress=False)
+    logits = x @ weights
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    mean = p @ weights.T
+    expected = (p @ (weights**2).T - mean**2).mean()
+    np.testing.assert_allclose(list(found.values()), expected, rtol=0.03)
+
+
+def test_convert_keeps_the_budget(ann, images, digits):
+    for budget in (0.3, 0.5):
+        snn = convert(ann, images, spikes_per_neuron=budget, steps=6, progress=False)
+        report = measures.evaluate(snn, images, digits.calibration.labels, progress=False)
+        assert 0.9 * budget < report.spikes_per_neuron < 1.03 * budget
+        assert snn.steps == 6
+
+
+def test_any_family_can_have_a_budget(ann, images, digits):
+    for code in (lambda a: leading_one(8, a, spikes=2), "binary", binary(5, 4.0)):
+        snn = convert(ann, images, code=code, spikes_per_neuron=0.8, progress=False)
+        report = measures.evaluate(snn, images, digits.calibration.labels, progress=False)
+        assert report.spikes_per_neuron < 0.82
+
+
+def means(model, images):
+    """Mean pre-activation of each channel of each layer of neurons, and of the outputs."""
+    kinds = (FewSpikes, layers.Activation)
+    sites = [layer.input for layer in model.layers if isinstance(layer, kinds)]
+    outputs = keras.Model(model.inputs, [*sites, *model.outputs]).predict(images, verbose=0)
+    return [x.mean(tuple(range(x.ndim - 1))) for x in outputs]
+
+
+@pytest.mark.parametrize("network", ["cnn", "resnet"])
+def test_bias_correction_makes_all_means_those_of_the_ann(network, ann, images):
+    if network == "resnet":
+        model = models.resnet(8, (16, 16, 3), width=4)
+        x = np.random.default_rng(0).normal(size=(60, 16, 16, 3)).astype(np.float32)
+    else:
+        model, x = ann, images
+    graph = normal_form(model)
+    spiking = populate(graph, lambda name: FewSpikes(binary(2, 2.0), name=name))
+    before = [w.copy() for w in graph.get_weights()]
+    corrected = correct_biases(spiking, graph, x, batch_size=32, progress=False)
+    assert len(set(corrected)) == len(corrected)
+    for wanted, found in zip(means(graph, x), means(spiking, x), strict=True):
+        np.testing.assert_allclose(found, wanted, atol=2e-4)
+    for old, new in zip(before, graph.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)  # the ANN is left alone
+
+
+def test_a_layer_read_twice_is_left_alone():
+    image = keras.Input((4, 4, 2))
+    x = layers.Conv2D(3, 3, padding="same", name="shared")(image)
+    a, b = layers.ReLU()(x), layers.Conv2D(3, 1, name="own")(x)
+    model = keras.Model(
+        image, layers.Dense(2, name="out")(layers.Flatten()(layers.Add()([a, layers.ReLU()(b)])))
+    )
+    graph = normal_form(model)
+    spiking = populate(graph, lambda name: FewSpikes(binary(2, 1.0), name=name))
+    x = np.random.default_rng(0).normal(size=(20, 4, 4, 2)).astype(np.float32)
+    assert correct_biases(spiking, graph, x, progress=False) == ["own", "out"]
+
+
+def test_bias_correction_is_the_default_under_a_budget_only(ann, images):
+    options = {"spikes_per_neuron": 0.3, "steps": 4, "progress": False}
+    plain = convert(ann, images, bias_correction=False, **options)
+    default = convert(ann, images, **options)
+    graph = normal_form(ann)
+    for a, b in zip(graph.get_weights(), plain.keras_model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert default.codes == plain.codes
+    error = [
+        sum(
+            np.abs(a - b).mean()
+            for a, b in zip(means(graph, images), means(snn.keras_model, images), strict=True)
+        )
+        for snn in (plain, default)
+    ]
+    assert error[1] < 0.01 * error[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"spikes_per_neuron": 0}, "spikes_per_neuron must be positive and finite, got 0"),
+        ({"spikes_per_neuron": -1}, "spikes_per_neuron must be positive and finite, got -1"),
+        ({"spikes_per_neuron": np.nan}, "spikes_per_neuron must be positive and finite, got nan"),
+        ({"spikes_per_neuron": 0.5, "snr": 20}, "exclude each other"),
+        ({"spikes_per_neuron": 0.5, "scale": 2.0}, "exclude each other"),
+        ({"spikes_per_neuron": 1e-6}, "1e-06 spikes per neuron are too few"),
+    ],
+)
+def test_bad_budget(ann, images, options, message):
+    with pytest.raises(ValueError, match=message):
+        convert(ann, images, steps=4, progress=False, **options)
