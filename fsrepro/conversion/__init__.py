@@ -14,6 +14,7 @@ from .channels import rescalable_layers, rescale_channels
 from .convert import convert
 from .decoded import with_decoders
 from .design import design_code, design_mixed_radix
+from .diagnosis import diagnose
 from .normal_form import UnsupportedLayerError, normal_form
 from .spiking_model import SpikingModel
 
@@ -25,6 +26,7 @@ __all__ = [
     "correct_biases",
     "design_code",
     "design_mixed_radix",
+    "diagnose",
     "normal_form",
     "record",
     "rescalable_layers",

@@ -1,0 +1,143 @@
+"""Where did my accuracy go? A converted network against its ANN, layer by layer."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pandas as pd
+from keras import layers
+from tqdm import tqdm
+
+from ..fitting.measure import decibels
+from .convert import check_images
+from .decoded import Decoded
+from .few_spikes import FewSpikes
+from .graph import copy_layer, rewrite
+from .normal_form import normal_form
+from .spiking_model import SpikingModel
+
+__all__ = ["diagnose"]
+
+
+def diagnose(
+    ann: keras.Model,
+    snn: SpikingModel,
+    x: np.ndarray,
+    labels: np.ndarray | None = None,
+    *,
+    batch_size: int = 250,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """What each spiking layer does to the answers; a row per layer, in the order of computation.
+
+    ``ann``: the network that ``snn`` was converted from. ``x``: images, (N, H, W, C); a few
+    hundred are enough. ``labels``: classes, (N,), if accuracy is to be told.
+
+    Columns:
+
+    - ``layer``, ``code``, ``steps``, ``neurons``;
+    - ``snr``: of what the layer writes over what it was to write, max(x, 0) of its own
+      pre-activations, in dB: the error of its code alone;
+    - ``snr_to_ann``: of what it writes over what the ANN has there, in dB: with the errors of all
+      layers before;
+    - ``saturated``: percent of pre-activations above the largest value of the code;
+    - ``dead``: percent of neurons that never fire on these images;
+    - ``spikes_per_neuron``;
+    - ``agreement_alone``: percent of images answered as by the ANN if only this layer spikes, and,
+      with labels, ``accuracy_lost_alone``: what that costs, in points of accuracy.
+
+    Raises ``ValueError`` for images or labels that do not fit, and if ``snn`` is not of ``ann``:
+    its spiking layers must be the activation layers of ``ann``.
+    """
+    graph = normal_form(ann)
+    sites = [layer.name for layer in graph.layers if isinstance(layer, layers.Activation)]
+    if sites != [layer.name for layer in snn.spiking_layers]:
+        raise ValueError(
+            f"the spiking network was not converted from model {ann.name!r}: it has the layers "
+            f"{', '.join(snn.codes)}, the model {', '.join(sites)}"
+        )
+    x = check_images(graph, x, "images")
+    if labels is not None and np.shape(labels) != (len(x),):
+        raise ValueError(f"labels must have shape ({len(x)},), got {np.shape(labels)}")
+    table = _activity(graph, snn, sites, x, batch_size, progress)
+    reference = _answers(graph, x, batch_size)
+    for row, name in enumerate(tqdm(sites, desc="one layer at a time", disable=not progress)):
+        alone = _answers(_only(graph, name, snn.codes[name]), x, batch_size)
+        table.loc[row, "agreement_alone"] = 100 * np.mean(alone == reference)
+        if labels is not None:
+            lost = np.mean(reference == labels) - np.mean(alone == labels)
+            table.loc[row, "accuracy_lost_alone"] = 100 * lost
+    return table
+
+
+def _activity(graph, snn, sites, x, batch_size, progress) -> pd.DataFrame:
+    wanted = keras.Model(graph.inputs, [graph.get_layer(name).output for name in sites])
+    written = keras.Model(
+        snn.keras_model.inputs,
+        [t for layer in snn.spiking_layers for t in (layer.input, layer.output)],
+    )
+    largest = {name: code.staircase.value.max() for name, code in snn.codes.items()}
+    sums = {name: np.zeros(5) for name in sites}  # power, error, ANN power, ANN error, saturated
+    fired = {name: False for name in sites}
+    for start in tqdm(range(0, len(x), batch_size), desc="activity", disable=not progress):
+        batch = x[start : start + batch_size]
+        targets, found = wanted.predict_on_batch(batch), written.predict_on_batch(batch)
+        targets = targets if len(sites) > 1 else [targets]
+        for name, target, v, y in zip(sites, targets, found[::2], found[1::2], strict=True):
+            relu = np.maximum(v, 0)
+            sums[name] += [
+                _power(relu), _power(relu - y), _power(target), _power(target - y),
+                np.count_nonzero(v > largest[name]),
+            ]  # fmt: skip
+            fired[name] = fired[name] | (y != 0).any(0)
+    spikes = _spikes(snn, x, batch_size)
+    rows = []
+    for layer in snn.layers.itertuples():
+        power, error, ann_power, ann_error, saturated = sums[layer.layer]
+        rows.append(
+            {
+                "layer": layer.layer,
+                "code": layer.code,
+                "steps": layer.steps,
+                "neurons": layer.neurons,
+                "snr": decibels(power, error),
+                "snr_to_ann": decibels(ann_power, ann_error),
+                "saturated": 100 * saturated / (layer.neurons * len(x)),
+                "dead": 100 * (1 - np.mean(fired[layer.layer])),
+                "spikes_per_neuron": spikes[layer.layer] / layer.neurons,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _spikes(snn, x, batch_size) -> dict[str, float]:
+    total = 0.0
+    for start in range(0, len(x), batch_size):
+        _, *counts = snn.counting_model.predict_on_batch(x[start : start + batch_size])
+        total = total + np.array([count.sum(dtype=np.float64) for count in counts])
+    return dict(zip(snn.codes, total / len(x), strict=True))
+
+
+def _only(graph: keras.Model, name: str, code) -> keras.Model:
+    """The ANN with neurons in the place of one activation layer."""
+
+    def replace(call, *args, **kwargs):
+        if call.operation.name == name:
+            neurons = FewSpikes if code.linear else Decoded
+            return neurons(code, name=name)(*args, **kwargs)
+        return copy_layer(call.operation, *args, **kwargs)
+
+    return rewrite(graph, replace)
+
+
+def _answers(model: keras.Model, x, batch_size) -> np.ndarray:
+    return np.concatenate(
+        [
+            model.predict_on_batch(x[start : start + batch_size]).argmax(1)
+            for start in range(0, len(x), batch_size)
+        ]
+    )
+
+
+def _power(values: np.ndarray) -> float:
+    return float(np.sum(values.astype(np.float64) ** 2))

@@ -1,0 +1,102 @@
+"""Diagnosis: figures against computations of the test's own, and a planted fault is found."""
+
+import numpy as np
+import pytest
+
+from fsrepro import datasets, measures, models, training
+from fsrepro.codes import ExponentMantissa, binary
+from fsrepro.conversion import convert, diagnose, normal_form, with_decoders
+from fsrepro.conversion.population import activation_layers
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return datasets.load("digits", seed=0)
+
+
+@pytest.fixture(scope="module")
+def ann(digits):
+    model = models.small_cnn((8, 8, 1))
+    training.train(model, digits, epochs=4, batch_size=64, augmentation=False, seed=0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def images(digits):
+    return digits.normalise(digits.calibration.images)
+
+
+@pytest.fixture(scope="module")
+def snn(ann, images):
+    return convert(ann, images, code="mixed_radix", steps=6, snr=20, progress=False)
+
+
+def test_figures_of_the_first_layer(ann, snn, images):
+    table = diagnose(ann, snn, images, batch_size=64, progress=False)
+    graph = normal_form(ann)
+    name = activation_layers(graph)[0]
+    first = next(layer for layer in graph.layers if layer.name == name)
+    import keras
+
+    v = keras.Model(graph.inputs, first.input).predict(images, verbose=0)
+    code = snn.codes[name]
+    y, row = code.quantise(v), table.iloc[0]
+    relu = np.maximum(v, 0)
+    error = ((y - relu).astype(np.float64) ** 2).sum()
+    snr = 10 * np.log10((relu.astype(np.float64) ** 2).sum() / error)
+    np.testing.assert_allclose(row["snr"], snr, rtol=1e-5)
+    np.testing.assert_allclose(row["snr_to_ann"], snr, rtol=1e-3)  # nothing spikes before it
+    np.testing.assert_allclose(row["saturated"], 100 * (v > code.staircase.value.max()).mean())
+    np.testing.assert_allclose(row["dead"], 100 * (~(y > 0).any(0)).mean())
+    np.testing.assert_allclose(row["spikes_per_neuron"], code.count(v).mean(), rtol=1e-6)
+
+
+def test_spikes_are_those_of_evaluate_and_errors_add_up(ann, snn, images, digits):
+    labels = digits.calibration.labels
+    table = diagnose(ann, snn, images, labels, progress=False)
+    report = measures.evaluate(snn, images, labels, progress=False)
+    np.testing.assert_allclose(
+        table["spikes_per_neuron"], report.layers["spikes_per_neuron"], rtol=1e-9
+    )
+    assert (table["snr_to_ann"][1:] < table["snr"][1:]).all()
+    assert list(table["layer"]) == list(snn.codes)
+    assert table["agreement_alone"].between(0, 100).all()
+
+
+def test_finds_the_layer_whose_scale_is_wrong(ann, snn, images, digits):
+    for culprit in snn.codes:
+        codes = snn.codes | {culprit: snn.codes[culprit].scaled(0.02)}
+        broken = convert(ann, images, code=codes, progress=False)
+        table = diagnose(ann, broken, images, digits.calibration.labels, progress=False)
+        table = table.set_index("layer")
+        assert table["snr"].idxmin() == culprit
+        assert table["saturated"].idxmax() == culprit
+        assert table["agreement_alone"].idxmin() == culprit
+        assert table["accuracy_lost_alone"].idxmax() == culprit
+
+
+def test_finds_a_silent_layer(ann, snn, images):
+    culprit = list(snn.codes)[1]
+    codes = snn.codes | {culprit: binary(4, 1e6)}
+    table = diagnose(
+        ann, convert(ann, images, code=codes, progress=False), images, progress=False
+    ).set_index("layer")
+    assert table["dead"][culprit] == 100
+    assert table["spikes_per_neuron"][culprit] == 0
+    assert table["snr"][culprit] == pytest.approx(0)
+
+
+def test_networks_with_decoders_too(ann, images):
+    names = activation_layers(normal_form(ann))
+    decoded = with_decoders(ann, dict.fromkeys(names, ExponentMantissa(2, 3, 8.0)))
+    table = diagnose(ann, decoded, images[:50], progress=False)
+    assert (table["snr"] > 5).all()
+
+
+def test_refuses_what_does_not_fit(ann, snn, images):
+    with pytest.raises(ValueError, match="was not converted from model 'resnet8'"):
+        diagnose(models.resnet(8, (8, 8, 1)), snn, images, progress=False)
+    with pytest.raises(ValueError, match=r"labels must have shape \(200,\), got \(3,\)"):
+        diagnose(ann, snn, images, np.zeros(3), progress=False)
+    with pytest.raises(ValueError, match="the images must have shape"):
+        diagnose(ann, snn, images[..., 0], progress=False)
