@@ -19,6 +19,7 @@ __all__ = [
     "against_steps",
     "by_steps",
     "confusion",
+    "diagnosis",
     "examples",
     "frontier",
     "inner_spikes",
@@ -455,4 +456,35 @@ def by_steps(
     axes[1].set(ylabel="spikes per neuron", ylim=(0, None))
     for ax in axes:
         ax.set(xlabel="time steps K", xticks=table["steps"])
+    return axes
+
+
+def diagnosis(table: pd.DataFrame, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
+    """Where the accuracy went, a row per layer: (4,) axes.
+
+    ``table``: of :func:`fsrepro.conversion.diagnose`. Panels: SNR of the code alone and against
+    the ANN; saturated values and dead neurons; spikes per neuron; answers that change if only
+    this layer spikes.
+    """
+    if axes is None:
+        height = 1.4 + 0.24 * len(table)
+        _, axes = plt.subplots(1, 4, sharey=True, figsize=(10.4, height))
+    y = np.arange(len(table))
+    axes[0].plot(table["snr"], y, ls="", marker="o", color="C0", label="its code alone")
+    axes[0].plot(table["snr_to_ann"], y, ls="", marker="s", color="C1", label="with all before it")
+    axes[0].set(xlabel="SNR (dB)", yticks=y)
+    axes[0].set_yticklabels(table["layer"])
+    axes[1].plot(table["saturated"], y, ls="", marker="^", color="C2", label="values saturated")
+    axes[1].plot(table["dead"], y, ls="", marker="x", mew=2, color="C3", label="neurons dead")
+    axes[1].set(xlabel="percent", xlim=(0, None))
+    axes[2].barh(y, table["spikes_per_neuron"], height=0.7, color="C0")
+    axes[2].set(xlabel="spikes per neuron")
+    axes[3].barh(y, 100 - table["agreement_alone"], height=0.7, color="C1")
+    axes[3].set(xlabel="answers changed by\nthis layer alone (%)")
+    for ax in axes:
+        ax.grid(axis="y", color="0.93", zorder=0)
+        ax.set_axisbelow(True)
+    axes[0].invert_yaxis()
+    for ax in axes[:2]:
+        ax.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return axes

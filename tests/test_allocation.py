@@ -68,7 +68,7 @@ def test_a_sensitive_layer_gets_more_spikes():
 
 
 def test_budget_that_cannot_be_kept():
-    with pytest.raises(ValueError, match="0.05 spikes per neuron are too few: .* take 0.1"):
+    with pytest.raises(ValueError, match=r"0\.05 spikes per neuron are too few: .* take 0\.1"):
         allocate({"a": front((1.0, 0.1))}, {"a": 1}, {"a": 1.0}, 0.05)
 
 

@@ -1,0 +1,274 @@
+"""The command line: convert, evaluate and diagnose a network of your own, design codes.
+
+Exit codes: 0 done, 1 refused (with the reason), 2 wrong usage. Nothing is ever overwritten unless
+told so. Images come as ``.npz`` files with arrays ``images`` (N, H, W, C), as the network takes
+them, and ``labels`` (N,), from 0.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Few-spikes conversion: a trained network becomes one that writes in spikes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Model = Annotated[Path, typer.Argument(help="A trained Keras model, .keras.")]
+Spiking = Annotated[Path, typer.Argument(help="A spiking network, made by `fsrepro convert`.")]
+Images = Annotated[Path, typer.Option(help="An .npz file with arrays `images` and `labels`.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
+AnyRange = Annotated[
+    bool, typer.Option("--any-range", help="Take images whose values look like raw pixels.")
+]
+Table = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write the table to this .csv file.")
+]
+
+
+def _refusals(command):
+    """Errors that name what was wrong become a line on stderr and exit code 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args, **kwargs):
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        try:
+            return command(*args, **kwargs)
+        except (ValueError, TypeError, OSError) as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(1) from None
+
+    return wrapped
+
+
+@app.command()
+@_refusals
+def convert(
+    model: Model,
+    calibration: Annotated[Path, typer.Option(help="An .npz or .npy file of images.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The spiking network to write.")],
+    steps: Annotated[int, typer.Option(help="Time steps K of every layer.")] = 8,
+    spikes: Annotated[
+        float | None, typer.Option(help="Budget: mean spikes per neuron of the network.")
+    ] = None,
+    snr: Annotated[
+        float | None, typer.Option(help="Instead: signal-to-noise ratio of every layer, in dB.")
+    ] = None,
+    code: Annotated[
+        str | None, typer.Option(help="binary, binary_floor, rate or mixed_radix (default).")
+    ] = None,
+    overwrite: Overwrite = False,
+    any_range: AnyRange = False,
+) -> None:
+    """Convert a trained network into a spiking one.
+
+    Example: fsrepro convert model.keras --calibration images.npz --steps 8 --spikes 0.6 -o net.fs
+    """
+    _writable(output, overwrite)
+    images, _ = _images(calibration, any_range, labels=False)
+    ann = _load(model)
+    from .conversion import convert
+
+    code = code or "mixed_radix"
+    snn = convert(ann, images, code=code, steps=steps, snr=snr, spikes_per_neuron=spikes)
+    snn.save(output, overwrite=overwrite)
+    typer.echo(snn.layers.to_string(index=False))
+    typer.echo(f"{output}: {snn.neurons:,} neurons, K = {snn.steps}")
+
+
+@app.command()
+@_refusals
+def evaluate(
+    spiking: Spiking,
+    images: Images,
+    ann: Annotated[
+        Path | None, typer.Option(help="The trained network, to compare answers with.")
+    ] = None,
+    output: Table = None,
+    overwrite: Overwrite = False,
+    any_range: AnyRange = False,
+) -> None:
+    """Accuracy, spikes and synaptic operations on images with labels.
+
+    Example: fsrepro evaluate net.fs --images test.npz --ann model.keras
+    """
+    if output:
+        _writable(output, overwrite)
+    x, labels = _images(images, any_range)
+    from . import measures
+    from .conversion import SpikingModel
+
+    snn = SpikingModel.load(spiking)
+    reference = measures.predict_classes(_load(ann), x) if ann else None
+    report = measures.evaluate(snn, x, labels, reference=reference)
+    if output:
+        _write(report.layers, output)
+    typer.echo(report.layers.to_string(index=False, float_format="%.3f"))
+    if reference is not None:
+        typer.echo(f"ANN accuracy       {100 * (reference == labels).mean():.2f} %")
+    typer.echo(f"accuracy           {report.accuracy:.2f} % of {report.images:,} images")
+    if reference is not None:
+        typer.echo(f"same answer as ANN {report.agreement:.2f} %")
+    typer.echo(f"spikes per neuron  {report.spikes_per_neuron:.3f}")
+    typer.echo(f"SynOps per image   {report.synops_per_image:,.0f}")
+    typer.echo(f"multiplications    {report.macs_per_image:,} of {report.ann_macs_per_image:,}")
+    typer.echo(f"latency            {report.latency_steps} time steps")
+
+
+@app.command()
+@_refusals
+def diagnose(
+    model: Model,
+    spiking: Spiking,
+    images: Images,
+    most: Annotated[int, typer.Option(help="Use the first so many images.", min=1)] = 500,
+    figure: Annotated[
+        Path | None, typer.Option(help="Draw the table to this .svg, .pdf or .png file.")
+    ] = None,
+    output: Table = None,
+    overwrite: Overwrite = False,
+    any_range: AnyRange = False,
+) -> None:
+    """Where did my accuracy go? Error, saturation, dead neurons and spikes, layer by layer.
+
+    Example: fsrepro diagnose model.keras net.fs --images test.npz --figure layers.svg
+    """
+    for path in filter(None, (output, figure)):
+        _writable(path, overwrite)
+    x, labels = _images(images, any_range)
+    from .conversion import SpikingModel
+    from .conversion import diagnose as diagnosed
+
+    table = diagnosed(_load(model), SpikingModel.load(spiking), x[:most], labels[:most])
+    if output:
+        _write(table, output)
+    if figure:
+        import matplotlib
+
+        matplotlib.use("agg")
+        from . import figures
+
+        figures.set_style()
+        axes = figures.diagnosis(table)
+        axes[0].figure.savefig(figure)
+    typer.echo(table.to_string(index=False, float_format="%.2f"))
+
+
+@app.command()
+@_refusals
+def codes(
+    steps: Annotated[int, typer.Option(help="Time steps K.")] = 8,
+    snr: Annotated[float, typer.Option(help="Signal-to-noise ratio to reach, in dB.")] = 30.0,
+    samples: Annotated[
+        Path | None,
+        typer.Option(help="An .npy file of pre-activations; by default N(-0.3, 1)."),
+    ] = None,
+    output: Table = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Design a code for ReLU: thresholds, resets and weights of the best mixed radix.
+
+    Example: fsrepro codes --steps 8 --snr 30 -o tables.csv
+    """
+    if output:
+        _writable(output, overwrite)
+    import pandas as pd
+
+    from . import fitting
+
+    distribution = fitting.gaussian(-0.3, 1)
+    if samples:
+        distribution = fitting.empirical(_array(samples).reshape(-1), name=samples.name)
+    code, _, found = fitting.best_mixed_radix(distribution, steps, snr=snr)
+    lowest = fitting.bound(distribution.map(fitting.relu), steps, found.snr)
+    table = pd.DataFrame(
+        {
+            "t": range(1, code.steps + 1),
+            "threshold": code.threshold,
+            "reset": code.reset,
+            "weight": code.weight,
+        }
+    )
+    if output:
+        _write(table, output)
+    typer.echo(table.to_string(index=False))
+    typer.echo(
+        f"{code.name}: {found.spikes:.3f} spikes per neuron at {found.snr:.2f} dB "
+        f"({found.spikes / lowest:.2f} times the bound) on {distribution.name}"
+    )
+
+
+def _writable(path: Path, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; choose another name or pass --overwrite")
+    if not path.resolve().parent.is_dir():
+        raise FileNotFoundError(f"the folder {path.resolve().parent} does not exist")
+
+
+def _load(path: Path):
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist")
+    import keras
+
+    try:
+        return keras.saving.load_model(path, compile=False)  # safe mode: no code from the file
+    except Exception as error:  # whatever a damaged or foreign file makes Keras raise
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(f"{path} cannot be read as a Keras model: {reason}") from None
+
+
+def _images(path: Path, any_range: bool, labels: bool = True):
+    """Images as float32, and labels or None, or ``ValueError`` with what is wrong."""
+    import numpy as np
+
+    found = _array(path)
+    arrays = found if isinstance(found, dict) else {"images": found}
+    if "images" not in arrays:
+        raise ValueError(f"{path} has no array `images`, only {', '.join(arrays) or 'nothing'}")
+    x = arrays["images"]
+    if x.ndim != 4 or len(x) == 0:
+        raise ValueError(f"{path}: `images` must have shape (N, H, W, C), got {x.shape}")
+    if not np.issubdtype(x.dtype, np.number):
+        raise ValueError(f"{path}: `images` must be numbers, got {x.dtype}")
+    if not any_range and (np.issubdtype(x.dtype, np.integer) or np.abs(x).max() > 64):
+        raise ValueError(
+            f"{path}: `images` go from {x.min():g} to {x.max():g} ({x.dtype}), which looks like "
+            "raw pixels; normalise them as for training, or pass --any-range if the network takes "
+            "them so"
+        )
+    if not labels:
+        return x.astype(np.float32), None
+    if "labels" not in arrays:
+        raise ValueError(f"{path} has no array `labels`")
+    return x.astype(np.float32), arrays["labels"]
+
+
+def _array(path: Path):
+    import zipfile
+
+    import numpy as np
+
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist")
+    try:
+        found = np.load(path, allow_pickle=False)
+        return dict(found) if hasattr(found, "files") else found
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is not a file of plain arrays, or is damaged ({error})") from None
+
+
+def _write(table, path: Path) -> None:
+    partial = path.with_name(f".partial-{path.name}")
+    table.to_csv(partial, index=False)
+    partial.replace(path)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,190 @@
+"""The command line: what it writes, what it prints, and what it refuses."""
+
+import pickle
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from fsrepro import datasets, measures, models, training
+from fsrepro.command_line import app
+from fsrepro.conversion import SpikingModel
+
+runner = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A trained model, images with labels, and a spiking network made from them."""
+    folder = tmp_path_factory.mktemp("cli")
+    digits = datasets.load("digits", seed=0)
+    model = models.small_cnn((8, 8, 1))
+    training.train(model, digits, epochs=4, batch_size=64, augmentation=False, seed=0)
+    model.save(folder / "model.keras")
+    for name, part in (("calibration", digits.calibration), ("test", digits.test[:100])):
+        images = digits.normalise(part.images)
+        np.savez(folder / f"{name}.npz", images=images, labels=part.labels)
+    result = run("convert", folder / "model.keras", "--calibration", folder / "calibration.npz",
+                 "--steps", 6, "--spikes", 0.5, "-o", folder / "net.fs")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def run(*arguments):
+    return runner.invoke(app, [str(argument) for argument in arguments])
+
+
+def refused(*arguments):
+    """The message of a command that must fail with exit code 1, without a traceback."""
+    result = run(*arguments)
+    assert result.exit_code == 1, result.output
+    assert result.stderr.splitlines()[-1].startswith("error: ")
+    return result.stderr
+
+
+def test_convert_writes_a_network_of_that_budget(folder):
+    snn = SpikingModel.load(folder / "net.fs")
+    with np.load(folder / "test.npz") as test:
+        report = measures.evaluate(snn, test["images"], test["labels"], progress=False)
+    assert snn.steps == 6
+    assert 0.4 < report.spikes_per_neuron < 0.56
+    assert report.accuracy > 80
+
+
+def test_evaluate_prints_what_the_library_finds(folder):
+    snn = SpikingModel.load(folder / "net.fs")
+    with np.load(folder / "test.npz") as test:
+        report = measures.evaluate(snn, test["images"], test["labels"], progress=False)
+    result = run("evaluate", folder / "net.fs", "--images", folder / "test.npz",
+                 "--ann", folder / "model.keras", "-o", folder / "layers.csv")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert f"accuracy           {report.accuracy:.2f} % of 100 images" in result.stdout
+    assert f"spikes per neuron  {report.spikes_per_neuron:.3f}" in result.stdout
+    assert "same answer as ANN" in result.stdout
+    table = pd.read_csv(folder / "layers.csv")
+    np.testing.assert_allclose(table["spikes_per_neuron"], report.layers["spikes_per_neuron"])
+
+
+def test_diagnose_writes_table_and_figure(folder):
+    result = run("diagnose", folder / "model.keras", folder / "net.fs", "--images",
+                 folder / "test.npz", "--most", 50, "-o", folder / "diagnosis.csv",
+                 "--figure", folder / "diagnosis.svg")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(folder / "diagnosis.csv")
+    assert {"snr", "saturated", "dead", "accuracy_lost_alone"} <= set(table.columns)
+    assert "<svg" in (folder / "diagnosis.svg").read_text()
+
+
+def test_codes_designs_tables(folder):
+    result = run("codes", "--steps", 8, "--snr", 30, "-o", folder / "tables.csv")
+    assert result.exit_code == 0, result.output
+    assert "0.516 spikes per neuron at 30" in result.stdout
+    table = pd.read_csv(folder / "tables.csv")
+    assert list(table.columns) == ["t", "threshold", "reset", "weight"]
+    assert len(table) == 8
+    np.save(folder / "samples.npy", np.random.default_rng(0).normal(size=1000))
+    result = run("codes", "--steps", 4, "--snr", 15, "--samples", folder / "samples.npy")
+    assert "on samples.npy" in result.stdout
+
+
+def test_help_has_an_example_for_every_command():
+    for command in ("convert", "evaluate", "diagnose", "codes"):
+        result = run(command, "--help")
+        assert result.exit_code == 0
+        assert f"Example: fsrepro {command}" in " ".join(result.output.replace("│", "").split())
+
+
+def test_nothing_is_overwritten(folder):
+    before = (folder / "net.fs").read_bytes()
+    arguments = ["convert", folder / "model.keras", "--calibration", folder / "calibration.npz",
+                 "-o", folder / "net.fs"]  # fmt: skip
+    assert "net.fs exists; choose another name or pass --overwrite" in refused(*arguments)
+    assert (folder / "net.fs").read_bytes() == before
+    evaluated = ["evaluate", folder / "net.fs", "--images", folder / "test.npz",
+                 "-o", folder / "model.keras"]  # fmt: skip
+    assert "model.keras exists" in refused(*evaluated)
+
+
+def test_usage_errors_have_exit_code_2(folder):
+    assert run("convert").exit_code == 2
+    assert run("convert", folder / "model.keras", "--steps", "many").exit_code == 2
+    assert run("nonsense").exit_code == 2
+
+
+class Bomb:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_bad_networks(folder, tmp_path):
+    calibrated = ["--calibration", folder / "calibration.npz", "-o", tmp_path / "out.fs"]
+    assert "missing.keras does not exist" in refused("convert", "missing.keras", *calibrated)
+    whole = (folder / "model.keras").read_bytes()
+    (tmp_path / "cut.keras").write_bytes(whole[: len(whole) // 2])
+    assert "cannot be read as a Keras model" in refused(
+        "convert", tmp_path / "cut.keras", *calibrated
+    )
+    (tmp_path / "bomb.keras").write_bytes(pickle.dumps(Bomb(tmp_path / "gone off")))
+    assert "cannot be read" in refused("convert", tmp_path / "bomb.keras", *calibrated)
+    assert not (tmp_path / "gone off").exists()
+    cut = (folder / "net.fs").read_bytes()[:500]
+    (tmp_path / "cut.fs").write_bytes(cut)
+    message = refused("evaluate", tmp_path / "cut.fs", "--images", folder / "test.npz")
+    assert "cut.fs is not a spiking model, or is damaged" in message
+    assert not (tmp_path / "out.fs").exists()
+
+
+def arrays(images, labels=None):
+    return {"images": images} | ({} if labels is None else {"labels": labels})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x, y: arrays(x[:, :4], y), "must have shape"),
+        (lambda x, y: arrays(x[0], y), r"`images` must have shape \(N, H, W, C\), got \(8, 8, 1\)"),
+        (lambda x, y: arrays(x[:0], y[:0]), "must have shape"),
+        (lambda x, y: arrays((255 * x).astype(np.uint8), y), "looks like raw pixels"),
+        (lambda x, y: arrays(255 * np.abs(x), y), "looks like raw pixels"),
+        (lambda x, y: arrays(x * np.nan, y), "NaN or infinite"),
+        (lambda x, y: arrays(x.astype(str), y), "must be numbers"),
+        (lambda x, y: arrays(x, y + 1), "out of range|from 0 to 9"),
+        (lambda x, y: arrays(x, y[:5]), "labels"),
+        (lambda x, y: arrays(x), "has no array `labels`"),
+        (lambda x, y: {"pictures": x}, "has no array `images`, only pictures"),
+    ],
+)
+def test_bad_images(folder, tmp_path, change, message):
+    with np.load(folder / "test.npz") as test:
+        np.savez(tmp_path / "bad.npz", **change(test["images"], test["labels"]))
+    found = refused("evaluate", folder / "net.fs", "--images", tmp_path / "bad.npz")
+
+    assert re.search(message, found), found
+
+
+def test_a_pickle_among_the_images_is_refused_unopened(folder, tmp_path):
+    np.save(tmp_path / "bomb.npy", np.array([Bomb(tmp_path / "gone off")], dtype=object))
+    message = refused("evaluate", folder / "net.fs", "--images", tmp_path / "bomb.npy")
+    assert "not a file of plain arrays" in message
+    assert not (tmp_path / "gone off").exists()
+
+
+def test_impossible_requests(folder, tmp_path):
+    base = ["convert", folder / "model.keras", "--calibration", folder / "calibration.npz"]
+    for options, message in (
+        (["--steps", 0], "steps must be"),
+        (["--spikes", -1], "spikes_per_neuron must be positive and finite, got -1"),
+        (["--spikes", 0.5, "--snr", 20], "exclude each other"),
+        (["--code", "morse"], "unknown code 'morse'"),
+    ):
+        assert message in refused(*base, *options, "-o", tmp_path / "out.fs")
+        assert not (tmp_path / "out.fs").exists()
+    missing = tmp_path / "no" / "out.fs"
+    assert "the folder" in refused(*base, "-o", missing)
