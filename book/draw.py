@@ -37,6 +37,7 @@ HEADINGS = {
     "name": "code",
 }
 FORMS = {
+    "steps": "{:.0f}",
     "accuracy": "{:.2f}",
     "agreement": "{:.2f}",
     "snr": "{:.1f}",

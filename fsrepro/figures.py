@@ -411,7 +411,7 @@ def inner_spikes(
     table: pd.DataFrame,
     *,
     reference: float,
-    below: float = 12.0,
+    below: float = 4.0,
     axes: Sequence[Axes] | None = None,
 ) -> Sequence[Axes]:
     """Accuracy against spikes in the rescaled layers, a panel for each ``spread``.
