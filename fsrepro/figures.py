@@ -27,6 +27,7 @@ __all__ = [
     "neuron_trace",
     "price_of_spikes",
     "quantiser_curve",
+    "raster",
     "ratio_to_bound",
     "relative_precision",
     "set_style",
@@ -488,3 +489,35 @@ def diagnosis(table: pd.DataFrame, axes: Sequence[Axes] | None = None) -> Sequen
     for ax in axes[:2]:
         ax.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return axes
+
+
+def raster(
+    spikes: Mapping[str, np.ndarray], ax: Axes | None = None, *, neurons: int = 60, seed: int = 0
+) -> Axes:
+    """Spikes of one image through the network: time to the right, layers from top to bottom.
+
+    ``spikes``: by layer, (K, ...), of one image, see
+    :meth:`fsrepro.conversion.SpikingModel.spikes`. A layer starts when the one before it has
+    finished. ``neurons``: so many of each layer are shown, drawn at random.
+    """
+    ax = ax or plt.gca()
+    rng = np.random.default_rng(seed)
+    start, ticks, boundaries = 0, [], [0]
+    for row, (name, z) in enumerate(spikes.items()):
+        z = z.reshape(len(z), -1)
+        shown = rng.choice(z.shape[1], min(neurons, z.shape[1]), replace=False)
+        t, i = np.nonzero(z[:, np.sort(shown)])
+        ax.axvspan(start + 0.5, start + len(z) + 0.5, color="0.955", zorder=0, lw=0)
+        ax.scatter(
+            start + t + 1, row + (i + 0.5) / len(shown), s=3, marker="o", lw=0,
+            color=f"C{row % 2}",
+        )  # fmt: skip
+        start += len(z)
+        boundaries.append(start)
+        ticks.append((row + 0.5, f"{name} ({100 * z.mean():.0f} %)"))
+    for boundary in boundaries:
+        ax.axvline(boundary + 0.5, color="white", lw=1, zorder=0)
+    ax.set_yticks(*zip(*ticks, strict=True), fontsize="small")
+    ax.set(xlabel="time step", xlim=(0, start + 1), ylim=(len(spikes), 0))
+    ax.tick_params(axis="y", length=0)
+    return ax

@@ -534,7 +534,7 @@ def test_unknown_code():
     )
 
 
-@pytest.mark.parametrize("code", [None, 8, [1, 2]])
+@pytest.mark.parametrize("code", [3.5, 8, [1, 2]])
 def test_code_of_the_wrong_type(code):
     refuse("code must be a name, a SpikeCode or a function", error=TypeError, code=code)
 

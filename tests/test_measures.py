@@ -156,3 +156,12 @@ def test_a_silent_network_costs_nothing():
 def test_bad_input(snn, images, labels, message):
     with pytest.raises(ValueError, match=message):
         measures.evaluate(snn, images, np.array(labels), progress=False)
+
+
+def test_spikes_are_those_that_are_counted(snn):
+    images = random_images()
+    trains = snn.spikes(images[:3])
+    _, *counts = snn.counting_model.predict_on_batch(images[:3])
+    for (name, z), count in zip(trains.items(), counts, strict=True):
+        assert z.shape[0] == snn.codes[name].steps
+        np.testing.assert_array_equal(z.sum(0).sum(-1), count)

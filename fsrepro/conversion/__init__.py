@@ -7,18 +7,21 @@ mean errors, ``convert`` puts them together, ``spiking_model`` is what comes out
 ``with_decoders`` stands in for ``convert`` where a code is not linear.
 """
 
-from .allocation import allocate, sensitivity
+from .allocation import Plan, allocate, sensitivity
 from .bias_correction import correct_biases
 from .calibration import record
 from .channels import rescalable_layers, rescale_channels
-from .convert import convert
+from .convert import convert, plan
 from .decoded import with_decoders
 from .design import design_code, design_mixed_radix
 from .diagnosis import diagnose
+from .mlgenn_rule import mlgenn_scales
 from .normal_form import UnsupportedLayerError, normal_form
+from .quantised import quantised_ann, round_weights
 from .spiking_model import SpikingModel
 
 __all__ = [
+    "Plan",
     "SpikingModel",
     "UnsupportedLayerError",
     "allocate",
@@ -27,10 +30,14 @@ __all__ = [
     "design_code",
     "design_mixed_radix",
     "diagnose",
+    "mlgenn_scales",
     "normal_form",
+    "plan",
+    "quantised_ann",
     "record",
     "rescalable_layers",
     "rescale_channels",
+    "round_weights",
     "sensitivity",
     "with_decoders",
 ]

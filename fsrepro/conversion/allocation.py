@@ -17,6 +17,7 @@ of layers to quantisation, e.g. Choi, El-Khamy & Lee (2017).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -24,11 +25,34 @@ import pandas as pd
 from keras import ops
 from tqdm import tqdm
 
+from ..codes import SpikeCode
 from .population import activation_layers
 
-__all__ = ["allocate", "sensitivity"]
+__all__ = ["Plan", "allocate", "sensitivity"]
 
 _HALVINGS = 60
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that dividing a budget of spikes among the layers of a network needs.
+
+    Made by :func:`~fsrepro.conversion.plan`, once for many budgets. ``fronts``: by layer, a table
+    of codes with columns ``code``, ``scale``, ``mse`` and ``spikes``. ``neurons`` and ``gain``: by
+    layer, see :func:`allocate`.
+    """
+
+    fronts: Mapping[str, pd.DataFrame]
+    neurons: Mapping[str, int]
+    gain: Mapping[str, float]
+
+    def rows(self, spikes_per_neuron: float) -> dict[str, pd.Series]:
+        """The chosen row of each layer's table; raises what :func:`allocate` raises."""
+        return allocate(self.fronts, self.neurons, self.gain, spikes_per_neuron)
+
+    def codes(self, spikes_per_neuron: float) -> dict[str, SpikeCode]:
+        """The code of each layer, for ``convert(..., code=...)``."""
+        return {name: row["code"] for name, row in self.rows(spikes_per_neuron).items()}
 
 
 def sensitivity(

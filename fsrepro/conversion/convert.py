@@ -10,10 +10,11 @@ from functools import partial
 import keras
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from ..codes import Code, SpikeCode, binary, rate
 from ..fitting import round_scale
-from .allocation import allocate, sensitivity
+from .allocation import Plan, sensitivity
 from .bias_correction import correct_biases
 from .calibration import record
 from .design import code_front, design_code, design_mixed_radix, family_front, radix_front
@@ -22,7 +23,7 @@ from .normal_form import normal_form
 from .population import activation_layers, by_layer, populate
 from .spiking_model import SpikingModel
 
-__all__ = ["check_images", "convert"]
+__all__ = ["check_images", "convert", "plan"]
 
 Family = Callable[[float], SpikeCode]
 """From a scale to a code."""
@@ -34,9 +35,8 @@ FAMILIES: Mapping[str, Callable[[int], Family]] = {
 }
 """Codes that go by a name in :func:`convert`, by K; beside them ``"mixed_radix"``."""
 
-Planned = tuple[SpikeCode, float] | Callable[[np.ndarray], tuple[SpikeCode, float] | pd.DataFrame]
-"""What a layer gets: a code and its scale, or how to design them from its pre-activations; under a
-budget, how to make the table of codes to choose from."""
+Planned = tuple[SpikeCode, float] | Callable[[np.ndarray], tuple[SpikeCode, float]]
+"""What a layer gets: a code and its scale, or how to design them from its pre-activations."""
 
 SENSITIVITY_IMAGES = 2500
 BIAS_IMAGES = 1000
@@ -93,43 +93,52 @@ def convert(
     ``TypeError`` for a code whose decoder is not linear.
     """
     _check_criteria(scale, snr, spike_penalty, spikes_per_neuron)
-    if code is None:
-        code = "binary" if spikes_per_neuron is None else "mixed_radix"
     graph = normal_form(model)
     sites = activation_layers(graph)
-    codes = (
-        by_layer("code", code, sites) if isinstance(code, Mapping) else dict.fromkeys(sites, code)
-    )
-    plan = partial(
-        _plan, steps=steps, snr=snr, spike_penalty=spike_penalty, budget=spikes_per_neuron
-    )
-    if isinstance(scale, Mapping):
-        scales = by_layer("scale", scale, sites)
-        for value in scales.values():
-            _check_scale(value)
+    if spikes_per_neuron is not None:
+        options = {"batch_size": batch_size, "seed": seed, "progress": progress}
+        code = "mixed_radix" if code is None else code
+        rows = _plan(graph, calibration, code, steps, **options).rows(spikes_per_neuron)
+        plans = {name: (row["code"], row["scale"]) for name, row in rows.items()}
     else:
-        scales = dict.fromkeys(sites, scale)
-    plans = {name: plan(codes[name], scale=scales[name]) for name in sites}
-    calibration = check_images(graph, calibration, "calibration images")
-    if calibration.min() == calibration.max():
-        raise ValueError("the calibration images are constant; scales need real images")
-
+        codes = _by_layer("code", "binary" if code is None else code, sites)
+        scales = _by_layer("scale", scale, sites)
+        criterion = {"snr": snr, "spike_penalty": spike_penalty}
+        plans = {name: _designer(codes[name], steps, scales[name], criterion) for name in sites}
+    calibration = _check_calibration(graph, calibration)
     if any(callable(planned) for planned in plans.values()):
         recorded = record(graph, calibration, batch_size=batch_size, seed=seed, progress=progress)
         plans = {
             name: _designed(name, planned, recorded[name]) if callable(planned) else planned
             for name, planned in plans.items()
         }
-    if spikes_per_neuron is not None:
-        sample = calibration[:SENSITIVITY_IMAGES]
-        gain = sensitivity(graph, sample, batch_size=batch_size, seed=seed, progress=progress)
-        chosen = allocate(plans, _neurons(graph, sites), gain, spikes_per_neuron)
-        plans = {name: (row["code"], row["scale"]) for name, row in chosen.items()}
     populated = populate(graph, lambda name: FewSpikes(plans[name][0], name=name))
     if bias_correction or (bias_correction is None and spikes_per_neuron is not None):
         sample = calibration[:BIAS_IMAGES]
         correct_biases(populated, graph, sample, batch_size=batch_size, progress=progress)
     return SpikingModel(populated, {name: plans[name][1] for name in sites})
+
+
+def plan(
+    model: keras.Model,
+    calibration: np.ndarray,
+    *,
+    code: str | SpikeCode | Family | Mapping[str, str | SpikeCode | Family] = "mixed_radix",
+    steps: int = 8,
+    batch_size: int = 250,
+    seed: int = 0,
+    progress: bool = True,
+) -> Plan:
+    """What ``convert(..., spikes_per_neuron=...)`` chooses from, to try many budgets at once.
+
+    Arguments as in :func:`convert`. The networks are
+    ``convert(model, calibration, code=plan.codes(0.6), bias_correction=True)``.
+
+    Raises what :func:`convert` raises.
+    """
+    graph = normal_form(model)
+    options = {"batch_size": batch_size, "seed": seed, "progress": progress}
+    return _plan(graph, calibration, code, steps, **options)
 
 
 def check_images(model: keras.Model, images, what: str) -> np.ndarray:
@@ -149,24 +158,71 @@ def check_images(model: keras.Model, images, what: str) -> np.ndarray:
     return images
 
 
-def _neurons(graph, sites) -> dict[str, int]:
-    return {name: int(np.prod(graph.get_layer(name).output.shape[1:])) for name in sites}
+def _plan(graph, calibration, code, steps, *, batch_size, seed, progress) -> Plan:
+    sites = activation_layers(graph)
+    codes = _by_layer("code", code, sites)
+    makers = {name: _front_maker(codes[name], steps) for name in sites}
+    calibration = _check_calibration(graph, calibration)
+    options = {"batch_size": batch_size, "seed": seed, "progress": progress}
+    recorded = record(graph, calibration, **options)
+    fronts = {
+        name: _designed(name, makers[name], recorded[name])
+        for name in tqdm(sites, desc="codes to choose from", disable=not progress)
+    }
+    return Plan(
+        fronts=fronts,
+        neurons={name: int(np.prod(graph.get_layer(name).output.shape[1:])) for name in sites},
+        gain=sensitivity(graph, calibration[:SENSITIVITY_IMAGES], **options),
+    )
 
 
-def _plan(code, *, steps: int, scale, snr, spike_penalty, budget) -> Planned:
-    criterion = {"snr": snr, "spike_penalty": spike_penalty}
+def _by_layer(what: str, given, sites) -> dict:
+    if isinstance(given, Mapping):
+        return by_layer(what, given, sites)
+    return dict.fromkeys(sites, given)
+
+
+def _check_calibration(graph, calibration) -> np.ndarray:
+    calibration = check_images(graph, calibration, "calibration images")
+    if calibration.min() == calibration.max():
+        raise ValueError("the calibration images are constant; scales need real images")
+    return calibration
+
+
+def _front_maker(code, steps: int) -> Callable[[np.ndarray], pd.DataFrame]:
+    """From pre-activations to the codes a budget may choose from."""
     if isinstance(code, Code):
         fixed = _linear(code)
-        return (fixed, 1.0) if budget is None else lambda x: code_front(fixed, x)
+        return lambda x: code_front(fixed, x)
+    if code == "mixed_radix":
+        return lambda x: radix_front(x, steps)
+    family = _family(code, steps)
+    return lambda x: family_front(family, x)
+
+
+def _designer(code, steps: int, scale, criterion) -> Planned:
+    """A code and its scale, or how to design them from pre-activations."""
+    if not isinstance(scale, str):
+        _check_scale(scale)
+    if isinstance(code, Code):
+        return _linear(code), 1.0
     if code == "mixed_radix":
         if scale != "mse":
             raise ValueError(
                 "'mixed_radix' chooses digits and scale together; for a scale of your own pass "
                 "the digits too: code=lambda scale: mixed_radix((1, 1, 6), scale)"
             )
-        if budget is not None:
-            return lambda x: radix_front(x, steps)
         return lambda x: design_mixed_radix(x, steps, **criterion)[:2]
+    family = _family(code, steps)
+    if scale == "mse":
+        return lambda x: design_code(family, x, **criterion)[:2]
+    if scale == "max":
+        return lambda x: (family(round_scale(x.max())), round_scale(x.max()))
+    return family(float(scale)), float(scale)
+
+
+def _family(code, steps: int) -> Family:
+    """A function from a scale to a code, checked."""
     if isinstance(code, str):
         if code not in FAMILIES:
             raise ValueError(
@@ -180,13 +236,7 @@ def _plan(code, *, steps: int, scale, snr, spike_penalty, budget) -> Planned:
     if not isinstance(code(1.0), Code):
         raise TypeError(f"code(1.0) must return a SpikeCode, got {code(1.0)!r}")
     _linear(code(1.0))
-    if budget is not None:
-        return lambda x: family_front(code, x)
-    if scale == "mse":
-        return lambda x: design_code(code, x, **criterion)[:2]
-    if scale == "max":
-        return lambda x: (code(round_scale(x.max())), round_scale(x.max()))
-    return code(float(scale)), float(scale)
+    return code
 
 
 def _linear(code: Code) -> Code:

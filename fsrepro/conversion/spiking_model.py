@@ -86,6 +86,19 @@ class SpikingModel:
             ]
         )
 
+    def spikes(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Every spike: by name of the layer, 0 or 1, uint8, (K, N, ...).
+
+        ``images``: normalised, (N, H, W, C); few, since nothing is summed up.
+        """
+        probe = keras.Model(self.keras_model.inputs, [layer.input for layer in self.spiking_layers])
+        potentials = probe.predict_on_batch(np.asarray(images, np.float32))
+        potentials = potentials if len(self.codes) > 1 else [potentials]
+        return {
+            name: code.encode(v)
+            for (name, code), v in zip(self.codes.items(), potentials, strict=True)
+        }
+
     @cached_property
     def counting_model(self) -> keras.Model:
         """The same network with outputs (logits, spikes of layer 1, ...), spikes as (N, H, W)."""

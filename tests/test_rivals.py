@@ -1,0 +1,96 @@
+"""What conversion is compared with: quantised ANNs, and energies under stated models."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from fsrepro import models
+from fsrepro.conversion import mlgenn_scales, normal_form, quantised_ann, round_weights
+from fsrepro.conversion.population import activation_layers
+from fsrepro.energy import PICOJOULES, energy
+from fsrepro.measures import Report
+
+
+def network():
+    image = keras.Input((6, 6, 3))
+    x = layers.Conv2D(5, 3, activation="relu", name="a")(image)
+    x = layers.DepthwiseConv2D(3, depth_multiplier=2, activation="relu", name="b")(x)
+    x = layers.Dense(4, name="c")(layers.Flatten()(x))
+    model = keras.Model(image, x)
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.normal(0, 0.3, w.shape) for w in model.get_weights()])
+    return model
+
+
+IMAGES = np.random.default_rng(1).normal(size=(40, 6, 6, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_weights_lie_on_the_grid_of_their_channel(bits):
+    model = network()
+    before, after = normal_form(model), round_weights(model, bits)
+    for old, new in zip(before.layers, after.layers, strict=True):
+        if not old.get_weights():
+            continue
+        w, q = old.get_weights()[0], new.get_weights()[0]
+        axes = tuple(range(w.ndim - (2 if "Depthwise" in type(old).__name__ else 1)))
+        step = np.abs(w).max(axes, keepdims=True) / (2 ** (bits - 1) - 1)
+        np.testing.assert_allclose(q / step, np.round(q / step), atol=1e-4)
+        assert (np.abs(w - q) <= step / 2 + 1e-6).all()
+        np.testing.assert_array_equal(old.get_weights()[1], new.get_weights()[1])
+
+
+def test_activations_take_so_many_values():
+    model = network()
+    quantised = quantised_ann(model, IMAGES, bits=3, weight_bits=16, progress=False)
+    for name in ("a_act", "b_act"):
+        values = keras.Model(quantised.inputs, quantised.get_layer(name).output).predict(
+            IMAGES, verbose=0
+        )
+        assert 4 < len(np.unique(values)) <= 8
+
+
+def test_many_bits_are_the_ann():
+    model = network()
+    exact = model.predict(IMAGES, verbose=0)
+    fine = quantised_ann(model, IMAGES, bits=14, weight_bits=16, progress=False)
+    np.testing.assert_allclose(fine.predict(IMAGES, verbose=0), exact, atol=2e-2)
+    coarse = quantised_ann(model, IMAGES, bits=3, weight_bits=3, progress=False)
+    errors = [np.abs(m.predict(IMAGES, verbose=0) - exact).mean() for m in (fine, coarse)]
+    assert errors[0] < 0.05 * errors[1]
+    assert activation_layers(normal_form(model)) == ["a_act", "b_act"]
+
+
+@pytest.mark.parametrize("bits", [1, 17, 3.5])
+def test_bad_bits(bits):
+    with pytest.raises(ValueError, match=f"weights need from 2 to 16 bits, got {bits}"):
+        round_weights(models.small_cnn((8, 8, 1)), bits)
+
+
+def test_energy_is_counts_times_costs():
+    report = Report(
+        images=1, accuracy=0, agreement=0, spikes_per_neuron=0, synops_per_image=2e6,
+        macs_per_image=100, ann_macs_per_image=10**6, steps=1, latency_steps=1, neurons=1,
+        layers=None, predictions=None,
+    )  # fmt: skip
+    table = energy(report).set_index("arithmetic")
+    floats = table.loc["32-bit floats"]
+    np.testing.assert_allclose(floats["ann_nj"], 4.6e3)
+    np.testing.assert_allclose(floats["snn_nj"], 1.8e3 + 0.46)
+    np.testing.assert_allclose(floats["ratio"], (1.8e3 + 0.46) / 4.6e3)
+    eight = table.iloc[1]
+    np.testing.assert_allclose(eight["ratio"], (0.1 * 2e3 + 0.3 * 0.1) / 300)
+    assert PICOJOULES["float32 addition"] == 0.9
+
+
+def test_mlgenn_scales_are_maxima_shared_by_what_is_added():
+    graph = normal_form(models.resnet(8, (8, 8, 3), width=4))
+    names = activation_layers(graph)
+    recorded = {name: np.float32([i + 1.0, -3]) for i, name in enumerate(names)}
+    alpha = {
+        name: value * (1 - 2.0**-4) for name, value in mlgenn_scales(graph, recorded, 4).items()
+    }
+    # Stem and the first layer of stage 1 meet in an addition; likewise in the other stages.
+    expected = [2, 2, 4, 4, 6, 6, 7]
+    np.testing.assert_allclose([alpha[name] for name in names], expected)
