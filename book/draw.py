@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pandas as pd
 
 matplotlib.use("svg")
@@ -29,6 +30,7 @@ HEADINGS = {
     "inner_code": "code of the first inner layer",
     "inner_spikes": "spikes per inner neuron",
     "ratio_to_bound": "spikes / bound",
+    "on_layers": "the same, layers of the network",
     "entropy": "entropy (bits)",
     "mean_latency": "mean latency (steps)",
     "latency_steps": "latency (steps)",
@@ -47,6 +49,7 @@ FORMS = {
     "spikes_per_neuron": "{:.3f}",
     "inner_spikes": "{:.3f}",
     "ratio_to_bound": "{:.2f}",
+    "on_layers": "{:.2f}",
     "entropy": "{:.2f}",
     "mean_latency": "{:.2f}",
     "synops_per_image": "{:,.0f}",
@@ -86,8 +89,12 @@ def huffman_codes(folder: Path) -> None:
     save(figures.by_steps(by_steps, reference=ann)[0], folder, "network_steps")
     shown = ["setting", "snr_target", "steps", *MEASURES, "synops_per_image", "macs_per_image"]
     table(runs, shown, folder, name[3:])
-    shown = ["kind", "steps", "snr", "spikes", "ratio_to_bound", "entropy", "mean_latency"]
+    shown = [
+        "kind", "steps", "snr", "spikes", "ratio_to_bound", "on_layers", "entropy", "mean_latency",
+    ]  # fmt: skip
     synthetic = compared[compared["source"] == "synthetic"].sort_values("ratio_to_bound")
+    layers = compared[compared["source"] != "synthetic"].groupby("kind")["ratio_to_bound"]
+    synthetic["on_layers"] = synthetic["kind"].map(layers.agg(lambda r: np.exp(np.log(r).mean())))
     table(synthetic, shown, folder, "huffman_codes_synthetic")
 
 

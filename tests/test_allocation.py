@@ -7,8 +7,8 @@ import pytest
 from keras import layers
 
 from fsrepro import datasets, measures, models, training
-from fsrepro.codes import binary, leading_one
-from fsrepro.conversion import allocate, convert, correct_biases, normal_form, sensitivity
+from fsrepro.codes import ExponentMantissa, binary, leading_one
+from fsrepro.conversion import allocate, convert, correct_biases, normal_form, plan, sensitivity
 from fsrepro.conversion.few_spikes import FewSpikes
 from fsrepro.conversion.population import populate
 
@@ -174,3 +174,28 @@ def test_bias_correction_is_the_default_under_a_budget_only(ann, images):
 def test_bad_budget(ann, images, options, message):
     with pytest.raises(ValueError, match=message):
         convert(ann, images, steps=4, progress=False, **options)
+
+
+def test_a_plan_serves_many_budgets(ann, images):
+    choices = plan(ann, images, steps=4, progress=False)
+    for budget in (0.25, 0.4):
+        direct = convert(ann, images, spikes_per_neuron=budget, steps=4, progress=False)
+        planned = convert(
+            ann, images, code=choices.codes(budget), bias_correction=True, progress=False
+        )
+        assert planned.codes == direct.codes
+        for a, b in zip(
+            planned.keras_model.get_weights(), direct.keras_model.get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(a, b)
+        assert direct.scales == {n: row["scale"] for n, row in choices.rows(budget).items()}
+    assert set(choices.fronts) == set(choices.neurons) == set(choices.gain)
+
+
+def test_plans_refuse_what_convert_refuses(ann, images):
+    with pytest.raises(TypeError, match="is not linear"):
+        plan(ann, images, code=ExponentMantissa(2, 2, 1.0), progress=False)
+    with pytest.raises(ValueError, match="unknown code 'morse'"):
+        plan(ann, images, code="morse", progress=False)
+    with pytest.raises(ValueError, match="calibration images are constant"):
+        plan(ann, np.zeros_like(images), progress=False)
