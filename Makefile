@@ -28,7 +28,7 @@ book: $(EXECUTED) $(FIGURES) $(MATHJAX)
 	echo "The book is in _build/html/index.html (profile $(PROFILE))"
 
 test: $(ENVIRONMENT)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # A double click opens a notebook as a notebook, not as text.
 lab: $(ENVIRONMENT)

@@ -25,6 +25,7 @@ __all__ = [
     "inner_spikes",
     "mis_set",
     "neuron_trace",
+    "points",
     "price_of_spikes",
     "quantiser_curve",
     "raster",
@@ -520,4 +521,38 @@ def raster(
     ax.set_yticks(*zip(*ticks, strict=True), fontsize="small")
     ax.set(xlabel="time step", xlim=(0, start + 1), ylim=(len(spikes), 0))
     ax.tick_params(axis="y", length=0)
+    return ax
+
+
+def points(table: pd.DataFrame, ax: Axes) -> Axes:
+    """Networks as single points on an axis of accuracy against spikes, each with its ``setting``.
+
+    Rows without spikes are quantised ANNs: short lines at the right edge.
+    """
+    low, high = ax.get_ylim()
+    spiking = table[table["spikes_per_neuron"].notna()]
+    for i, (setting, rows) in enumerate(spiking.groupby("setting", sort=False)):
+        rows = rows[rows["accuracy"] > low]
+        ax.plot(
+            rows["spikes_per_neuron"],
+            rows["accuracy"],
+            ls="",
+            marker=_MARKERS[i % len(_MARKERS)],
+            mfc="white" if i < len(_MARKERS) else None,
+            color=f"C{(i + 4) % 10}",
+            ms=7,
+            label=setting,
+        )
+    for row in table[table["spikes_per_neuron"].isna()].itertuples():
+        if row.accuracy > low:
+            ax.annotate(
+                row.setting, (1, row.accuracy), xycoords=("axes fraction", "data"), ha="right",
+                va="bottom", fontsize="x-small", color="0.35",
+            )  # fmt: skip
+    ax.set_xscale("log")
+    ticks = [t for t in (0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10) if t <= 1.3 * ax.get_xlim()[1]]
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    ax.set_ylim(low, high)
+    ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return ax
