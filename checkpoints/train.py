@@ -31,6 +31,7 @@ RECIPES = {
             "learning_rate": 0.1,
             "schedule": "restarts",
             "weight_decay": 5e-4,
+            "precision": "mixed_bfloat16",
             "seed": 0,
         },
     },

@@ -10,7 +10,7 @@ from keras import layers
 from ..codes import Code
 from .graph import copy_layer, rewrite
 
-__all__ = ["Population", "activation_layers", "by_layer", "populate", "repopulate"]
+__all__ = ["Population", "activation_layers", "by_layer", "populate"]
 
 
 class Population(keras.layers.Layer):
@@ -53,19 +53,11 @@ def by_layer(what: str, given: Mapping, names: list[str]) -> dict:
 
 def populate(graph: keras.Model, population: Callable[[str], Population]) -> keras.Model:
     """``graph`` with ``population(name)`` in the place of each activation layer."""
-    return _replaced(graph, layers.Activation, lambda layer: population(layer.name))
 
-
-def repopulate(model: keras.Model, population: Callable[[Population], Population]) -> keras.Model:
-    """``model`` with ``population(layer)`` in the place of each layer of neurons."""
-    return _replaced(model, Population, population)
-
-
-def _replaced(model, kind, new) -> keras.Model:
     def replace(call, *args, **kwargs):
         layer = call.operation
-        if isinstance(layer, kind):
-            return new(layer)(*args, **kwargs)
+        if isinstance(layer, layers.Activation):
+            return population(layer.name)(*args, **kwargs)
         return copy_layer(layer, *args, **kwargs)
 
-    return rewrite(model, replace)
+    return rewrite(graph, replace)

@@ -11,7 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from ..conversion.few_spikes import FewSpikes
-from ..conversion.population import repopulate
+from ..conversion.population import Population
 from ..conversion.spiking_model import SpikingModel
 from ..datasets import Dataset
 from ..fitting import round_scale
@@ -20,6 +20,7 @@ from .from_scratch import accuracy, check_settings
 from .learned_code import LearnedCode, in_units
 from .progress import resume, save
 from .schedules import cosine_schedule
+from .twin import twin
 
 __all__ = ["fine_tune"]
 
@@ -39,6 +40,7 @@ def fine_tune(
     learning_rate: float = 1e-3,
     weight_decay: float = 0.0,
     augmentation: bool = True,
+    precision: str = "float32",
     seed: int = 0,
     checkpoint: str | Path | None = None,
 ) -> tuple[SpikingModel, pd.DataFrame]:
@@ -56,7 +58,9 @@ def fine_tune(
 
     ``snn``: of codes with positive weights; left unchanged. ``teacher``: a network that returns
     logits, usually the ANN; the targets are its probabilities with weight ``distillation``, and
-    the labels with the rest (Hinton et al. 2015, temperature 1). ``checkpoint``: a file
+    the labels with the rest (Hinton et al. 2015, temperature 1). ``precision``: what synapses and
+    teacher compute in, see :func:`~fsrepro.training.twin.twin`; neurons compute in float32.
+    ``checkpoint``: a file
     ``*.weights.h5`` written after every epoch; if it exists, training goes on from there.
 
     The new network has the same codes with other scales, of eight significant bits. The history
@@ -71,7 +75,9 @@ def fine_tune(
     check_settings(snn.keras_model, data, epochs, batch_size, learning_rate, steps_per_epoch)
     _check(snn, spikes_per_neuron, distillation)
     price = keras.Variable(0.0, trainable=False, name="price")
-    model = _trainable(snn, price)
+    model = _trainable(snn, price, precision)
+    if teacher is not None:
+        teacher = twin(teacher, precision)
     rate = cosine_schedule(learning_rate, epochs * steps_per_epoch)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["bias", "log_scale"])
@@ -88,6 +94,7 @@ def fine_tune(
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
         "augmentation": augmentation,
+        "precision": precision,
         "seed": seed,
     }
     history = resume(model, checkpoint, recipe)
@@ -156,25 +163,32 @@ class _Budget:
         )
 
 
-def _trainable(snn: SpikingModel, price: keras.Variable) -> keras.Model:
+def _trainable(snn: SpikingModel, price: keras.Variable, precision: str) -> keras.Model:
     def learned(layer):
+        if not isinstance(layer, Population):
+            return None
         code, unit = in_units(layer.code)
         share = float(np.prod(layer.output.shape[1:])) / snn.neurons
-        return LearnedCode(code, scale=unit, price=price, share=share, name=layer.name)
+        return LearnedCode(
+            code, scale=unit, price=price, share=share, name=layer.name, dtype="float32"
+        )
 
-    return repopulate(snn.keras_model, learned)
+    return twin(snn.keras_model, precision, learned)
 
 
 def _spiking(model: keras.Model) -> SpikingModel:
-    def exact(layer):
-        return FewSpikes(layer.code.scaled(round_scale(layer.scale)), name=layer.name)
-
     scales = {
         layer.name: round_scale(layer.scale)
         for layer in model.layers
         if isinstance(layer, LearnedCode)
     }
-    return SpikingModel(repopulate(model, exact), scales)
+
+    def exact(layer):
+        if layer.name not in scales:
+            return None
+        return FewSpikes(layer.code.scaled(scales[layer.name]), name=layer.name)
+
+    return SpikingModel(twin(model, "float32", exact), scales)
 
 
 def _targets(images, labels, teacher, distillation, classes) -> np.ndarray:

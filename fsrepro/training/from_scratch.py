@@ -17,6 +17,7 @@ from ..datasets import Dataset, Part
 from .batches import batches
 from .progress import resume, save
 from .schedules import SCHEDULES
+from .twin import bring_back, twin
 
 __all__ = ["accuracy", "check_settings", "train"]
 
@@ -32,6 +33,7 @@ def train(
     momentum: float = 0.9,
     weight_decay: float = 1e-4,
     augmentation: bool = True,
+    precision: str = "float32",
     seed: int = 0,
     checkpoint: str | Path | None = None,
 ) -> pd.DataFrame:
@@ -43,6 +45,8 @@ def train(
     the epochs, and once more over the others) or ``"step"`` (a tenth after half and again after
     three quarters of the epochs). ``weight_decay``: the factor of 1/2 ||w||^2 in the
     loss, for kernels only. ``augmentation``: see :func:`~fsrepro.training.augment`.
+    ``precision``: what the training computes in, see :func:`~fsrepro.training.twin.twin`; the
+    calibration images are classified in float32.
     ``checkpoint``: a file ``*.weights.h5`` written after every epoch; if it exists, training goes
     on from there.
 
@@ -64,12 +68,13 @@ def train(
         rate, momentum=momentum, nesterov=True, weight_decay=weight_decay / (1 - momentum)
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    model.compile(
+    trained = twin(model, precision)
+    trained.compile(
         optimizer,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    optimizer.build(model.trainable_variables)
+    optimizer.build(trained.trainable_variables)
     recipe = {
         "model": model.name,
         "parameters": model.count_params(),
@@ -81,9 +86,11 @@ def train(
         "momentum": momentum,
         "weight_decay": weight_decay,
         "augmentation": augmentation,
+        "precision": precision,
         "seed": seed,
     }
-    history = resume(model, checkpoint, recipe)
+    history = resume(trained, checkpoint, recipe)
+    bring_back(trained, model)
     with tqdm(
         total=epochs * steps_per_epoch,
         initial=len(history) * steps_per_epoch,
@@ -94,9 +101,10 @@ def train(
             start = time.perf_counter()
             logs = []
             for images, labels in batches(data, batch_size, augmentation, [seed, epoch]):
-                model.reset_metrics()
-                logs.append(model.train_on_batch(images, labels, return_dict=True))
+                trained.reset_metrics()
+                logs.append(trained.train_on_batch(images, labels, return_dict=True))
                 bar.update()
+            bring_back(trained, model)
             mean = pd.DataFrame(logs).astype(float).mean()
             history.append(
                 {
@@ -110,7 +118,7 @@ def train(
             )
             bar.set_postfix(calibration=f"{history[-1]['calibration_accuracy']:.2f} %")
             if checkpoint:
-                save(model, Path(checkpoint), recipe, history)
+                save(trained, Path(checkpoint), recipe, history)
     table = pd.DataFrame(history)
     table.attrs["recipe"] = recipe
     return table

@@ -51,8 +51,10 @@ class LearnedCode(Population):
     ``share``: of the layer's neurons among all. ``spikes``: mean per neuron in the last batch.
     """
 
-    def __init__(self, code: SpikeCode, *, scale: float, price: keras.Variable, share: float, name):
-        super().__init__(code, name=name)
+    def __init__(
+        self, code: SpikeCode, *, scale: float, price: keras.Variable, share: float, **kwargs
+    ):
+        super().__init__(code, **kwargs)
         self._price, self._share = price, share
         self._first_scale = scale
         table = code.staircase

@@ -1,0 +1,87 @@
+"""A twin computes what its model does, learns likewise, and hands back what it has learned."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from fsrepro import models, training
+from fsrepro.training.twin import FusedBatchNormalization, bring_back, twin
+
+
+def network():
+    """Batch normalisation, a layer called twice, and a model within."""
+    x = inputs = keras.Input((8, 8, 3))
+    shared = layers.Conv2D(3, 3, padding="same", name="shared")
+    x = layers.BatchNormalization(name="norm")(shared(shared(x)))
+    inner = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 1)], name="inner")
+    x = layers.GlobalAveragePooling2D()(layers.ReLU()(inner(x)))
+    return keras.Model(inputs, layers.Dense(5, name="logits")(x))
+
+
+def images(count=16):
+    return np.random.default_rng(0).normal(1, 2, (count, 8, 8, 3)).astype(np.float32)
+
+
+def learn(model, steps=3):
+    model.compile(keras.optimizers.SGD(0.1), loss="mse")
+    for _ in range(steps):
+        model.train_on_batch(images(), np.ones((16, 5), np.float32))
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("mixed_bfloat16", 0.05)])
+def test_computes_the_same_before_and_after_training(precision, tolerance):
+    model = network()
+    copy = twin(model, precision)
+    assert isinstance(copy.get_layer("norm"), FusedBatchNormalization)
+    np.testing.assert_allclose(copy(images()), model(images()), rtol=tolerance, atol=tolerance)
+    before = [w.copy() for w in model.get_weights()]
+    learn(copy)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    bring_back(copy, model)
+    assert all(w.dtype == np.float32 for w in model.get_weights())
+    np.testing.assert_allclose(copy(images()), model(images()), rtol=tolerance, atol=tolerance)
+    assert copy(images()).dtype == "float32"
+
+
+def test_learns_what_keras_learns():
+    model = network()
+    copy = twin(model)
+    learn(model)
+    learn(copy)
+    learned = copy.get_layer("norm").get_weights()
+    for name, ours, theirs in zip(
+        ("gamma", "beta", "mean"), learned, model.get_layer("norm").get_weights(), strict=False
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4, err_msg=name)
+    np.testing.assert_allclose(copy(images()), model(images()), rtol=1e-3, atol=1e-3)
+
+
+def test_a_layer_called_twice_stays_one_layer():
+    model = network()
+    assert len(twin(model).trainable_variables) == len(model.trainable_variables)
+
+
+def test_other_layers_in_their_place():
+    copy = twin(network(), "float32", lambda layer: layers.Activation("tanh", name=layer.name)
+                if isinstance(layer, layers.ReLU) else None)  # fmt: skip
+    assert [layer.activation.__name__ for layer in copy.layers if hasattr(layer, "activation")
+            and isinstance(layer, layers.Activation)] == ["tanh"]  # fmt: skip
+
+
+def test_mixed_precision_learns_as_well(digits):
+    losses = {}
+    for precision in ("float32", "mixed_bfloat16"):
+        keras.utils.set_random_seed(0)
+        model = models.small_cnn(width=16)
+        history = training.train(model, digits, epochs=3, batch_size=64, precision=precision)
+        losses[precision] = history["loss"]
+        assert history.attrs["recipe"]["precision"] == precision
+    assert losses["float32"].iloc[-1] < losses["float32"].iloc[0] - 0.2
+    np.testing.assert_allclose(losses["mixed_bfloat16"], losses["float32"], rtol=0.02)
+
+
+def test_unknown_precision(digits):
+    with pytest.raises(ValueError, match="precision must be one of float32, mixed_bfloat16, got"):
+        training.train(models.small_cnn(), digits, epochs=1, precision="float16")
