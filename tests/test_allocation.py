@@ -7,8 +7,19 @@ import pytest
 from keras import layers
 
 from fsrepro import datasets, measures, models, training
-from fsrepro.codes import ExponentMantissa, binary, leading_one
-from fsrepro.conversion import allocate, convert, correct_biases, normal_form, plan, sensitivity
+from fsrepro.codes import ExponentMantissa, binary, leading_one, mixed_radix
+from fsrepro.conversion import (
+    allocate,
+    best_factors,
+    channel_sensitivity,
+    convert,
+    correct_biases,
+    normal_form,
+    plan,
+    rescalable_layers,
+    rescale_channels,
+    sensitivity,
+)
 from fsrepro.conversion.few_spikes import FewSpikes
 from fsrepro.conversion.population import populate
 
@@ -199,3 +210,56 @@ def test_plans_refuse_what_convert_refuses(ann, images):
         plan(ann, images, code="morse", progress=False)
     with pytest.raises(ValueError, match="calibration images are constant"):
         plan(ann, np.zeros_like(images), progress=False)
+
+
+def test_sensitivities_of_channels_average_to_that_of_the_layer(ann, images):
+    graph = normal_form(ann)
+    whole = sensitivity(graph, images, progress=False)
+    for name, gain in channel_sensitivity(graph, images, progress=False).items():
+        assert gain.shape == (graph.get_layer(name).output.shape[-1],)
+        np.testing.assert_allclose(gain.mean(), whole[name], rtol=1e-5)
+
+
+def test_factors_undo_the_spread_of_channels():
+    rng = np.random.default_rng(0)
+    spread = np.float32([1, 0.5, 2, 0.5])
+    x = rng.normal(-0.3, 1, (20_000, 1)).astype(np.float32) * spread
+    gain = 1 / spread**2  # all channels matter alike, by their own power
+    code = mixed_radix((1, 7), 4.0)
+    factors = best_factors(code, x, gain, 0.01)
+    np.testing.assert_allclose(factors * spread, factors[0], rtol=1e-6)
+
+
+def test_a_channel_that_does_not_matter_is_silenced_and_one_that_does_is_refined():
+    x = np.random.default_rng(0).normal(-0.3, 1, (20_000, 2)).astype(np.float32)
+    factors = best_factors(mixed_radix((1, 7), 8.0), x, np.array([1e-4, 10.0]), 0.01)
+    assert factors[0] == 0.25
+    assert factors[1] > 1
+
+
+def test_channel_scales_help_channels_that_differ(ann, images, digits):
+    """The same network in bad units: scales of the channels bring most of the answers back."""
+    graph = normal_form(ann)
+    rng = np.random.default_rng(0)
+    factors = {
+        name: np.exp2(rng.uniform(-2, 2, graph.get_layer(name).output.shape[-1]))
+        for name in rescalable_layers(graph)
+    }
+    spoilt = rescale_channels(graph, factors)
+    reference = measures.predict_classes(ann, images)
+    labels = digits.calibration.labels
+    found = []
+    for channel_scales in (False, True):
+        snn = convert(
+            spoilt, images, spikes_per_neuron=0.25, steps=4, channel_scales=channel_scales,
+            progress=False,
+        )  # fmt: skip
+        report = measures.evaluate(snn, images, labels, reference=reference, progress=False)
+        assert report.spikes_per_neuron < 0.26
+        found.append(report.agreement)
+    assert found[1] > found[0] + 1
+
+
+def test_channel_scales_need_a_budget(ann, images):
+    with pytest.raises(ValueError, match="channel_scales needs a budget"):
+        convert(ann, images, channel_scales=True, progress=False)

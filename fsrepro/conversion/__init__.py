@@ -7,10 +7,10 @@ mean errors, ``convert`` puts them together, ``spiking_model`` is what comes out
 ``with_decoders`` stands in for ``convert`` where a code is not linear.
 """
 
-from .allocation import Plan, allocate, sensitivity
+from .allocation import Plan, allocate, channel_sensitivity, sensitivity
 from .bias_correction import correct_biases
 from .calibration import record
-from .channels import rescalable_layers, rescale_channels
+from .channels import best_factors, rescalable_layers, rescale_channels
 from .convert import convert, plan
 from .decoded import with_decoders
 from .design import design_code, design_mixed_radix
@@ -25,6 +25,8 @@ __all__ = [
     "SpikingModel",
     "UnsupportedLayerError",
     "allocate",
+    "best_factors",
+    "channel_sensitivity",
     "convert",
     "correct_biases",
     "design_code",

@@ -28,7 +28,7 @@ from tqdm import tqdm
 from ..codes import SpikeCode
 from .population import activation_layers
 
-__all__ = ["Plan", "allocate", "sensitivity"]
+__all__ = ["Plan", "allocate", "channel_sensitivity", "sensitivity", "spike_price"]
 
 _HALVINGS = 60
 
@@ -50,6 +50,10 @@ class Plan:
         """The chosen row of each layer's table; raises what :func:`allocate` raises."""
         return allocate(self.fronts, self.neurons, self.gain, spikes_per_neuron)
 
+    def price(self, spikes_per_neuron: float) -> float:
+        """What a spike is worth under this budget, see :func:`spike_price`."""
+        return spike_price(self.fronts, self.neurons, self.gain, spikes_per_neuron)
+
     def codes(self, spikes_per_neuron: float) -> dict[str, SpikeCode]:
         """The code of each layer, for ``convert(..., code=...)``."""
         return {name: row["code"] for name, row in self.rows(spikes_per_neuron).items()}
@@ -70,6 +74,19 @@ def sensitivity(
     and :math:`\mathrm{E}\, g g^T` is the Fisher information: half of the second derivative's
     quadratic form is the Kullback-Leibler divergence that a small error causes.
     """
+    found = channel_sensitivity(graph, images, batch_size=batch_size, seed=seed, progress=progress)
+    return {name: float(gain.mean()) for name, gain in found.items()}
+
+
+def channel_sensitivity(
+    graph: keras.Model,
+    images: np.ndarray,
+    *,
+    batch_size: int = 250,
+    seed: int = 0,
+    progress: bool = True,
+) -> dict[str, np.ndarray]:
+    """As :func:`sensitivity`, for each channel of each layer: (C,)."""
     import tensorflow as tf
 
     names = activation_layers(graph)
@@ -87,14 +104,17 @@ def sensitivity(
             loss = ops.sum(
                 keras.losses.sparse_categorical_crossentropy(label, logits, from_logits=True)
             )
-        return [ops.mean(g**2) for g in tape.gradient(loss, activations)]
+        gradients = tape.gradient(loss, activations)
+        return [ops.mean(g**2, axis=tuple(range(len(g.shape) - 1))) for g in gradients]
 
-    total, starts = 0.0, range(0, len(images), batch_size)
+    total = dict.fromkeys(names, 0.0)
+    starts = range(0, len(images), batch_size)
     for start in tqdm(starts, desc="sensitivity", disable=not progress):
         batch = images[start : start + batch_size]
         found = squared_gradients(batch, rng.random(len(batch)).astype(np.float32))
-        total = total + len(batch) * np.array([float(g) for g in found])
-    return dict(zip(names, (total / len(images)).tolist(), strict=True))
+        for name, g in zip(names, found, strict=True):
+            total[name] = total[name] + len(batch) / len(images) * np.asarray(g, np.float64)
+    return total
 
 
 def allocate(
@@ -111,31 +131,44 @@ def allocate(
 
     Raises ``ValueError`` for a budget that even the cheapest codes exceed.
     """
+    price = spike_price(fronts, neurons, gain, spikes_per_neuron)
+    return _choose(fronts, gain, price)
+
+
+def _choose(fronts, gain, price) -> dict[str, pd.Series]:
+    return {
+        name: front.iloc[int(np.argmin(0.5 * gain[name] * front["mse"] + price * front["spikes"]))]
+        for name, front in fronts.items()
+    }
+
+
+def spike_price(
+    fronts: Mapping[str, pd.DataFrame],
+    neurons: Mapping[str, int],
+    gain: Mapping[str, float],
+    spikes_per_neuron: float,
+) -> float:
+    r"""The :math:`\lambda` of :func:`allocate`: the loss that the last spike of a budget saves.
+
+    Arguments and errors as there.
+    """
     share = np.array([neurons[name] for name in fronts], float)
     share /= share.sum()
 
-    def chosen(penalty):
-        return [
-            int(np.argmin(0.5 * gain[name] * front["mse"] + penalty * front["spikes"]))
-            for name, front in fronts.items()
-        ]
+    def spent(price):
+        return float(share @ [row["spikes"] for row in _choose(fronts, gain, price).values()])
 
-    def spent(rows):
-        used = [front["spikes"].iloc[row] for row, front in zip(rows, fronts.values(), strict=True)]
-        return float(share @ used)
-
-    low, high = 1e-30, 1e30  # penalties: too many spikes, few enough
-    if spent(chosen(low)) <= spikes_per_neuron:
+    low, high = 1e-30, 1e30  # prices: too many spikes, few enough
+    if spent(low) <= spikes_per_neuron:
         high = low
-    elif spent(chosen(high)) > spikes_per_neuron:
+    elif spent(high) > spikes_per_neuron:
         raise ValueError(
             f"{spikes_per_neuron:g} spikes per neuron are too few: the cheapest codes take "
-            f"{spent(chosen(high)):.3g}"
+            f"{spent(high):.3g}"
         )
     for _ in range(_HALVINGS):
         if high / low < 1 + 1e-9:
             break
         middle = np.sqrt(low * high)
-        low, high = (low, middle) if spent(chosen(middle)) <= spikes_per_neuron else (middle, high)
-    rows = zip(fronts, chosen(high), strict=True)
-    return {name: fronts[name].iloc[row] for name, row in rows}
+        low, high = (low, middle) if spent(middle) <= spikes_per_neuron else (middle, high)
+    return high

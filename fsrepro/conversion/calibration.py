@@ -17,6 +17,7 @@ def record(
     images: np.ndarray,
     *,
     samples: int = 100_000,
+    by_channel: bool = False,
     batch_size: int = 250,
     seed: int = 0,
     progress: bool = True,
@@ -26,7 +27,8 @@ def record(
     ``model``: in normal form, or the ``keras_model`` of a spiking network.
 
     ``images``: float32, (N, H, W, C), normalised. Returns, by name of the layer, about ``samples``
-    float32 values, drawn evenly over the images.
+    float32 values, drawn evenly over the images; ``by_channel``: as a table (positions, C), all
+    channels of each position drawn.
 
     Raises ``ValueError`` if a layer gives NaN or infinite values.
     """
@@ -37,11 +39,12 @@ def record(
     for start in tqdm(range(0, len(images), batch_size), desc="calibrate", disable=not progress):
         batch = images[start : start + batch_size]
         for site, x in zip(sites, probe.predict_on_batch(batch), strict=True):
-            x = x.reshape(-1)
+            x = x.reshape(-1, x.shape[-1]) if by_channel else x.reshape(-1)
             if not np.isfinite(x).all():
                 raise ValueError(
                     f"layer {site.name!r} gives NaN or infinite values on the calibration images"
                 )
-            share = min(x.size, -(-samples * len(batch) // len(images)))
-            drawn[site.name].append(x[rng.integers(0, x.size, share)])
+            wanted = -(-samples * len(batch) // len(images))
+            share = min(len(x), -(-wanted * len(x) // x.size))
+            drawn[site.name].append(x[rng.integers(0, len(x), share)])
     return {name: np.concatenate(parts) for name, parts in drawn.items()}

@@ -14,9 +14,10 @@ from tqdm import tqdm
 
 from ..codes import Code, SpikeCode, binary, rate
 from ..fitting import round_scale
-from .allocation import Plan, sensitivity
+from .allocation import Plan, channel_sensitivity, sensitivity
 from .bias_correction import correct_biases
 from .calibration import record
+from .channels import best_factors, rescalable_layers, rescale_channels
 from .design import code_front, design_code, design_mixed_radix, family_front, radix_front
 from .few_spikes import FewSpikes
 from .normal_form import normal_form
@@ -52,6 +53,7 @@ def convert(
     snr: float | None = None,
     spike_penalty: float | None = None,
     spikes_per_neuron: float | None = None,
+    channel_scales: bool = False,
     bias_correction: bool | None = None,
     batch_size: int = 250,
     seed: int = 0,
@@ -84,6 +86,9 @@ def convert(
       with ``"binary_floor"`` and 10 steps is the setting of Stöckl & Maass 2021), or one for each
       layer by name.
 
+    ``channel_scales``: under a budget, give every channel a scale of its own where it can be folded
+    into the weights before and behind, see :func:`~fsrepro.conversion.best_factors`.
+
     ``bias_correction``: whether to take the mean out of the errors of the codes, see
     :func:`~fsrepro.conversion.correct_biases`; by default under a budget only.
 
@@ -93,12 +98,18 @@ def convert(
     ``TypeError`` for a code whose decoder is not linear.
     """
     _check_criteria(scale, snr, spike_penalty, spikes_per_neuron)
+    if channel_scales and spikes_per_neuron is None:
+        raise ValueError("channel_scales needs a budget; pass spikes_per_neuron too")
     graph = normal_form(model)
     sites = activation_layers(graph)
     if spikes_per_neuron is not None:
         options = {"batch_size": batch_size, "seed": seed, "progress": progress}
         code = "mixed_radix" if code is None else code
-        rows = _plan(graph, calibration, code, steps, **options).rows(spikes_per_neuron)
+        choices = _plan(graph, calibration, code, steps, **options)
+        if channel_scales:
+            graph = _with_channel_scales(graph, calibration, choices, spikes_per_neuron, **options)
+            choices = _plan(graph, calibration, code, steps, **options)
+        rows = choices.rows(spikes_per_neuron)
         plans = {name: (row["code"], row["scale"]) for name, row in rows.items()}
     else:
         codes = _by_layer("code", "binary" if code is None else code, sites)
@@ -174,6 +185,17 @@ def _plan(graph, calibration, code, steps, *, batch_size, seed, progress) -> Pla
         neurons={name: int(np.prod(graph.get_layer(name).output.shape[1:])) for name in sites},
         gain=sensitivity(graph, calibration[:SENSITIVITY_IMAGES], **options),
     )
+
+
+def _with_channel_scales(graph, calibration, choices, budget, **options) -> keras.Model:
+    rows, price = choices.rows(budget), choices.price(budget)
+    recorded = record(graph, calibration, by_channel=True, **options)
+    gain = channel_sensitivity(graph, calibration[:SENSITIVITY_IMAGES], **options)
+    factors = {
+        name: best_factors(rows[name]["code"], recorded[name], gain[name], price)
+        for name in rescalable_layers(graph)
+    }
+    return rescale_channels(graph, factors)
 
 
 def _by_layer(what: str, given, sites) -> dict:
