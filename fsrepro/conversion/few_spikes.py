@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import keras
 from keras import ops
 
@@ -18,8 +20,9 @@ class FewSpikes(Population):
 
     The layer runs the K time steps of :class:`~fsrepro.codes.SpikeCode` as written there: only
     comparisons, additions and selections, which round alike everywhere. On TensorFlow they are
-    compiled into one loop (XLA), so the steps cost little more than a ReLU. Exactness is tested
-    against ``SpikeCode.encode``.
+    compiled into one loop (XLA), so the steps cost little more than a ReLU; once, whatever the
+    code, for all layers of one shape and number of steps. Exactness is tested against
+    ``SpikeCode.encode``.
 
     ``code``: a linear :class:`~fsrepro.codes.SpikeCode`. Raises ``TypeError`` for anything else.
     """
@@ -28,24 +31,14 @@ class FewSpikes(Population):
         super().__init__(code, **kwargs)
         if not (isinstance(code, SpikeCode) and code.linear):
             raise TypeError(f"layer {self.name!r} needs a linear SpikeCode, got {code!r}")
-        self._run = _compiled(self._time_steps)
 
     def call(self, x):
-        return self._run(x)
-
-    def _time_steps(self, x):
-        code = self.code
-        v, y = x, ops.zeros_like(x)
-        fired = ops.zeros_like(x)
-        for T, h, d in zip(code.threshold, code.reset, code.weight, strict=True):
-            z = v >= T
-            if code.max_spikes is not None:
-                z = ops.logical_and(z, fired < code.max_spikes)
-            v = ops.where(z, v - h, v)
-            y = ops.where(z, y + d, y)
-            if self.counting or code.max_spikes is not None:
-                fired = ops.where(z, fired + 1, fired)
-        return (y, ops.sum(fired, axis=-1)) if self.counting else y
+        tables = self.code.threshold, self.code.reset, self.code.weight
+        run = time_steps
+        if keras.backend.backend() == "tensorflow":
+            run, tables = _compiled(), [ops.convert_to_tensor(table) for table in tables]
+        y, fired = run(x, *tables, self.code.max_spikes, self.counting)
+        return (y, fired) if self.counting else y
 
     def get_config(self):
         code = {
@@ -62,9 +55,24 @@ class FewSpikes(Population):
         return cls(**{**config, "code": SpikeCode(**config["code"])})
 
 
-def _compiled(function):
-    if keras.backend.backend() != "tensorflow":
-        return function
+def time_steps(x, threshold, reset, weight, max_spikes, counting):
+    """Decoded values and spikes summed over channels (None unless ``counting``)."""
+    v, y = x, ops.zeros_like(x)
+    fired = ops.zeros_like(x)
+    for k in range(len(threshold)):
+        z = v >= threshold[k]
+        if max_spikes is not None:
+            z = ops.logical_and(z, fired < max_spikes)
+        v = ops.where(z, v - reset[k], v)
+        y = ops.where(z, y + weight[k], y)
+        if counting or max_spikes is not None:
+            fired = ops.where(z, fired + 1, fired)
+    return y, ops.sum(fired, axis=-1) if counting else None
+
+
+@cache
+def _compiled():
+    """:func:`time_steps`, compiled once for all layers of one shape and number of steps."""
     import tensorflow as tf
 
-    return tf.function(function, jit_compile=True)
+    return tf.function(time_steps, jit_compile=True)
