@@ -4,10 +4,20 @@ import re
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .import_torch import import_torch
+from .published import PublishedNetwork, published
 from .resnet import resnet
 from .small_cnn import small_cnn
 
-__all__ = ["build", "import_torch", "load_checkpoint", "resnet", "save_checkpoint", "small_cnn"]
+__all__ = [
+    "PublishedNetwork",
+    "build",
+    "import_torch",
+    "load_checkpoint",
+    "published",
+    "resnet",
+    "save_checkpoint",
+    "small_cnn",
+]
 
 
 def build(name: str, image_shape: tuple[int, int, int], classes: int, **options):
