@@ -492,36 +492,38 @@ def diagnosis(table: pd.DataFrame, axes: Sequence[Axes] | None = None) -> Sequen
     return axes
 
 
-def raster(
-    spikes: Mapping[str, np.ndarray], ax: Axes | None = None, *, neurons: int = 60, seed: int = 0
-) -> Axes:
-    """Spikes of one image through the network: time to the right, layers from top to bottom.
+def raster(table: pd.DataFrame, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
+    """Spikes of images through the network: time to the right, layers from top to bottom.
 
-    ``spikes``: by layer, (K, ...), of one image, see
-    :meth:`fsrepro.conversion.SpikingModel.spikes`. A layer starts when the one before it has
-    finished. ``neurons``: so many of each layer are shown, drawn at random.
+    ``table``: a row per neuron with columns ``image`` (a title), ``layer`` and ``word``, see
+    :func:`fsrepro.measures.sample_words`. A panel per image. A layer starts when the one before it
+    has finished.
     """
-    ax = ax or plt.gca()
-    rng = np.random.default_rng(seed)
-    start, ticks, boundaries = 0, [], [0]
-    for row, (name, z) in enumerate(spikes.items()):
-        z = z.reshape(len(z), -1)
-        shown = rng.choice(z.shape[1], min(neurons, z.shape[1]), replace=False)
-        t, i = np.nonzero(z[:, np.sort(shown)])
-        ax.axvspan(start + 0.5, start + len(z) + 0.5, color="0.955", zorder=0, lw=0)
-        ax.scatter(
-            start + t + 1, row + (i + 0.5) / len(shown), s=3, marker="o", lw=0,
-            color=f"C{row % 2}",
-        )  # fmt: skip
-        start += len(z)
-        boundaries.append(start)
-        ticks.append((row + 0.5, f"{name} ({100 * z.mean():.0f} %)"))
-    for boundary in boundaries:
-        ax.axvline(boundary + 0.5, color="white", lw=1, zorder=0)
-    ax.set_yticks(*zip(*ticks, strict=True), fontsize="small")
-    ax.set(xlabel="time step", xlim=(0, start + 1), ylim=(len(spikes), 0))
-    ax.tick_params(axis="y", length=0)
-    return ax
+    images = list(dict.fromkeys(table["image"]))
+    layers = list(dict.fromkeys(table["layer"]))
+    if axes is None:
+        size = (0.8 + 4.4 * len(images), 1.3 + 0.3 * len(layers))
+        _, axes = plt.subplots(1, len(images), sharex=True, sharey=True, figsize=size)
+        axes = np.atleast_1d(axes)
+    for image, ax in zip(images, axes, strict=True):
+        start = 0
+        for row, layer in enumerate(layers):
+            words = table.loc[(table["image"] == image) & (table["layer"] == layer), "word"]
+            z = np.array([list(word) for word in words]) == "1"  # (neurons, K)
+            i, t = np.nonzero(z)
+            steps = z.shape[1]
+            ax.axvspan(start + 0.5, start + steps + 0.5, color="0.955", zorder=0, lw=0)
+            ax.axvline(start + steps + 0.5, color="white", lw=1, zorder=0)
+            ax.scatter(
+                start + t + 1, row + (i + 0.5) / len(z), s=3, marker="o", lw=0, color=f"C{row % 2}"
+            )
+            start += steps
+        ax.set_title(image, fontsize="medium")
+        ax.set(xlabel="time step", xlim=(0, start + 1), ylim=(len(layers), 0))
+        ax.set_yticks(np.arange(len(layers)) + 0.5, layers, fontsize="small")
+        ax.tick_params(axis="y", length=0)
+        ax.grid(visible=False)
+    return axes
 
 
 def points(table: pd.DataFrame, ax: Axes) -> Axes:

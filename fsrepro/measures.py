@@ -25,7 +25,7 @@ from .conversion.convert import check_images
 from .conversion.spiking_model import SpikingModel
 from .synapses import count_synapses
 
-__all__ = ["Report", "decoding_costs", "evaluate", "predict_classes"]
+__all__ = ["Report", "decoding_costs", "evaluate", "predict_classes", "sample_words"]
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,26 @@ def predict_classes(model: keras.Model, images: np.ndarray, *, batch_size: int =
             for start in range(0, len(images), batch_size)
         ]
     )
+
+
+def sample_words(
+    snn: SpikingModel, image: np.ndarray, *, neurons: int = 60, seed: int = 0
+) -> pd.DataFrame:
+    """What some neurons of each layer send for one image: a row per neuron.
+
+    ``image``: normalised, (H, W, C). ``neurons``: so many of each layer, drawn at random, the
+    same for the same ``seed``. Columns: ``layer``, ``neuron`` (index in the flattened layer),
+    ``word`` (K letters, 1 for a spike). Raises ``ValueError`` for an image that ``evaluate``
+    refuses.
+    """
+    images = check_images(snn.keras_model, np.asarray(image)[None], "the image")
+    rng = np.random.default_rng(seed)
+    rows = []
+    for name, z in snn.spikes(images).items():
+        z = z.reshape(len(z), -1)  # (K, neurons)
+        for i in np.sort(rng.choice(z.shape[1], min(neurons, z.shape[1]), replace=False)):
+            rows.append({"layer": name, "neuron": i, "word": "".join(map(str, z[:, i]))})
+    return pd.DataFrame(rows)
 
 
 def _check_labels(snn, images, labels, what: str) -> np.ndarray:

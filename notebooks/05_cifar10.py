@@ -350,12 +350,20 @@ figures.diagnosis(diagnosis)
 plt.show()
 
 # %% [markdown]
-# ## What one image looks like in spikes
+# ## What images look like in spikes
+#
+# Sixty neurons of each layer, drawn at random. Layers follow each other, K time steps each.
 
-# %%
-trains = {name: z[:, 0] for name, z in shown.spikes(x_test[:1]).items()}
-_, ax = plt.subplots(figsize=(9, 1.5 + 0.3 * len(trains)))
-figures.raster(trains, ax)
+# %% tags=["remove-stderr"]
+_, axes = plt.subplots(1, 2, figsize=(4, 2))
+figures.examples(test.images[:2], [data.classes[k] for k in test.labels[:2]], axes)
+words = []
+for i in range(2):
+    answer = data.classes[int(shown.predict(x_test[i : i + 1]).argmax())]
+    title = f"image {i}: {data.classes[test.labels[i]]}, answered: {answer}"
+    words.append(measures.sample_words(shown, x_test[i], seed=seed).assign(image=title))
+words = pd.concat(words, ignore_index=True)
+figures.raster(words)
 plt.show()
 
 # %% [markdown]
@@ -417,7 +425,7 @@ result_files.write(
     "05_cifar10",
     tables={
         "": everything, "frontier": frontier, "ablation": ablation, "codes": by_code,
-        "tried": tried, "diagnosis": diagnosis, "energy": spent,
+        "tried": tried, "words": words, "diagnosis": diagnosis, "energy": spent,
         **({"published": foreign} if published else {}),
     },
     headline=headline,

@@ -165,3 +165,19 @@ def test_spikes_are_those_that_are_counted(snn):
     for (name, z), count in zip(trains.items(), counts, strict=True):
         assert z.shape[0] == snn.codes[name].steps
         np.testing.assert_array_equal(z.sum(0).sum(-1), count)
+
+
+def test_sampled_words_are_what_the_neurons_send(snn):
+    image = random_images()[0]
+    table = measures.sample_words(snn, image, neurons=10, seed=3)
+    trains = snn.spikes(image[None])
+    for name, rows in table.groupby("layer", sort=False):
+        z = trains[name].reshape(5, -1)
+        assert len(rows) == min(10, z.shape[1])
+        assert rows["neuron"].is_unique
+        for row in rows.itertuples():
+            np.testing.assert_array_equal([int(letter) for letter in row.word], z[:, row.neuron])
+    assert list(table["layer"].unique()) == list(snn.codes)
+    assert table.equals(measures.sample_words(snn, image, neurons=10, seed=3))
+    with pytest.raises(ValueError, match="the image"):
+        measures.sample_words(snn, image[:3])
