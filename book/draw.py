@@ -37,6 +37,9 @@ HEADINGS = {
     "synops_per_image": "SynOps per image",
     "macs_per_image": "multiplications per image",
     "name": "code",
+    "ann_nj": "ANN (nJ)",
+    "snn_nj": "SNN (nJ)",
+    "ratio": "SNN / ANN",
 }
 FORMS = {
     "steps": "{:.0f}",
@@ -54,6 +57,9 @@ FORMS = {
     "mean_latency": "{:.2f}",
     "synops_per_image": "{:,.0f}",
     "macs_per_image": "{:,.0f}",
+    "ann_nj": "{:,.0f}",
+    "snn_nj": "{:,.0f}",
+    "ratio": "{:.2f}",
 }
 
 
@@ -128,6 +134,30 @@ def float_codes(folder: Path) -> None:
     earlier.loc[read("earlier")["code"].unique()].reset_index().to_csv(
         folder / "float_codes_earlier.csv", index=False
     )
+
+
+def cifar10(folder: Path) -> None:
+    name = "05_cifar10"
+    headline = results.read(RESULTS, name)["headline"]
+
+    def read(part):
+        return pd.read_csv(RESULTS / f"{name}_{part}.csv", dtype={"word": str})
+
+    runs = pd.read_csv(RESULTS / f"{name}.csv")
+    ax = plt.subplots(figsize=(8.6, 5.2))[1]
+    figures.against_spikes(read("frontier"), reference=headline["ann_accuracy"], ax=ax)
+    others = runs[~runs["setting"].str.startswith("mixed radix")]
+    save(figures.points(others, ax), folder, "cifar10_frontier")
+    save(figures.diagnosis(read("diagnosis"))[0], folder, "cifar10_diagnosis")
+    save(figures.raster(read("words"))[0], folder, "cifar10_raster")
+    counts = ["synops_per_image", "macs_per_image"]
+    table(runs, ["setting", "steps", *MEASURES, *counts], folder, "cifar10")
+    table(read("ablation"), ["setting", "steps", *MEASURES], folder, "cifar10_parts")
+    table(read("published"), ["setting", "steps", *MEASURES], folder, "cifar10_published")
+    tuned = runs[runs["setting"] == "fine-tuned"]
+    table(tuned, ["name", "steps", *MEASURES, counts[0]], folder, "cifar10_tuned")
+    spent = ["setting", "arithmetic", "ann_nj", "snn_nj", "ratio"]
+    table(read("energy"), spent, folder, "cifar10_energy")
 
 
 def table(rows: pd.DataFrame, columns: list[str], folder: Path, name: str) -> None:

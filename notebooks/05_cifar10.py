@@ -386,6 +386,7 @@ spent.style.format(precision=3).hide()
 # What the book quotes.
 
 # %%
+changed = 100 - diagnosis["agreement_alone"].to_numpy()
 headline = {
     "images": len(test),
     "neurons": shown.neurons,
@@ -407,6 +408,11 @@ headline = {
     "sensitivity_agreement": ablation["agreement"].iloc[1],
     "corrected_agreement": ablation["agreement"].iloc[2],
     "channels_agreement": ablation["agreement"].iloc[3],
+    "diagnosed": diagnosed,
+    "worst_layer": diagnosis["layer"].iloc[changed.argmax()],
+    "worst_changed": changed.max(),
+    "sum_changed": changed.sum(),
+    "all_changed": 100 * float((report.predictions != answers)[:diagnosed].mean()),
     "energy_ratio_floats": spent["ratio"].iloc[0],
     "energy_ratio_ints": spent["ratio"].iloc[1],
 }
