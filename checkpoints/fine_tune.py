@@ -1,0 +1,78 @@
+"""Fine-tune the spiking networks that are kept here, each by its recipe.
+
+    python checkpoints/fine_tune.py resnet20_cifar10_K4        # resumes if it was interrupted
+
+Progress goes to ``~/.cache/fsrepro/NAME.weights.h5``; the network, its card and its history to this
+folder.
+"""
+
+import argparse
+import json
+import platform
+from pathlib import Path
+
+import keras
+
+from fsrepro import datasets, measures, models, training
+from fsrepro.conversion import SpikingModel, convert
+
+HERE = Path(__file__).parent
+PROGRESS = Path.home() / ".cache" / "fsrepro"
+COMMON = {"epochs": 50, "learning_rate": 1e-3, "precision": "mixed_bfloat16", "seed": 0}
+
+RECIPES = {
+    "resnet20_cifar10_K4": {
+        "ann": "resnet20_cifar10",
+        "convert": {"steps": 4, "spikes_per_neuron": 0.5},
+        "fine_tune": {"spikes_per_neuron": 0.35, **COMMON},
+    },
+    "resnet20_cifar10_K4_fewer": {  # goes on from the one above
+        "ann": "resnet20_cifar10",
+        "start": "resnet20_cifar10_K4",
+        "fine_tune": {"spikes_per_neuron": 0.25, **COMMON},
+    },
+}
+
+
+def main(name: str) -> None:
+    recipe = RECIPES[name]
+    data = datasets.cifar10()
+    ann = models.resnet(20)
+    models.load_checkpoint(ann, HERE / f"{recipe['ann']}.weights.h5")
+    if "start" in recipe:
+        snn = SpikingModel.load(HERE / f"{recipe['start']}.fs")
+    else:
+        x = data.normalise(data.calibration.images)
+        snn = convert(ann, x, **recipe["convert"])
+    tuned, history = training.fine_tune(
+        snn, data, teacher=ann, **recipe["fine_tune"], checkpoint=PROGRESS / f"{name}.weights.h5"
+    )
+    card = {
+        **{key: recipe[key] for key in ("ann", "start", "convert") if key in recipe},
+        **data.summary(),
+        "recipe": history.attrs["recipe"],
+        "minutes": round(history["seconds"].sum() / 60, 1),
+        **measured(tuned, data, "calibration"),
+        **measured(tuned, data, "test"),
+        "versions": {"python": platform.python_version(), "keras": keras.version()},
+        "licence": "BSD-3-Clause",
+    }
+    tuned.save(HERE / f"{name}.fs", overwrite=True)
+    (HERE / f"{name}.json").write_text(json.dumps(card, indent=2) + "\n")
+    history.drop(columns="seconds").round(5).to_csv(HERE / f"{name}.history.csv", index=False)
+    print(card)
+
+
+def measured(snn, data, part: str) -> dict[str, float]:
+    images, labels = getattr(data, part).images, getattr(data, part).labels
+    report = measures.evaluate(snn, data.normalise(images), labels)
+    return {
+        f"{part}_accuracy": round(report.accuracy, 2),
+        f"{part}_spikes_per_neuron": round(report.spikes_per_neuron, 4),
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", choices=RECIPES)
+    main(parser.parse_args().name)
