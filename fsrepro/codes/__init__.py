@@ -1,4 +1,4 @@
-"""How one activation is written in spikes and read back. Depends on NumPy alone.
+"""How one activation is written in spikes and read back. Needs no Keras.
 
 A code is a function that returns a :class:`SpikeCode`, an FS neuron, whose spikes are read by a
 weighted sum. Codes with a word per level (:class:`PrefixCode`) have the same ``encode``,
@@ -16,6 +16,7 @@ from .letter_costs import letter_cost_words, word_cost
 from .mixed_radix import compositions, mixed_radix
 from .prefix_code import PrefixCode, level_probability, uniform_levels
 from .rate import rate
+from .soma import soma
 from .spike_code import SpikeCode, Trace
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "mixed_radix",
     "published",
     "rate",
+    "soma",
     "uniform_levels",
     "word_cost",
 ]

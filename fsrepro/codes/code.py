@@ -17,13 +17,15 @@ class Code(ABC):
     """A way to write an activation in spikes over K = ``steps`` time steps, and to read it back.
 
     ``encode`` and ``decode`` define a code. ``quantise`` and ``count`` are exact shortcuts for
-    them, by the ``staircase`` that a code has as a function of x. ``linear`` codes are decoded by
+    them, by the ``staircase`` that a code has as a function of x. ``activation`` names the function
+    that the values stand for, see :mod:`fsrepro.activations`. ``linear`` codes are decoded by
     a weighted sum, which synapses can apply; the others need a decoder for each sender.
     """
 
     name: str
     steps: int
     linear: bool
+    activation: str = "relu"
     staircase: Staircase
 
     @abstractmethod

@@ -46,5 +46,6 @@ def _tables() -> dict[tuple[str, int], dict]:
 def _code(function: str, steps: int) -> SpikeCode:
     entry = details(function, steps)
     return SpikeCode(
-        entry["threshold"], entry["reset"], entry["weight"], name=f"fitted {function}, K = {steps}"
-    )
+        entry["threshold"], entry["reset"], entry["weight"],
+        name=f"fitted {function}, K = {steps}", activation=function,
+    )  # fmt: skip

@@ -42,5 +42,6 @@ def _tables() -> dict[str, dict]:
 def _code(function: str) -> SpikeCode:
     entry = details(function)
     return SpikeCode(
-        entry["threshold"], entry["reset"], entry["weight"], name=f"published {function}"
-    )
+        entry["threshold"], entry["reset"], entry["weight"], name=f"published {function}",
+        activation=function,
+    )  # fmt: skip

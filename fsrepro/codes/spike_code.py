@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import activations
 from .checks import MAX_STEPS, check_activations, check_spikes, is_whole
 from .code import Code
 from .staircase import Staircase, compile_staircase
@@ -36,20 +37,28 @@ class SpikeCode(Code):
         v(1) = x, \qquad
         z(t) = [\, v(t) \ge T(t) \,], \qquad
         v(t+1) = v(t) - h(t)\, z(t), \qquad
-        y = \sum_{t=1}^{K} d(t)\, z(t)
+        y = y_0 + \sum_{t=1}^{K} d(t)\, z(t)
+
+    With ``soma``, the neuron computes its activation function f once, before the first step, and
+    then writes the result: :math:`v(1) = f(x) - y_0`. Otherwise f emerges from the tables.
 
     The neuron **fires when v >= T**. All arithmetic is float32, in the order of the equations:
     this is the specification that every faster path is tested against. (TensorFlow takes numbers
     below 1.2e-38, the subnormal ones, for zero; that shows only where a threshold is zero.)
 
     ``threshold`` T, ``reset`` h, ``weight`` d: K numbers each, in units of the activation.
+    ``offset`` y_0: the value of silence; receivers add it to their bias. ``activation``: the name
+    of the function that the neuron stands for, see :mod:`fsrepro.activations`.
     ``max_spikes``: the neuron falls silent after that many spikes (``None``: no limit).
-    ``name``: for tables and figures; two codes with equal tables are equal whatever their names.
+    ``name``: for tables and figures; two codes with equal tables are
+    equal whatever their names.
 
     Raises ``ValueError`` for tables that are empty, of unequal length, longer than 64 steps or
-    not finite, and for ``max_spikes`` that is not a whole number above 0.
+    not finite, for ``max_spikes`` that is not a whole number above 0, for an offset that is not
+    finite, and for a soma with an activation that is not known.
 
-    Source: Stöckl & Maass (2021), equations 1 to 3; there the neuron fires when v > T.
+    Source: Stöckl & Maass (2021), equations 1 to 3; there the neuron fires when v > T, silence
+    means 0, and there is no soma.
     """
 
     threshold: NDArray[np.float32]
@@ -57,6 +66,9 @@ class SpikeCode(Code):
     weight: NDArray[np.float32]
     max_spikes: int | None = None
     name: str = "code"
+    activation: str = "relu"
+    soma: bool = False
+    offset: float = 0.0
 
     linear = True
     """The decoder is a weighted sum of spikes, so synapses can apply it."""
@@ -74,15 +86,25 @@ class SpikeCode(Code):
             raise ValueError(
                 f"max_spikes must be a whole number of at least 1 or None, got {self.max_spikes}"
             )
+        if not np.isfinite(np.float32(self.offset)):
+            raise ValueError(f"the offset must be finite, got {self.offset}")
+        object.__setattr__(self, "offset", float(np.float32(self.offset)))
+        if self.soma:
+            activations.get(self.activation)
 
     @property
     def steps(self) -> int:
         """K, the number of time steps."""
         return len(self.threshold)
 
+    def first_potential(self, x: ArrayLike) -> NDArray[np.float32]:
+        """v(1), float32, the shape of x. Raises ``ValueError`` for NaN."""
+        x = check_activations(x)
+        return activations.get(self.activation)(x) - np.float32(self.offset) if self.soma else x
+
     def trace(self, x: ArrayLike) -> Trace:
         """Run the neuron on ``x`` (any shape) and keep every membrane potential and spike."""
-        v = check_activations(x)
+        v = self.first_potential(x)
         membrane = np.empty((self.steps, *v.shape), np.float32)
         spikes = np.empty((self.steps, *v.shape), np.uint8)
         fired = np.zeros(v.shape, np.uint8)
@@ -109,18 +131,33 @@ class SpikeCode(Code):
         Raises ``ValueError`` unless there are K steps of zeros and ones.
         """
         spikes = check_spikes(spikes, self.steps, self.name)
-        y = np.zeros(spikes.shape[1:], np.float32)
+        y = np.full(spikes.shape[1:], self.offset, np.float32)
         for d, z in zip(self.weight, spikes, strict=True):
             y = np.where(z, y + d, y)
         return y
 
     @cached_property
     def staircase(self) -> Staircase:
-        """The neuron as a step function of x, compiled on first use."""
-        return compile_staircase(self.threshold, self.reset, self.weight, self.max_spikes)
+        """The neuron as a step function of v(1), compiled on first use."""
+        tables = self.threshold, self.reset, self.weight
+        return compile_staircase(*tables, self.max_spikes, np.float32(self.offset))
+
+    def quantise(self, x: ArrayLike) -> NDArray[np.float32]:
+        """As :meth:`Code.quantise`."""
+        return self.staircase.values_at(self.first_potential(x))
+
+    def count(self, x: ArrayLike) -> NDArray[np.uint8]:
+        """As :meth:`Code.count`."""
+        return self.staircase.counts_at(self.first_potential(x))
 
     def scaled(self, factor: float) -> SpikeCode:
-        """The same code for activations ``factor`` times as large."""
+        """The same code for activations ``factor`` times as large.
+
+        Raises ``ValueError`` for a factor that is not positive and finite, and for a neuron whose
+        activation does not scale.
+        """
+        if not activations.get(self.activation).homogeneous:
+            raise ValueError(f"code {self.name!r} writes {self.activation}, which has no scale")
         if not (np.isfinite(factor) and factor > 0):
             raise ValueError(f"the factor must be positive and finite, got {factor}")
         factor = np.float32(factor)
@@ -129,12 +166,14 @@ class SpikeCode(Code):
             threshold=self.threshold * factor,
             reset=self.reset * factor,
             weight=self.weight * factor,
+            offset=self.offset * float(factor),
         )
 
     @property
     def _identity(self) -> tuple:
         tables = (self.threshold, self.reset, self.weight)
-        return (*(table.tobytes() for table in tables), self.max_spikes)
+        rest = self.max_spikes, self.activation, self.soma, self.offset
+        return (*(table.tobytes() for table in tables), *rest)
 
     def __eq__(self, other) -> bool:
         return self._identity == other._identity if isinstance(other, SpikeCode) else NotImplemented
@@ -144,7 +183,8 @@ class SpikeCode(Code):
 
     def __repr__(self) -> str:
         limit = "" if self.max_spikes is None else f", max_spikes={self.max_spikes}"
-        return f"SpikeCode({self.name!r}, steps={self.steps}{limit})"
+        soma = f", soma={self.activation}" if self.soma else ""
+        return f"SpikeCode({self.name!r}, steps={self.steps}{limit}{soma})"
 
 
 def _table(field: str, values: ArrayLike) -> NDArray[np.float32]:

@@ -1,8 +1,8 @@
 """A spike code as a step function of its input: exact, and fast to look up.
 
-Seen from outside, an FS neuron maps x to a value and a number of spikes, both constant between
-finitely many breakpoints. :func:`compile_staircase` finds every breakpoint as an exact float32;
-:class:`Staircase` looks inputs up.
+Seen from outside, an FS neuron maps x = v(1) to a value and a number of spikes, both constant
+between finitely many breakpoints. :func:`compile_staircase` finds every breakpoint as an exact
+float32; :class:`Staircase` looks inputs up.
 """
 
 from __future__ import annotations
@@ -98,11 +98,11 @@ class Staircase:
         return out.reshape(x.shape)
 
 
-def compile_staircase(threshold, reset, weight, max_spikes=None) -> Staircase:
+def compile_staircase(threshold, reset, weight, max_spikes=None, offset=0.0) -> Staircase:
     """Find all breakpoints of an FS neuron, exactly.
 
-    ``threshold``, ``reset``, ``weight``: float32, (K,). Raises ``ValueError`` if there are more
-    than two million pieces.
+    ``threshold``, ``reset``, ``weight``: float32, (K,). ``offset``: the value of silence.
+    Raises ``ValueError`` if there are more than two million pieces.
 
     Take an interval of inputs that have spiked alike so far. On it v(t) came from x by the same
     float32 subtractions; rounding is monotone, so v(t) is a monotone function of x, and
@@ -149,7 +149,7 @@ def compile_staircase(threshold, reset, weight, max_spikes=None) -> Staircase:
                 f"the code has more than {_MAX_PIECES} pieces by time step {t + 1}; use encode and "
                 "decode instead"
             )
-    value = np.zeros(len(first), np.float32)
+    value = np.full(len(first), offset, np.float32)
     for d, z in zip(weight, fired, strict=True):
         value = np.where(z, value + d, value)
     count = fired.sum(0).astype(np.uint8)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import cache
 
 import keras
+import numpy as np
 from keras import ops
 
+from .. import activations
 from ..codes import SpikeCode
 from .population import Population
 
@@ -16,7 +18,7 @@ __all__ = ["FewSpikes"]
 class FewSpikes(Population):
     """A population of FS neurons, whose spikes synapses read by a weighted sum.
 
-    Input: membrane potentials v(1). Output as in :class:`Population`.
+    Input: pre-activations x. Output as in :class:`Population`.
 
     The layer runs the K time steps of :class:`~fsrepro.codes.SpikeCode` as written there: only
     comparisons, additions and selections, which round alike everywhere. On TensorFlow they are
@@ -33,11 +35,14 @@ class FewSpikes(Population):
             raise TypeError(f"layer {self.name!r} needs a linear SpikeCode, got {code!r}")
 
     def call(self, x):
-        tables = self.code.threshold, self.code.reset, self.code.weight
+        code = self.code
+        if code.soma:
+            x = activations.get(code.activation).on_tensor(x) - np.float32(code.offset)
+        tables = code.threshold, code.reset, code.weight, np.float32(code.offset)
         run = time_steps
         if keras.backend.backend() == "tensorflow":
             run, tables = _compiled(), [ops.convert_to_tensor(table) for table in tables]
-        y, fired = run(x, *tables, self.code.max_spikes, self.counting)
+        y, fired = run(x, *tables, code.max_spikes, self.counting)
         return (y, fired) if self.counting else y
 
     def get_config(self):
@@ -47,6 +52,9 @@ class FewSpikes(Population):
             "weight": self.code.weight.tolist(),
             "max_spikes": self.code.max_spikes,
             "name": self.code.name,
+            "activation": self.code.activation,
+            "soma": self.code.soma,
+            "offset": self.code.offset,
         }
         return {**super().get_config(), "code": code, "counting": self.counting}
 
@@ -55,10 +63,10 @@ class FewSpikes(Population):
         return cls(**{**config, "code": SpikeCode(**config["code"])})
 
 
-def time_steps(x, threshold, reset, weight, max_spikes, counting):
-    """Decoded values and spikes summed over channels (None unless ``counting``)."""
-    v, y = x, ops.zeros_like(x)
-    fired = ops.zeros_like(x)
+def time_steps(v, threshold, reset, weight, offset, max_spikes, counting):
+    """From v(1) to decoded values and spikes summed over channels (None unless ``counting``)."""
+    y = ops.zeros_like(v) + offset
+    fired = ops.zeros_like(v)
     for k in range(len(threshold)):
         z = v >= threshold[k]
         if max_spikes is not None:
