@@ -5,11 +5,13 @@ without weights of their own (pooling, flattening, padding, concatenation); pool
 into the synapses that follow it. It then meets
 
 - every weight of the next convolution or dense layer that reads it: one synapse each;
-- the neuron or output behind an addition (a skip connection): one synapse.
+- the neuron or output behind an addition (a skip connection): one synapse;
+- a product with another branch (the gates of squeeze-and-excite): one synapse.
 
 A weighted layer that reads analog values, such as the first one, which reads the image, is not
 event-driven: each of its weights is a multiplication for every image. So it is behind neurons
-with decoders, which pass numbers on.
+with decoders, which pass numbers on, and behind products: a product takes one multiplication for
+each of its values, and what comes out is no longer a spike.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import numpy as np
 from keras import layers, ops
 
 from .conversion.graph import calls, retrace
-from .conversion.normal_form import WEIGHTED_LAYERS
+from .conversion.normal_form import PRODUCTS, WEIGHTED_LAYERS
 from .conversion.population import Population
 from .conversion.spiking_model import SpikingModel
 
@@ -32,7 +34,7 @@ __all__ = ["Synapses", "count_synapses"]
 class Synapses:
     """``fan_out``: by spiking layer, synapses per neuron, (H, W) or (), the same in all channels.
     Zero for neurons with decoders.
-    ``macs``: multiplications per image in weighted layers that read analog values.
+    ``macs``: multiplications per image in products and in layers that read analog values.
     ``ann_macs``: multiplications per image of the same network as an ANN.
     ``latency_steps``: time steps from the image to the output, layers computing one after another.
     """
@@ -63,6 +65,9 @@ def count_synapses(snn: SpikingModel) -> Synapses:
             y = _with_ones(layer)(x)
             arrivals.append(_total(y))
             return 0 * y
+        if isinstance(layer, PRODUCTS):
+            arrivals.extend(_total(factor) for factor in x)
+            return 0 * _unnamed(layer)(x)
         if isinstance(layer, (layers.AveragePooling2D, layers.MaxPooling2D)):
             return _summed_windows(layer, x)
         if isinstance(layer, (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)):
@@ -146,6 +151,10 @@ def _multiplications(model: keras.Model, *, spikes_are_analog: bool) -> int:
             y = _with_ones(layer)(x)
             products.append(_total(y))
             return ops.ones_like(y)
+        if isinstance(layer, PRODUCTS):
+            y = ops.ones_like(_unnamed(layer)(x))
+            products.append(_total(y))
+            return y
         if isinstance(layer, Population):
             analog = spikes_are_analog or not layer.code.linear
             return ops.ones_like(x) if analog else ops.zeros_like(x)

@@ -21,7 +21,7 @@ from fsrepro.conversion import (
     sensitivity,
 )
 from fsrepro.conversion.few_spikes import FewSpikes
-from fsrepro.conversion.population import populate
+from fsrepro.conversion.population import Nonlinearity, populate
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_any_family_can_have_a_budget(ann, images, digits):
 
 def means(model, images):
     """Mean pre-activation of each channel of each layer of neurons, and of the outputs."""
-    kinds = (FewSpikes, layers.Activation)
+    kinds = (FewSpikes, Nonlinearity)
     sites = [layer.input for layer in model.layers if isinstance(layer, kinds)]
     outputs = keras.Model(model.inputs, [*sites, *model.outputs]).predict(images, verbose=0)
     return [x.mean(tuple(range(x.ndim - 1))) for x in outputs]

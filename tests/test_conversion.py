@@ -606,10 +606,10 @@ def test_mixed_radix_of_too_many_steps():
     refuse("whole number from 1 to 18 for an exhaustive search", code="mixed_radix", steps=19)
 
 
-def test_model_without_relu():
+def test_model_without_activations():
     inputs = keras.Input((6, 6, 1))
     model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(inputs)), name="linear")
-    refuse("model 'linear' has no ReLU; there is nothing to replace", model=model)
+    refuse("model 'linear' has no activation layer; there is nothing to replace", model=model)
 
 
 def test_refusals_of_the_normal_form_come_through():

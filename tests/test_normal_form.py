@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 from fsrepro.conversion import UnsupportedLayerError, normal_form
+from fsrepro.conversion.population import Nonlinearity
 from fsrepro.models import resnet, small_cnn
 
 SHAPE = (9, 9, 4)
@@ -110,7 +111,7 @@ def test_batch_norm_after_convolution(options, use_bias):
             )
         )
     )
-    assert [type(layer) for layer in graph.layers[1:3]] == [layers.Conv2D, layers.Activation]
+    assert [type(layer) for layer in graph.layers[1:3]] == [layers.Conv2D, Nonlinearity]
 
 
 @pytest.mark.parametrize("use_bias", [True, False])
@@ -328,6 +329,89 @@ def test_model_with_float64_like_integers_in_weights_keeps_large_and_small_scale
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
+# --- other activations, products, models within -------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("layer", "function"),
+    [
+        (layers.Activation("silu"), "silu"),
+        (layers.Activation("swish"), "silu"),
+        (layers.Activation("sigmoid"), "sigmoid"),
+        (layers.Activation("tanh"), "tanh"),
+        (layers.Activation("gelu"), "gelu"),
+        (layers.Activation("hard_swish"), "hard_silu"),
+        (layers.Activation("hard_sigmoid"), "hard_sigmoid"),
+        (layers.Activation("relu6"), "relu6"),
+        (layers.ReLU(6.0), "relu6"),
+        (layers.ReLU(negative_slope=0.1), "leaky_relu(0.1)"),
+        (layers.LeakyReLU(negative_slope=0.25), "leaky_relu(0.25)"),
+        (layers.Conv2D(4, 3, activation="silu"), "silu"),
+        (layers.Dense(4, activation="tanh"), "tanh"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, layers.Layer) else value,
+)
+def test_activations(layer, function):
+    graph = verify(network(then(layers.Conv2D(4, 3), layers.BatchNormalization(), layer)))
+    found = [layer.function for layer in graph.layers if isinstance(layer, Nonlinearity)]
+    assert found == [function]
+
+
+@pytest.mark.parametrize("options", [{}, {"strides": 2, "padding": "same"}, {"use_bias": False}])
+@pytest.mark.parametrize("activation", [None, "relu"])
+def test_separable_convolution(options, activation):
+    layer = layers.SeparableConv2D(
+        6, 3, depth_multiplier=2, activation=activation, name="apart", **options
+    )
+    graph = verify(network(then(layer, layers.BatchNormalization())))
+    assert names(graph, layers.DepthwiseConv2D)[0] == "apart_depthwise"
+    assert names(graph, layers.Conv2D)[-1] == "apart"
+
+
+def squeeze_and_excite(x):
+    gate = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    gate = layers.Conv2D(2, 1, activation="silu", name="squeeze")(gate)
+    gate = layers.Conv2D(x.shape[-1], 1, activation="sigmoid", name="excite")(gate)
+    return layers.Multiply(name="gated")([x, gate])
+
+
+def test_squeeze_and_excite():
+    graph = verify(network(then(layers.Conv2D(4, 3, activation="silu"), squeeze_and_excite)))
+    assert names(graph, layers.Multiply) == ["gated"]
+
+
+def test_models_within_are_unfolded():
+    deep = keras.Sequential(
+        [layers.Input(SHAPE), layers.Conv2D(4, 3, padding="same", name="conv"), layers.ReLU()],
+        name="deep",
+    )
+    inputs = keras.Input(SHAPE)
+    x = layers.BatchNormalization(name="norm")(layers.Conv2D(4, 1, name="conv")(deep(inputs)))
+    inner = keras.Model(inputs, layers.Add()([x, inputs]), name="inner")
+    graph = verify(network(then(layers.Conv2D(4, 3, padding="same", name="conv"), inner)))
+    assert names(graph, layers.Conv2D) == ["conv", "conv_2", "conv_3"]
+    assert not names(graph, keras.Model)
+
+
+def test_a_layer_called_twice_becomes_two():
+    shared = layers.Conv2D(4, 3, padding="same", name="shared")
+    norm = layers.BatchNormalization(name="norm")
+
+    def body(x):
+        x = layers.ReLU()(norm(shared(x)))
+        return layers.ReLU()(norm(shared(x)))
+
+    assert names(verify(network(body)), layers.Conv2D) == ["shared", "shared_2"]
+
+
+def test_a_model_called_twice():
+    inner = keras.Sequential(
+        [layers.Input(SHAPE), layers.Conv2D(4, 3, padding="same", activation="tanh", name="conv")]
+    )
+    graph = verify(network(lambda x: layers.Concatenate()([inner(x), inner(inner(x))])))
+    assert sorted(names(graph, layers.Conv2D)) == ["conv", "conv_2", "conv_3"]
+
+
 # --- refusals -----------------------------------------------------------------------------------
 
 
@@ -346,19 +430,20 @@ class Unusual(layers.Dense):
 @pytest.mark.parametrize(
     "layer, message",
     [
-        (layers.Activation("gelu", name="odd"), "activation 'gelu'"),
-        (layers.Activation("relu6", name="odd"), "activation 'relu6'"),
-        (layers.Activation(lambda x: x, name="odd"), "supported are relu, linear"),
-        (layers.Conv2D(4, 3, activation="tanh", name="odd"), "activation 'tanh'"),
-        (layers.ReLU(6.0, name="odd"), "ReLU with max_value"),
-        (layers.ReLU(negative_slope=0.1, name="odd"), "use a plain ReLU"),
-        (layers.ReLU(threshold=1.0, name="odd"), "ReLU with max_value, negative_slope or thresh"),
-        (layers.LeakyReLU(name="odd"), "LeakyReLU"),
+        (layers.Activation("softplus", name="odd"), "activation 'softplus'"),
+        (layers.Activation(lambda x: x, name="odd"), "supported are relu, relu6, silu"),
+        (
+            layers.Activation(lambda x: x, name="odd"),
+            "To add one, see fsrepro.activations.register",
+        ),
+        (layers.Conv2D(4, 3, activation="exponential", name="odd"), "activation 'exponential'"),
+        (layers.ReLU(5.0, name="odd"), "ReLU with max_value 5"),
+        (layers.ReLU(6.0, negative_slope=0.1, name="odd"), "supported are a plain ReLU, one with"),
+        (layers.ReLU(threshold=1.0, name="odd"), "threshold 1.0"),
         (layers.PReLU(name="odd"), "PReLU"),
         (layers.Lambda(lambda x: x * 2, name="odd"), "Lambda"),
         (layers.LayerNormalization(name="odd"), "LayerNormalization"),
-        (layers.Conv2DTranspose(4, 3, name="odd"), "replace it by supported layers"),
-        (layers.SeparableConv2D(4, 3, name="odd"), "SeparableConv2D"),
+        (layers.Conv2DTranspose(4, 3, name="odd"), "supported are Activation, Add"),
         (layers.Softmax(name="odd"), "supported only as the last layer"),
         (layers.Activation("softmax", name="odd"), "supported only as the last layer"),
         (layers.Conv2D(4, 3, activation="softmax", name="odd"), "only as the last layer"),
@@ -377,14 +462,6 @@ def test_functional_operation():
     refuse(network(lambda x: keras.ops.relu(layers.Conv2D(4, 3)(x))), "relu", "no spiking form")
 
 
-def test_multiplication():
-    refuse(
-        network(lambda x: layers.Multiply(name="gate")([x, layers.Conv2D(4, 1)(x)])),
-        "layer 'gate' (Multiply)",
-        "supported are",
-    )
-
-
 def test_batch_norm_over_rows_after_convolution():
     body = then(layers.Conv2D(4, 3), layers.BatchNormalization(axis=1, name="norm"))
     refuse(network(body), "layer 'norm'", "axis 1")
@@ -399,9 +476,9 @@ def test_batch_norm_on_a_vector_after_activation():
     )
 
 
-def test_nested_model_is_refused_by_name():
-    inner = keras.Sequential([layers.Input(SHAPE), layers.Conv2D(4, 3)], name="inner")
-    refuse(network(inner), "layer 'inner'", "no spiking form")
+def test_unsupported_layer_of_a_model_within():
+    inner = keras.Sequential([layers.Input(SHAPE), layers.LayerNormalization(name="odd")])
+    refuse(network(inner), "layer 'odd'", "no spiking form")
 
 
 def test_subclassed_model():

@@ -40,3 +40,23 @@ def test_pooling_before_a_convolution_is_merged_into_its_synapses():
         fan_out = count_synapses(spiking(keras.Model(image, layers.Dense(4)(x)))).fan_out
         row = np.repeat([2, 3, 3, 2], 2)  # windows of the convolution over each pooled pixel
         assert (fan_out["spikes"] == 6 * np.outer(row, row)).all()
+
+
+def test_gates_of_squeeze_and_excite():
+    """A spike of a feature or a gate meets one product; what is behind it multiplies."""
+    inputs = keras.Input((4, 4, 2))
+    x = layers.Conv2D(3, 3, padding="same", activation="silu", name="feature")(inputs)
+    gate = layers.Reshape((1, 1, 3))(layers.GlobalAveragePooling2D()(x))
+    gate = layers.Conv2D(3, 1, activation="sigmoid", name="gate")(gate)
+    x = layers.Conv2D(5, 1, activation="relu", name="behind")(layers.Multiply()([x, gate]))
+    model = keras.Model(inputs, layers.Dense(7)(layers.Flatten()(x)))
+    images = np.random.default_rng(0).normal(size=(20, 4, 4, 2)).astype(np.float32)
+    found = count_synapses(convert(model, images, steps=4, progress=False))
+    # A feature: its product, and through the mean the three weights of the gates.
+    np.testing.assert_array_equal(found.fan_out["feature_act"], np.full((4, 4), 1 + 3))
+    np.testing.assert_array_equal(found.fan_out["gate_act"], [[1]])
+    np.testing.assert_array_equal(found.fan_out["behind_act"], np.full((4, 4), 7))
+    first = sum(2 * 3 * n for row in [(2, 3, 3, 2)] for n in np.outer(row, row).ravel())
+    product, behind = 4 * 4 * 3, 4 * 4 * 3 * 5
+    assert found.macs == first + product + behind
+    assert found.ann_macs == first + product + behind + 3 * 3 + 4 * 4 * 5 * 7

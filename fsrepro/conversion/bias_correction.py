@@ -18,7 +18,7 @@ from keras import ops
 from tqdm import tqdm
 
 from .graph import calls, uses
-from .normal_form import WEIGHTED_LAYERS
+from .normal_form import MERGING_LAYERS, WEIGHTED_LAYERS
 from .population import Population
 
 __all__ = ["correct_biases"]
@@ -93,6 +93,6 @@ def _run(call, values, batch_size) -> np.ndarray:
     parts = []
     for start in range(0, len(inputs[0]), batch_size):
         batch = [ops.convert_to_tensor(x[start : start + batch_size]) for x in inputs]
-        merged = isinstance(call.operation, (keras.layers.Add, keras.layers.Concatenate))
+        merged = isinstance(call.operation, MERGING_LAYERS)
         parts.append(ops.convert_to_numpy(call.operation(batch if merged else batch[0])))
     return np.concatenate(parts)

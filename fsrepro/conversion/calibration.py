@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import keras
 import numpy as np
-from keras import layers
 from tqdm import tqdm
 
-from .population import Population
+from .graph import predict_list
+from .population import Nonlinearity, Population
 
 __all__ = ["record"]
 
@@ -32,19 +32,19 @@ def record(
 
     Raises ``ValueError`` if a layer gives NaN or infinite values.
     """
-    sites = [layer for layer in model.layers if isinstance(layer, (layers.Activation, Population))]
+    sites = [layer for layer in model.layers if isinstance(layer, (Nonlinearity, Population))]
     probe = keras.Model(model.inputs, [site.input for site in sites])
     rng = np.random.default_rng(seed)
     drawn = {site.name: [] for site in sites}
     for start in tqdm(range(0, len(images), batch_size), desc="calibrate", disable=not progress):
         batch = images[start : start + batch_size]
-        for site, x in zip(sites, probe.predict_on_batch(batch), strict=True):
+        for site, x in zip(sites, predict_list(probe, batch), strict=True):
             x = x.reshape(-1, x.shape[-1]) if by_channel else x.reshape(-1)
             if not np.isfinite(x).all():
                 raise ValueError(
                     f"layer {site.name!r} gives NaN or infinite values on the calibration images"
                 )
             wanted = -(-samples * len(batch) // len(images))
-            share = min(len(x), -(-wanted * len(x) // x.size))
-            drawn[site.name].append(x[rng.integers(0, len(x), share)])
+            share = -(-wanted * len(x) // x.size)
+            drawn[site.name].append(x if share >= len(x) else x[rng.integers(0, len(x), share)])
     return {name: np.concatenate(parts) for name, parts in drawn.items()}

@@ -18,6 +18,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from .. import activations
 from ..codes import SpikeCode
 from .graph import calls, copy_layer, rewrite, uses
 from .normal_form import POOLING_BY_MAXIMUM, WEIGHTED_LAYERS
@@ -83,8 +84,8 @@ def best_factors(code: SpikeCode, x: np.ndarray, gain: np.ndarray, price: float)
     .. math:: f_c = \arg\min_f \; \tfrac12\, G_c\, \mathrm{E}\big[(x_c - y(f x_c) / f)^2\big]
               + \lambda\, \mathrm{E}[n(f x_c)]
 
-    with x rectified, y and n the value and the spikes of the code. It is the scale the code would
-    have if each channel had its own, and costs nothing: it is folded into the weights.
+    for ReLU, with x rectified, y and n the value and the spikes of the code. It is the scale the
+    code would have if each channel had its own, and costs nothing: it is folded into the weights.
 
     ``x``: pre-activations, (N, C). ``gain`` G: of each channel, see
     :func:`~fsrepro.conversion.channel_sensitivity`. ``price`` :math:`\lambda`: of a spike.
@@ -117,6 +118,9 @@ def _neighbours(graph, name):
 
 
 def _obstacle(graph, name) -> str | None:
+    function = graph.get_layer(name).function
+    if not activations.get(function).homogeneous:
+        return f"{function}(a x) is not a {function}(x)"
     before, behind = _neighbours(graph, name)
     if not isinstance(before, WEIGHTED_LAYERS):
         return f"its input comes from layer {before.name!r} ({type(before).__name__})"

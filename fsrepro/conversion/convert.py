@@ -12,13 +12,23 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ..codes import Code, SpikeCode, binary, rate
+from .. import activations
+from ..codes import Code, SpikeCode, binary, rate, soma
 from ..fitting import round_scale
 from .allocation import Plan, channel_sensitivity, sensitivity
 from .bias_correction import correct_biases
 from .calibration import record
 from .channels import best_factors, rescalable_layers, rescale_channels
-from .design import code_front, design_code, design_mixed_radix, family_front, radix_front
+from .design import (
+    SPIKE_PENALTY,
+    choose,
+    code_front,
+    design_code,
+    design_mixed_radix,
+    family_front,
+    radix_front,
+    soma_front,
+)
 from .few_spikes import FewSpikes
 from .normal_form import normal_form
 from .population import activation_layers, by_layer, populate
@@ -61,16 +71,20 @@ def convert(
 ) -> SpikingModel:
     """Convert a trained Keras model into a spiking one with the same answers.
 
-    Batch norm is folded, biases are kept (see :func:`normal_form`), and every ReLU becomes a
-    layer of FS neurons. The first layer receives the image as an analog input current; the
-    outputs are the membrane potentials of the last layer, which does not spike.
+    Batch norm is folded, biases are kept (see :func:`normal_form`), and every activation becomes
+    a layer of FS neurons. ReLU emerges from their tables; any other function of
+    :mod:`fsrepro.activations` is computed by their soma and written with an offset, see
+    :func:`~fsrepro.codes.soma`, unless a code is given that writes it otherwise. The first layer
+    receives the image as an analog input current; the outputs are the membrane potentials of the
+    last layer, which does not spike.
 
     ``model``: functional or sequential, built, trained; left unchanged.
     ``calibration``: images as the network takes them, (N, H, W, C), from which the scales come.
     ``code``: ``"binary"`` (rounding; the default), ``"binary_floor"``, ``"rate"`` (rounding) or
     ``"mixed_radix"`` (the default under a budget of spikes), with K = ``steps``; or a function
     from a scale to a :class:`SpikeCode`, such as ``lambda scale: leading_one(8, scale, spikes=2)``;
-    or a :class:`SpikeCode`, used as it is in every layer; or one of these for each layer by name.
+    or a :class:`SpikeCode`, used as it is in every layer; or one of these for each layer by name,
+    or for each activation function (``{"silu": published.silu(), "sigmoid": ...}``).
     ``"mixed_radix"`` chooses digits and scale of every layer, see :func:`design_mixed_radix`.
 
     What a layer's scale is chosen for:
@@ -94,14 +108,15 @@ def convert(
 
     Raises what :func:`normal_form` raises; ``ValueError`` for calibration images that are
     missing, constant, not finite or of the wrong shape, for an unknown code or scale, for
-    criteria that exclude each other or are out of reach, and for a network without any ReLU;
+    criteria that exclude each other or are out of reach, for a network without any activation,
+    and for a code that writes another function than its layer computes;
     ``TypeError`` for a code whose decoder is not linear.
     """
     _check_criteria(scale, snr, spike_penalty, spikes_per_neuron)
     if channel_scales and spikes_per_neuron is None:
         raise ValueError("channel_scales needs a budget; pass spikes_per_neuron too")
     graph = normal_form(model)
-    sites = activation_layers(graph)
+    sites = _functions(graph)
     if spikes_per_neuron is not None:
         options = {"batch_size": batch_size, "seed": seed, "progress": progress}
         code = "mixed_radix" if code is None else code
@@ -115,12 +130,17 @@ def convert(
         codes = _by_layer("code", "binary" if code is None else code, sites)
         scales = _by_layer("scale", scale, sites)
         criterion = {"snr": snr, "spike_penalty": spike_penalty}
-        plans = {name: _designer(codes[name], steps, scales[name], criterion) for name in sites}
+        plans = {
+            name: _designer(codes[name], steps, scales[name], criterion, function)
+            for name, function in sites.items()
+        }
     calibration = _check_calibration(graph, calibration)
     if any(callable(planned) for planned in plans.values()):
         recorded = record(graph, calibration, batch_size=batch_size, seed=seed, progress=progress)
         plans = {
-            name: _designed(name, planned, recorded[name]) if callable(planned) else planned
+            name: _designed(name, planned, recorded[name], sites[name])
+            if callable(planned)
+            else planned
             for name, planned in plans.items()
         }
     populated = populate(graph, lambda name: FewSpikes(plans[name][0], name=name))
@@ -170,14 +190,14 @@ def check_images(model: keras.Model, images, what: str) -> np.ndarray:
 
 
 def _plan(graph, calibration, code, steps, *, batch_size, seed, progress) -> Plan:
-    sites = activation_layers(graph)
+    sites = _functions(graph)
     codes = _by_layer("code", code, sites)
-    makers = {name: _front_maker(codes[name], steps) for name in sites}
+    makers = {name: _front_maker(codes[name], steps, sites[name]) for name in sites}
     calibration = _check_calibration(graph, calibration)
     options = {"batch_size": batch_size, "seed": seed, "progress": progress}
     recorded = record(graph, calibration, **options)
     fronts = {
-        name: _designed(name, makers[name], recorded[name])
+        name: _designed(name, makers[name], recorded[name], sites[name])
         for name in tqdm(sites, desc="codes to choose from", disable=not progress)
     }
     return Plan(
@@ -194,14 +214,23 @@ def _with_channel_scales(graph, calibration, choices, budget, **options) -> kera
     factors = {
         name: best_factors(rows[name]["code"], recorded[name], gain[name], price)
         for name in rescalable_layers(graph)
+        if rows[name]["code"].activation == "relu"
     }
     return rescale_channels(graph, factors)
 
 
-def _by_layer(what: str, given, sites) -> dict:
-    if isinstance(given, Mapping):
-        return by_layer(what, given, sites)
-    return dict.fromkeys(sites, given)
+def _functions(graph) -> dict[str, str]:
+    """Name -> activation function, of the layers that become neurons."""
+    return {name: graph.get_layer(name).function for name in activation_layers(graph)}
+
+
+def _by_layer(what: str, given, sites: dict[str, str]) -> dict:
+    """What is given for all layers, by their names, or by their activation functions."""
+    if not isinstance(given, Mapping):
+        return dict.fromkeys(sites, given)
+    if set(given) == set(sites.values()):
+        return {name: given[function] for name, function in sites.items()}
+    return by_layer(what, given, sites)
 
 
 def _check_calibration(graph, calibration) -> np.ndarray:
@@ -211,19 +240,22 @@ def _check_calibration(graph, calibration) -> np.ndarray:
     return calibration
 
 
-def _front_maker(code, steps: int) -> Callable[[np.ndarray], pd.DataFrame]:
+def _front_maker(code, steps: int, function: str) -> Callable[[np.ndarray], pd.DataFrame]:
     """From pre-activations to the codes a budget may choose from."""
     if isinstance(code, Code):
         fixed = _linear(code)
         return lambda x: code_front(fixed, x)
     if code == "mixed_radix":
-        return lambda x: radix_front(x, steps)
-    family = _family(code, steps)
-    return lambda x: family_front(family, x)
+        front = partial(radix_front, steps=steps)
+    else:
+        front = partial(family_front, _family(code, steps))
+    return front if function == "relu" else lambda x: soma_front(front, x, function)
 
 
-def _designer(code, steps: int, scale, criterion) -> Planned:
+def _designer(code, steps: int, scale, criterion, function: str) -> Planned:
     """A code and its scale, or how to design them from pre-activations."""
+    if function != "relu" and not isinstance(code, Code):
+        return _soma_designer(code, steps, scale, criterion, function)
     if not isinstance(scale, str):
         _check_scale(scale)
     if isinstance(code, Code):
@@ -241,6 +273,33 @@ def _designer(code, steps: int, scale, criterion) -> Planned:
     if scale == "max":
         return lambda x: (family(round_scale(x.max())), round_scale(x.max()))
     return family(float(scale)), float(scale)
+
+
+def _soma_designer(code, steps: int, scale, criterion, function: str) -> Planned:
+    """The same for an activation that the soma computes."""
+    if scale == "mse":
+        front = _front_maker(code, steps, function)
+        if code == "mixed_radix" and criterion == {"snr": None, "spike_penalty": None}:
+            criterion = {"spike_penalty": SPIKE_PENALTY}
+
+        def best(x):
+            power = float(np.mean(activations.get(function)(x).astype(np.float64) ** 2))
+            return choose(front(x), power, **criterion)
+
+        return best
+    if not isinstance(scale, str):
+        _check_scale(scale)
+    elif code == "mixed_radix" or scale != "max":
+        _designer(code, steps, scale, criterion, "relu")  # says what is wrong
+    family = _family(code, steps)
+
+    def whole_range(x):
+        y = activations.get(function)(x)
+        least = float(y.min())
+        size = round_scale(y.max() - least) if scale == "max" else float(scale)
+        return soma(family(size), function, least), size
+
+    return whole_range
 
 
 def _family(code, steps: int) -> Family:
@@ -271,8 +330,11 @@ def _linear(code: Code) -> Code:
     return code
 
 
-def _designed(name: str, plan: Callable, x: np.ndarray) -> tuple[SpikeCode, float] | pd.DataFrame:
-    if not (x > 0).any():
+def _designed(
+    name: str, plan: Callable, x: np.ndarray, function: str
+) -> tuple[SpikeCode, float] | pd.DataFrame:
+    y = activations.get(function)(x)
+    if y.min() == y.max() and (function != "relu" or y.max() == 0):
         warnings.warn(
             f"layer {name!r} is silent on all calibration images; it gets a code for "
             "values up to 1",

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..codes import SpikeCode, mixed_radix
+from .. import activations
+from ..codes import SpikeCode, mixed_radix, soma
 from ..fitting import (
     Design,
     best_mixed_radix,
@@ -22,14 +23,17 @@ from ..fitting import (
 
 __all__ = [
     "SPIKE_PENALTY",
+    "choose",
     "code_front",
     "design_code",
     "design_mixed_radix",
     "family_front",
     "radix_front",
+    "soma_front",
 ]
 
 _POINTS = 4096
+_OFFSET_UNIT = 2.0**-12  # offsets have few bits, like scales: sums stay exact
 
 SPIKE_PENALTY = 0.003
 """What a spike per neuron may cost at most, in relative mean squared error, unless told."""
@@ -101,8 +105,64 @@ def family_front(family: Callable[[float], SpikeCode], x: NDArray[np.float32]) -
 
 def code_front(code: SpikeCode, x: NDArray[np.float32], scale: float = 1.0) -> pd.DataFrame:
     """As :func:`radix_front`, of one code: there is nothing to choose."""
-    found = measure(code, relu, empirical(x, points=_POINTS))
+    function = activations.get(code.activation).function
+    found = measure(code, function, empirical(x, points=_POINTS))
     return pd.DataFrame({"code": [code], "scale": scale, "mse": found.mse, "spikes": found.spikes})
+
+
+def soma_front(
+    front: Callable[[NDArray[np.float32]], pd.DataFrame], x: NDArray[np.float32], activation: str
+) -> pd.DataFrame:
+    r"""As :func:`radix_front`, of neurons whose soma computes f = ``activation``.
+
+    ``front``: such a table from pre-activations of ReLUs, e.g. ``lambda x: radix_front(x, 8)``.
+    The values of silence :math:`y_0` that are tried lie between the least activation and the
+    median; each code writes :math:`f(x) - y_0`, and what is below is lost.
+    """
+    y = activations.get(activation)(x)
+    parts = []
+    for offset in _offsets(y):
+        shifted = y - np.float32(offset)
+        if not (shifted > 0).any():
+            continue
+        part = front(shifted)
+        lost = float(np.mean(np.minimum(shifted, 0).astype(np.float64) ** 2))
+        codes = [soma(code, activation, offset) for code in part["code"]]
+        parts.append(part.assign(code=codes, mse=part["mse"] + lost))
+    if not parts:
+        raise ValueError(f"all {activation} activations are alike; there is nothing to write")
+    rows = pd.concat(parts).sort_values(["spikes", "mse"], ignore_index=True)
+    return rows[rows["mse"] < rows["mse"].cummin().shift(fill_value=np.inf)]
+
+
+def choose(
+    front: pd.DataFrame,
+    power: float,
+    *,
+    snr: float | None = None,
+    spike_penalty: float | None = None,
+) -> tuple[SpikeCode, float]:
+    """The code of a front that serves a criterion best, and its scale; see :func:`design_code`.
+
+    ``power``: the mean squared activation. Raises ``ValueError`` if no code reaches the SNR.
+    """
+    if snr is not None:
+        rows = front[front["mse"] <= power * 10 ** (-snr / 10)]
+        if rows.empty:
+            raise ValueError(f"no code tried reaches {snr} dB")
+        row = rows.loc[rows["spikes"].idxmin()]
+    else:
+        row = front.loc[(front["mse"] / power + (spike_penalty or 0) * front["spikes"]).idxmin()]
+    return row["code"], row["scale"]
+
+
+def _offsets(y: NDArray[np.float32]) -> list[float]:
+    """Values of silence to try, from the least activation to the median."""
+    least = float(y.min())
+    found = [least, *np.quantile(y, [0.05, 0.25, 0.5])]
+    if least < 0 < y.max():
+        found += [0.5 * least, 0.0]
+    return sorted({round(value / _OFFSET_UNIT) * _OFFSET_UNIT for value in map(float, found)})
 
 
 def _absolute(x, snr, spike_penalty) -> dict:

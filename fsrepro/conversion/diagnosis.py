@@ -5,15 +5,16 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pandas as pd
-from keras import layers
 from tqdm import tqdm
 
+from .. import activations
 from ..fitting.measure import decibels
 from .convert import check_images
 from .decoded import Decoded
 from .few_spikes import FewSpikes
-from .graph import copy_layer, rewrite
+from .graph import copy_layer, predict_list, rewrite
 from .normal_form import normal_form
+from .population import activation_layers
 from .spiking_model import SpikingModel
 
 __all__ = ["diagnose"]
@@ -36,11 +37,11 @@ def diagnose(
     Columns:
 
     - ``layer``, ``code``, ``steps``, ``neurons``;
-    - ``snr``: of what the layer writes over what it was to write, max(x, 0) of its own
+    - ``snr``: of what the layer writes over what it was to write, f(x) of its own
       pre-activations, in dB: the error of its code alone;
     - ``snr_to_ann``: of what it writes over what the ANN has there, in dB: with the errors of all
       layers before;
-    - ``saturated``: percent of pre-activations above the largest value of the code;
+    - ``saturated``: percent of activations f(x) above the largest value of the code;
     - ``dead``: percent of neurons that never fire on these images;
     - ``spikes_per_neuron``;
     - ``agreement_alone``: percent of images answered as by the ANN if only this layer spikes, and,
@@ -50,7 +51,7 @@ def diagnose(
     its spiking layers must be the activation layers of ``ann``.
     """
     graph = normal_form(ann)
-    sites = [layer.name for layer in graph.layers if isinstance(layer, layers.Activation)]
+    sites = activation_layers(graph)
     if sites != [layer.name for layer in snn.spiking_layers]:
         raise ValueError(
             f"the spiking network was not converted from model {ann.name!r}: it has the layers "
@@ -76,20 +77,20 @@ def _activity(graph, snn, sites, x, batch_size, progress) -> pd.DataFrame:
         snn.keras_model.inputs,
         [t for layer in snn.spiking_layers for t in (layer.input, layer.output)],
     )
+    functions = {name: activations.get(code.activation) for name, code in snn.codes.items()}
     largest = {name: code.staircase.value.max() for name, code in snn.codes.items()}
     sums = {name: np.zeros(5) for name in sites}  # power, error, ANN power, ANN error, saturated
     fired = {name: False for name in sites}
     for start in tqdm(range(0, len(x), batch_size), desc="activity", disable=not progress):
         batch = x[start : start + batch_size]
-        targets, found = wanted.predict_on_batch(batch), written.predict_on_batch(batch)
-        targets = targets if len(sites) > 1 else [targets]
+        targets, found = predict_list(wanted, batch), written.predict_on_batch(batch)
         for name, target, v, y in zip(sites, targets, found[::2], found[1::2], strict=True):
-            relu = np.maximum(v, 0)
+            own = functions[name](v)
             sums[name] += [
-                _power(relu), _power(relu - y), _power(target), _power(target - y),
-                np.count_nonzero(v > largest[name]),
+                _power(own), _power(own - y), _power(target), _power(target - y),
+                np.count_nonzero(own > largest[name]),
             ]  # fmt: skip
-            fired[name] = fired[name] | (y != 0).any(0)
+            fired[name] = fired[name] | (snn.codes[name].count(v) > 0).any(0)
     spikes = _spikes(snn, x, batch_size)
     rows = []
     for layer in snn.layers.itertuples():

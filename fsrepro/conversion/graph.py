@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import count
 
 import keras
 
-__all__ = ["calls", "copy_layer", "retrace", "rewrite", "uses"]
+__all__ = ["calls", "copy_layer", "flatten", "predict_list", "retrace", "rewrite", "uses"]
 
 
 def calls(model: keras.Model) -> Iterator[keras.src.ops.node.Node]:
@@ -42,11 +43,47 @@ def rewrite(model: keras.Model, replace: Callable) -> keras.Model:
 def retrace(model: keras.Model, replace: Callable) -> tuple[list, list]:
     """The inputs and outputs of :func:`rewrite`, which need not be connected."""
     inputs = [keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name) for x in model.inputs]
+    return inputs, _follow(model, inputs, replace)
+
+
+def predict_list(model: keras.Model, batch) -> list:
+    """``model.predict_on_batch(batch)``, a list also where Keras gives a single array."""
+    found = model.predict_on_batch(batch)
+    return found if isinstance(found, list) else [found]
+
+
+def flatten(model: keras.Model) -> keras.Model:
+    """``model`` with the layers of models within it in their place, and every layer called once.
+
+    A layer that was called several times becomes as many layers, of the same weights. Layers keep
+    their names; where two would clash, the later one gets a number.
+    """
+    taken = {x.name for x in model.inputs}
+
+    def free(name: str) -> str:
+        numbered = (f"{name}_{number}" for number in count(2))
+        return name if name not in taken else next(n for n in numbered if n not in taken)
+
+    def place(call, *args, **kwargs):
+        layer = call.operation
+        args = args or (kwargs["inputs"],)
+        if isinstance(layer, keras.Model):
+            inner = keras.Model(layer.inputs, layer.outputs)
+            return _follow(inner, keras.tree.flatten(args), place)[0]
+        name = free(layer.name)
+        taken.add(name)
+        return copy_layer(layer, *args, name=name)
+
+    return rewrite(model, place)
+
+
+def _follow(model: keras.Model, inputs: list, replace: Callable) -> list:
+    """The outputs of ``model`` with ``inputs`` in the place of its own."""
     new = {id(old): x for old, x in zip(model.inputs, inputs, strict=True)}
     for call in calls(model):
         args, kwargs = call.arguments.fill_in(new)
         new[id(call.outputs[0])] = replace(call, *args, **kwargs)
-    return inputs, [new[id(x)] for x in model.outputs]
+    return [new[id(x)] for x in model.outputs]
 
 
 def copy_layer(layer: keras.layers.Layer, *args, **changes) -> keras.KerasTensor:

@@ -27,6 +27,9 @@ def mlgenn_scales(
     ``post_convert``.
     """
     sites = activation_layers(graph)
+    for name in sites:
+        if graph.get_layer(name).function != "relu":
+            raise ValueError(f"mlGeNN's rule is for ReLU; layer {name!r} is another activation")
     alpha = {
         name: max(float(recorded[name].max()), np.finfo(np.float32).tiny) / (1 - 2.0**-steps)
         for name in sites

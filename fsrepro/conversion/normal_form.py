@@ -11,9 +11,11 @@ import keras
 import numpy as np
 from keras import layers
 
-from .graph import copy_layer, rewrite, uses
+from .. import activations
+from .graph import calls, copy_layer, flatten, rewrite, uses
+from .population import Nonlinearity
 
-__all__ = ["LINEAR_LAYERS", "WEIGHTED_LAYERS", "UnsupportedLayerError", "normal_form"]
+__all__ = ["LINEAR_LAYERS", "PRODUCTS", "WEIGHTED_LAYERS", "UnsupportedLayerError", "normal_form"]
 
 WEIGHTED_LAYERS = (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)
 """Linear layers with synapses of their own."""
@@ -29,6 +31,18 @@ LINEAR_LAYERS = (
     layers.ZeroPadding2D,
 )
 POOLING_BY_MAXIMUM = (layers.MaxPooling2D, layers.GlobalMaxPooling2D)
+PRODUCTS = (layers.Multiply,)
+"""Layers that multiply values with each other."""
+
+MERGING_LAYERS = (layers.Add, layers.Concatenate, layers.Multiply)
+"""Layers with a list of inputs."""
+
+ACTIVATIONS = (
+    layers.Activation,
+    layers.ReLU,
+    layers.LeakyReLU,
+    layers.Softmax,
+)
 TRAINING_ONLY = (
     layers.Dropout,
     layers.SpatialDropout2D,
@@ -51,14 +65,18 @@ def normal_form(model: keras.Model) -> keras.Model:
       W' = W g / sqrt(var + eps), b' = (b - mean) g / sqrt(var + eps) + beta (Jacob et al. 2018,
       section 3.2). Elsewhere on feature maps it becomes a 1x1 depthwise convolution.
     - A softmax at the end is dropped: it does not change which logit is largest.
-    - Max-pooling stays and acts on decoded values.
+    - Max-pooling stays and acts on decoded values, and so do products of two branches (Multiply).
+    - A separable convolution becomes a depthwise one and a 1x1 convolution.
+    - Models within the model are unfolded, and a layer called twice becomes two.
     - Dropout and noise layers are dropped: they act in training only.
 
     Raises ``TypeError`` for what is not a functional or sequential Keras model, ``ValueError``
     for a model that is not built, has no weights, or has NaN or infinite ones, and
     :class:`UnsupportedLayerError` for a layer or an activation that has no spiking form.
     """
-    graph = _functional(model)
+    model = _functional(model)
+    _refuse_unknown(model)
+    graph = flatten(model)
     _check_weights(graph)
     used = uses(graph)
     producer = {}  # id of a call's output -> the new layer whose linear output it is
@@ -66,7 +84,8 @@ def normal_form(model: keras.Model) -> keras.Model:
     def replace(call, *args, **kwargs):
         layer = call.operation
         x = args[0] if args else kwargs.pop("inputs", None)
-        _refuse_unsupported(layer, call, graph)
+        if _activation_name(layer) == "softmax" and call.outputs[0] is not graph.outputs[0]:
+            raise _unsupported(layer, "softmax", "it is supported only as the last layer")
         if isinstance(layer, TRAINING_ONLY):
             return x
         if isinstance(layer, layers.BatchNormalization):
@@ -76,8 +95,10 @@ def normal_form(model: keras.Model) -> keras.Model:
             _fold(layer, source)
             producer[id(call.outputs[0])] = source
             return x
-        if isinstance(layer, (layers.Activation, layers.ReLU, layers.Softmax)):
+        if isinstance(layer, ACTIVATIONS):
             return _activate(_activation_name(layer), x, layer.name)
+        if isinstance(layer, layers.SeparableConv2D):
+            x, layer = _depthwise_part(layer, x), _pointwise_part(layer)
         if not isinstance(layer, WEIGHTED_LAYERS):
             return copy_layer(layer, *args, **kwargs)
         activation = _activation_name(layer)
@@ -126,55 +147,73 @@ def _check_weights(model) -> None:
                 )
 
 
-def _refuse_unsupported(layer, call, model) -> None:
-    kind = type(layer).__name__
-    if isinstance(layer, (layers.Conv2DTranspose, layers.SeparableConv2D)):
-        raise _unsupported(layer, kind, "replace it by supported layers of the same function")
+def _refuse_unknown(model) -> None:
+    """Before anything is copied: what has no normal form, here and in models within."""
     known = (
         *LINEAR_LAYERS,
         *POOLING_BY_MAXIMUM,
+        *PRODUCTS,
         *TRAINING_ONLY,
+        *ACTIVATIONS,
         layers.BatchNormalization,
-        layers.Activation,
-        layers.ReLU,
-        layers.Softmax,
+        layers.SeparableConv2D,
+        Nonlinearity,
     )
-    # Exact types: a subclass may compute something else.
-    if type(layer) not in known:
-        names = ", ".join(sorted(cls.__name__ for cls in known))
-        raise _unsupported(layer, kind, f"supported are {names}")
-    if getattr(layer, "data_format", "channels_last") != "channels_last":
-        raise _unsupported(layer, kind, "its data_format must be channels_last (NHWC)")
-    if len(call.outputs) != 1:
-        raise _unsupported(layer, kind, "it must have one output")
-    if _activation_name(layer) == "softmax" and call.outputs[0] is not model.outputs[0]:
-        raise _unsupported(layer, "softmax", "it is supported only as the last layer")
+    for call in calls(model):
+        layer = call.operation
+        kind = type(layer).__name__
+        if isinstance(layer, keras.Model):
+            _refuse_unknown(_functional(layer))
+        # Exact types: a subclass may compute something else.
+        elif type(layer) not in known:
+            names = ", ".join(sorted(cls.__name__ for cls in known))
+            raise _unsupported(layer, kind, f"supported are {names}")
+        elif getattr(layer, "data_format", "channels_last") != "channels_last":
+            raise _unsupported(layer, kind, "its data_format must be channels_last (NHWC)")
+        elif len(call.outputs) != 1:
+            raise _unsupported(layer, kind, "it must have one output")
+        else:
+            _activation_name(layer)
 
 
 def _activation_name(layer) -> str:
-    """``relu``, ``linear`` or ``softmax``; anything else is refused by the name of the layer."""
+    """``linear``, ``softmax`` or the name of an activation; others are refused by their name."""
+    if isinstance(layer, Nonlinearity):
+        return layer.function
     if isinstance(layer, layers.ReLU):
-        if layer.max_value is not None or layer.negative_slope or layer.threshold:
-            raise _unsupported(
-                layer, "ReLU with max_value, negative_slope or threshold", "use a plain ReLU"
-            )
-        return "relu"
+        return _kind_of_relu(layer)
+    if isinstance(layer, layers.LeakyReLU):
+        return f"leaky_relu({float(layer.negative_slope):g})"
     if isinstance(layer, layers.Softmax):
         return "softmax"
     function = getattr(layer, "activation", None)
-    names = {
-        None: "linear",
-        keras.activations.linear: "linear",
-        keras.activations.relu: "relu",
-        keras.activations.softmax: "softmax",
-    }
-    try:
-        return names[function]
-    except (KeyError, TypeError):
-        name = getattr(function, "__name__", type(function).__name__)
-        raise _unsupported(
-            layer, f"activation {name!r}", "supported are relu, linear, and softmax at the end"
-        ) from None
+    if function in (None, keras.activations.linear):
+        return "linear"
+    if function is keras.activations.softmax:
+        return "softmax"
+    found = activations.of_keras_function(function)
+    if found is not None:
+        return found.name
+    name = getattr(function, "__name__", type(function).__name__)
+    raise _unsupported(
+        layer,
+        f"activation {name!r}",
+        f"supported are {', '.join(activations.names())}, LeakyReLU layers, and softmax at the "
+        "end. To add one, see fsrepro.activations.register",
+    )
+
+
+def _kind_of_relu(layer) -> str:
+    limit, slope = layer.max_value, float(layer.negative_slope)
+    if layer.threshold == 0 and limit is None:
+        return f"leaky_relu({slope:g})" if slope else "relu"
+    if layer.threshold == 0 and limit == 6 and not slope:
+        return "relu6"
+    raise _unsupported(
+        layer,
+        f"ReLU with max_value {limit}, negative_slope {slope:g}, threshold {layer.threshold}",
+        "supported are a plain ReLU, one with max_value 6, and one with a negative_slope",
+    )
 
 
 def _unsupported(layer, what: str, hint: str) -> UnsupportedLayerError:
@@ -184,7 +223,38 @@ def _unsupported(layer, what: str, hint: str) -> UnsupportedLayerError:
 def _activate(activation: str, x, name: str):
     if activation in ("linear", "softmax"):
         return x
-    return layers.Activation(activation, name=name)(x)
+    return Nonlinearity(activation, name=name)(x)
+
+
+def _depthwise_part(separable, x):
+    """The spatial half of a separable convolution, without a bias."""
+    layer = layers.DepthwiseConv2D(
+        separable.kernel_size,
+        strides=separable.strides,
+        padding=separable.padding,
+        dilation_rate=separable.dilation_rate,
+        depth_multiplier=separable.depth_multiplier,
+        use_bias=False,
+        name=f"{separable.name}_depthwise",
+    )
+    output = layer(x)
+    layer.set_weights(separable.get_weights()[:1])
+    return output
+
+
+def _pointwise_part(separable) -> layers.Conv2D:
+    """The other half: a 1x1 convolution with the bias and the activation, built."""
+    layer = layers.Conv2D(
+        separable.filters,
+        1,
+        use_bias=separable.use_bias,
+        activation=separable.activation,
+        name=separable.name,
+    )
+    kernel = separable.get_weights()[1]
+    layer.build((None, None, None, kernel.shape[2]))
+    layer.set_weights(separable.get_weights()[1:])
+    return layer
 
 
 def _with_bias(layer, x):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import keras
-from keras import layers
 
+from .. import activations
 from ..codes import Code
 from .graph import copy_layer, rewrite
 
-__all__ = ["Population", "activation_layers", "by_layer", "populate"]
+__all__ = ["Nonlinearity", "Population", "activation_layers", "by_layer", "populate"]
 
 
 class Population(keras.layers.Layer):
@@ -32,15 +32,31 @@ class Population(keras.layers.Layer):
         return values, keras.KerasTensor(x.shape[:-1], dtype=x.dtype)
 
 
+class Nonlinearity(keras.layers.Activation):
+    """An activation layer of a network in normal form.
+
+    ``function``: the name of one of :mod:`fsrepro.activations`.
+    """
+
+    def __init__(self, function: str, **kwargs):
+        super().__init__(_in_float32(function), **kwargs)
+        self.function = function
+
+    def get_config(self):
+        return {"name": self.name, "function": self.function}
+
+
 def activation_layers(graph: keras.Model) -> list[str]:
     """The names of the activation layers of a network in normal form, or ``ValueError``."""
-    names = [layer.name for layer in graph.layers if isinstance(layer, layers.Activation)]
+    names = [layer.name for layer in graph.layers if isinstance(layer, Nonlinearity)]
     if not names:
-        raise ValueError(f"model {graph.name!r} has no ReLU; there is nothing to replace by spikes")
+        raise ValueError(
+            f"model {graph.name!r} has no activation layer; there is nothing to replace by spikes"
+        )
     return names
 
 
-def by_layer(what: str, given: Mapping, names: list[str]) -> dict:
+def by_layer(what: str, given: Mapping, names: Iterable[str]) -> dict:
     """``given`` in the order of ``names``, or ``ValueError`` unless it has exactly these."""
     missing, unknown = set(names) - set(given), set(given) - set(names)
     if missing or unknown:
@@ -52,12 +68,26 @@ def by_layer(what: str, given: Mapping, names: list[str]) -> dict:
 
 
 def populate(graph: keras.Model, population: Callable[[str], Population]) -> keras.Model:
-    """``graph`` with ``population(name)`` in the place of each activation layer."""
+    """``graph`` with ``population(name)`` in the place of each activation layer.
+
+    Raises ``ValueError`` for a population whose code writes another function.
+    """
 
     def replace(call, *args, **kwargs):
         layer = call.operation
-        if isinstance(layer, layers.Activation):
-            return population(layer.name)(*args, **kwargs)
-        return copy_layer(layer, *args, **kwargs)
+        if not isinstance(layer, Nonlinearity):
+            return copy_layer(layer, *args, **kwargs)
+        neurons = population(layer.name)
+        if neurons.code.activation != layer.function:
+            raise ValueError(
+                f"layer {layer.name!r} is a {layer.function}, but its code {neurons.code.name!r} "
+                f"writes {neurons.code.activation}; see fsrepro.codes.soma"
+            )
+        return neurons(*args, **kwargs)
 
     return rewrite(graph, replace)
+
+
+def _in_float32(function: str) -> Callable:
+    """The activation as the ANN computes it."""
+    return activations.get(function).tensor_function

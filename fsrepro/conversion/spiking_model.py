@@ -14,8 +14,8 @@ import pandas as pd
 
 from ..codes import Code
 from .few_spikes import FewSpikes
-from .graph import copy_layer, rewrite
-from .normal_form import LINEAR_LAYERS, POOLING_BY_MAXIMUM
+from .graph import copy_layer, predict_list, rewrite
+from .normal_form import LINEAR_LAYERS, POOLING_BY_MAXIMUM, PRODUCTS
 from .population import Population
 
 __all__ = ["SpikingModel"]
@@ -92,8 +92,7 @@ class SpikingModel:
         ``images``: normalised, (N, H, W, C); few, since nothing is summed up.
         """
         probe = keras.Model(self.keras_model.inputs, [layer.input for layer in self.spiking_layers])
-        potentials = probe.predict_on_batch(np.asarray(images, np.float32))
-        potentials = potentials if len(self.codes) > 1 else [potentials]
+        potentials = predict_list(probe, np.asarray(images, np.float32))
         return {
             name: code.encode(v)
             for (name, code), v in zip(self.codes.items(), potentials, strict=True)
@@ -175,7 +174,13 @@ class SpikingModel:
             raise ValueError(f"{path} lacks the table of scales or the layers of the network")
         admitted = {
             kind.__name__: kind
-            for kind in (keras.layers.InputLayer, FewSpikes, *LINEAR_LAYERS, *POOLING_BY_MAXIMUM)
+            for kind in (
+                keras.layers.InputLayer,
+                FewSpikes,
+                *LINEAR_LAYERS,
+                *PRODUCTS,
+                *POOLING_BY_MAXIMUM,
+            )
         }
         for layer in config["layers"]:
             if layer["class_name"] not in admitted:

@@ -124,7 +124,7 @@ def fine_tune(
                     "loss": float(np.mean(losses)),
                     "calibration_accuracy": accuracy(model, data, data.calibration),
                     "spikes_per_neuron": float(np.mean(spikes)),
-                    "learning_rate": float(rate(epoch * steps_per_epoch)),
+                    "learning_rate": float(rate(epoch * steps_per_epoch - 1)),
                     "seconds": time.perf_counter() - start,
                     **budget.state(),
                 }
@@ -206,6 +206,10 @@ def _check(snn: SpikingModel, spikes_per_neuron: float, distillation: float) -> 
             raise ValueError(
                 f"layer {name!r} has the code {code.name!r}, which needs decoders; only networks "
                 "of linear codes can be fine-tuned"
+            )
+        if code.activation != "relu" or code.soma:
+            raise ValueError(
+                f"layer {name!r} writes {code.activation}; only networks of ReLU can be fine-tuned"
             )
     if not (np.isfinite(spikes_per_neuron) and spikes_per_neuron > 0):
         raise ValueError(f"spikes_per_neuron must be positive and finite, got {spikes_per_neuron}")
