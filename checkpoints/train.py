@@ -35,6 +35,39 @@ RECIPES = {
             "seed": 0,
         },
     },
+    "resnet20_silu_cifar10": {
+        "data": datasets.cifar10,
+        "model": lambda: models.resnet(20, activation="silu"),
+        "train": {
+            "epochs": 100,
+            "learning_rate": 0.1,
+            "weight_decay": 5e-4,
+            "precision": "mixed_bfloat16",
+            "seed": 0,
+        },
+    },
+    "plain_cnn_sigmoid_cifar10": {
+        "data": datasets.cifar10,
+        "model": lambda: models.plain_cnn(activation="sigmoid"),
+        "train": {
+            "epochs": 40,
+            "learning_rate": 0.1,
+            "weight_decay": 5e-4,
+            "precision": "mixed_bfloat16",
+            "seed": 0,
+        },
+    },
+    "se_resnet14_cifar10": {
+        "data": datasets.cifar10,
+        "model": lambda: models.resnet(14, activation="silu", squeeze=4),
+        "train": {
+            "epochs": 60,
+            "learning_rate": 0.1,
+            "weight_decay": 5e-4,
+            "precision": "mixed_bfloat16",
+            "seed": 0,
+        },
+    },
 }
 
 

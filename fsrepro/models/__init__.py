@@ -4,6 +4,7 @@ import re
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .import_torch import import_torch
+from .plain_cnn import plain_cnn
 from .published import PublishedNetwork, published
 from .resnet import resnet
 from .small_cnn import small_cnn
@@ -13,6 +14,7 @@ __all__ = [
     "build",
     "import_torch",
     "load_checkpoint",
+    "plain_cnn",
     "published",
     "resnet",
     "save_checkpoint",
@@ -23,11 +25,14 @@ __all__ = [
 def build(name: str, image_shape: tuple[int, int, int], classes: int, **options):
     """An untrained network by name, as a notebook's parameter gives it.
 
-    ``small_cnn``, or ``resnet8``, ``resnet14``, ``resnet20``, ...; ``options`` go to the
-    constructor. Raises ``ValueError`` for another name.
+    ``small_cnn``, ``plain_cnn``, or ``resnet8``, ``resnet14``, ``resnet20``, ...; ``options`` go to
+    the constructor. Raises ``ValueError`` for another name.
     """
-    if name == "small_cnn":
-        return small_cnn(image_shape, classes, **options)
+    if name in ("small_cnn", "plain_cnn"):
+        constructor = small_cnn if name == "small_cnn" else plain_cnn
+        return constructor(image_shape, classes, **options)
     if match := re.fullmatch(r"resnet(\d+)", name):
         return resnet(int(match[1]), image_shape, classes, **options)
-    raise ValueError(f"unknown network {name!r}; choose small_cnn or resnet8, resnet14, ...")
+    raise ValueError(
+        f"unknown network {name!r}; choose small_cnn, plain_cnn or resnet8, resnet14, ..."
+    )

@@ -17,6 +17,7 @@ def resnet(
     *,
     activation="relu",
     width: int = 16,
+    squeeze: int = 0,
     shortcut: str = "projection",
     padding: str = "same",
     epsilon: float = 1e-3,
@@ -27,6 +28,9 @@ def resnet(
     Three stages of n = (depth - 2) / 6 blocks with ``width``, 2 ``width`` and 4 ``width``
     channels; a block is two 3x3 convolutions with batch norm.
 
+    ``squeeze``: with r above 0, every block ends in squeeze-and-excite (Hu et al. 2018): its
+    channels are multiplied by gates, which two 1x1 convolutions (to a share 1/r of the channels,
+    with ``activation``, and back, with a sigmoid) make of the channels' means.
     ``shortcut``: where the shape changes, ``"projection"``, a 1x1 convolution with batch norm
     (their option B), or ``"identity"``, every second pixel with channels of zeros on either side
     (option A). ``padding`` of 3x3 convolutions: ``"same"`` as Keras pads (with stride 2 to the
@@ -36,8 +40,8 @@ def resnet(
     With ReLU and width 16 on 32x32 images the activations number 73,728 for depth 8 and
     188,416 for depth 20, as in Stöckl & Maass (2021).
 
-    Raises ``ValueError`` unless ``depth`` is 6 n + 2 with n >= 1, and for another shortcut or
-    padding.
+    Raises ``ValueError`` unless ``depth`` is 6 n + 2 with n >= 1, for a ``squeeze`` that leaves no
+    channel, and for another shortcut or padding.
     """
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"depth must be 8, 14, 20, 26, ... (6 n + 2), got {depth}")
@@ -45,6 +49,9 @@ def resnet(
         raise ValueError(f"shortcut must be 'projection' or 'identity', got {shortcut!r}")
     if padding not in ("same", "symmetric"):
         raise ValueError(f"padding must be 'same' or 'symmetric', got {padding!r}")
+
+    if squeeze < 0 or squeeze > width:
+        raise ValueError(f"squeeze must be from 0 to the width {width}, got {squeeze}")
 
     initial = he_normal(seed)
 
@@ -73,6 +80,19 @@ def resnet(
         x = layers.ZeroPadding2D(((0, 0), (zeros, zeros)), name=f"{name}_zeros")(x)
         return layers.Reshape((height, width, channels), name=f"{name}_channels")(x)
 
+    def gated(x, name):
+        channels = x.shape[-1]
+        gate = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_mean")(x)
+        for part, size, function in (
+            ("squeeze", channels // squeeze, activation),
+            ("excite", channels, "sigmoid"),
+        ):
+            gate = layers.Conv2D(size, 1, kernel_initializer=next(initial), name=f"{name}_{part}")(
+                gate
+            )
+            gate = layers.Activation(function, name=f"{name}_{part}_act")(gate)
+        return layers.Multiply(name=f"{name}_gated")([x, gate])
+
     inputs = keras.Input(image_shape, name="image")
     x = conv_bn(inputs, width, 3, 1, "stem")
     x = layers.Activation(activation, name="stem_act")(x)
@@ -87,8 +107,10 @@ def resnet(
             x = conv_bn(x, channels, 3, strides, f"{name}_1")
             x = layers.Activation(activation, name=f"{name}_1_act")(x)
             x = conv_bn(x, channels, 3, 1, f"{name}_2")
+            if squeeze:
+                x = gated(x, name)
             x = layers.Add(name=f"{name}_add")([x, skip])
             x = layers.Activation(activation, name=f"{name}_act")(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     logits = layers.Dense(classes, kernel_initializer=next(initial), name="logits")(x)
-    return keras.Model(inputs, logits, name=f"resnet{depth}")
+    return keras.Model(inputs, logits, name=f"{'se_' if squeeze else ''}resnet{depth}")

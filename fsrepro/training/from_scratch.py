@@ -51,7 +51,7 @@ def train(
     on from there.
 
     Columns: epoch (from 1), loss and accuracy (percent) on the augmented training images,
-    calibration_accuracy (percent), learning_rate at the end of the epoch, seconds. The settings
+    calibration_accuracy (percent), learning_rate of the last batch, seconds. The settings
     are in ``attrs["recipe"]``.
 
     Raises ``ValueError`` for impossible settings, and if the checkpoint belongs to another model,
@@ -112,7 +112,7 @@ def train(
                     "loss": mean["loss"],
                     "accuracy": 100 * mean["accuracy"],
                     "calibration_accuracy": accuracy(model, data, data.calibration),
-                    "learning_rate": float(rate(epoch * steps_per_epoch)),
+                    "learning_rate": float(rate(epoch * steps_per_epoch - 1)),
                     "seconds": time.perf_counter() - start,
                 }
             )
