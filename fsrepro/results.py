@@ -13,9 +13,15 @@ import os
 import platform
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 __all__ = ["HEADLINE_COLUMNS", "commit", "read", "write"]
 
@@ -26,7 +32,7 @@ HEADLINE_COLUMNS = [
 ]  # fmt: skip
 """Of ``headline.csv``: accuracies and agreement in percent, the rest per image."""
 
-_DECIMALS = 6
+_FORM = "%.9g"
 _PACKAGES = ("fsrepro", "numpy", "keras", "tensorflow-cpu", "tensorflow", "scikit-learn")
 _START = time.time()  # a notebook imports this module when it starts
 
@@ -118,19 +124,29 @@ def _versions() -> dict[str, str]:
 
 
 def _rounded(value):
-    return round(float(value), _DECIMALS) if isinstance(value, float) else value
+    return float(_FORM % value) if isinstance(value, float) else value
 
 
 def _update_headline(path: Path, name: str, rows: list[dict]) -> None:
     table = pd.DataFrame(rows, columns=HEADLINE_COLUMNS)
-    if path.exists():
-        others = pd.read_csv(path, dtype={"commit": str})
-        table = pd.concat([others[others["experiment"] != name], table])
-    _write_csv(path, table.sort_values("experiment", kind="stable"))
+    with _locked(path):
+        if path.exists():
+            others = pd.read_csv(path, dtype={"commit": str})
+            table = pd.concat([others[others["experiment"] != name], table])
+        _write_csv(path, table.sort_values("experiment", kind="stable"))
+
+
+@contextmanager
+def _locked(path: Path):
+    """Keep other notebooks that run at the same time from changing ``path``, where locks exist."""
+    with path.with_name(f".lock-{path.name}").open("w") as lock:
+        if fcntl is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    _write_text(path, table.round(_DECIMALS).to_csv(index=False))
+    _write_text(path, table.to_csv(index=False, float_format=_FORM))
 
 
 def _write_text(path: Path, text: str) -> None:

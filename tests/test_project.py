@@ -72,8 +72,8 @@ def test_results_are_rounded_and_headline_rows_replaced(tmp_path):
     written(tmp_path, steps=8)
     written(tmp_path, steps=9)
     assert pd.read_csv(tmp_path / "headline.csv")["steps"].tolist() == [9]
-    assert (tmp_path / "09_trial_layers.csv").read_text() == "b\n0.333333\n"
-    assert results.read(tmp_path, "09_trial")["headline"] == {"accuracy": 0.666667}
+    assert (tmp_path / "09_trial_layers.csv").read_text() == "b\n0.333333333\n"
+    assert results.read(tmp_path, "09_trial")["headline"] == {"accuracy": 0.666666667}
 
 
 def test_wrong_headline_columns_write_nothing(tmp_path):
