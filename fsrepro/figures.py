@@ -335,6 +335,20 @@ def against_spikes(
     return ax
 
 
+def error_against_spikes(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Mean squared error against spikes per neuron, a line or a point per ``setting``."""
+    ax = ax or plt.gca()
+    for i, (setting, rows) in enumerate(table.groupby("setting", sort=False)):
+        rows = rows.sort_values("spikes")
+        ax.plot(
+            rows["spikes"], rows["mse"], color=f"C{i}", ls=_LINES[i], marker=_MARKERS[i], ms=4,
+            label=setting,
+        )  # fmt: skip
+    ax.set(xlabel="spikes per neuron", ylabel="mean squared error", yscale="log")
+    ax.legend(fontsize="small")
+    return ax
+
+
 def relative_precision(
     table: pd.DataFrame, axes: Sequence[Axes] | None = None, *, designed_for: float
 ) -> Sequence[Axes]:
