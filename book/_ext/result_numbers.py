@@ -2,7 +2,7 @@
 
 ``full`` holds the published results, ``run`` those of the profile this build ran (environment
 variable PROFILE). ``NN_name.json`` is reached as ``name``: its headline numbers, and from its
-provenance profile, network, dataset, commit, minutes. A missing number is an error of the build.
+provenance its parameters (profile, network, dataset, ...), commit, minutes. A missing number is an error of the build.
 """
 
 import json
@@ -32,11 +32,9 @@ def _numbers(folder):
         headline, source = document["headline"], document["provenance"]
         parameters = source["parameters"]
         numbers[path.stem[3:]] = {
+            **parameters,
             **headline,
             "images_text": f"{headline['images']:,}",
-            "profile": parameters["profile"],
-            "network": parameters["network"],
-            "dataset": parameters["dataset"],
             "commit": source["commit"],
             "minutes": source["minutes"],
             "keras": source["versions"]["keras"],
