@@ -169,7 +169,7 @@ errors = pd.DataFrame(
 )  # fmt: skip
 
 # %%
-_, axes = plt.subplots(2, 2, figsize=(8.6, 7.2), sharex=True, sharey="row")
+_, axes = plt.subplots(2, 2, figsize=(8.6, 7.6), sharey="row", layout="constrained")
 for row, f in zip(axes, ("silu", "sigmoid"), strict=True):
     for ax, where in zip(row, ("N(0, 1.5²)", "recorded"), strict=True):
         part = errors[(errors["function"] == f) & (errors["distribution"] == where)]
@@ -220,7 +220,7 @@ for name, ann in anns.items():
 runs = pd.DataFrame(found)
 
 # %%
-_, axes = plt.subplots(1, len(anns), figsize=(4.6 * len(anns), 3.8))
+_, axes = plt.subplots(1, len(anns), figsize=(4.4 * len(anns), 3.8), layout="constrained")
 for (name, part), ax in zip(runs.groupby("network", sort=False), np.atleast_1d(axes), strict=True):
     figures.against_spikes(part, reference=part["ann_accuracy"].iloc[0], below=12, ax=ax)
     ax.set_title(name)
