@@ -2,7 +2,8 @@
 
 ``full`` holds the published results, ``run`` those of the profile this build ran (environment
 variable PROFILE). ``NN_name.json`` is reached as ``name``: its headline numbers, and from its
-provenance its parameters (profile, network, dataset, ...), commit, minutes. A missing number is an error of the build.
+provenance its parameters (profile, network, dataset, ...), commit and minutes. A missing number is
+an error of the build.
 """
 
 import json
