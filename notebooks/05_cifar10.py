@@ -386,6 +386,8 @@ spent.style.format(precision=3).hide()
 # What the book quotes.
 
 # %%
+short = frontier[frontier["K"] == max(K for K in radix_steps if K <= 8)]
+half = short.loc[(short["budget"] - 0.5).abs().idxmin()]  # half a spike in at most eight steps
 changed = 100 - diagnosis["agreement_alone"].to_numpy()
 headline = {
     "images": len(test),
@@ -404,6 +406,14 @@ headline = {
     "tuned_accuracy": trained_on["accuracy"].iloc[0],
     "tuned_spikes": trained_on["spikes_per_neuron"].iloc[0],
     "tuned_steps": int(trained_on["steps"].iloc[0]),
+    "tuned_loss": ann_accuracy - trained_on["accuracy"].iloc[0],
+    "fewest_accuracy": trained_on["accuracy"].iloc[-1],
+    "fewest_spikes": trained_on["spikes_per_neuron"].iloc[-1],
+    "fewest_loss": ann_accuracy - trained_on["accuracy"].iloc[-1],
+    "half_steps": int(half["K"]),
+    "half_accuracy": half["accuracy"],
+    "half_spikes": half["spikes_per_neuron"],
+    "half_loss": ann_accuracy - half["accuracy"],
     "alike_agreement": ablation["agreement"].iloc[0],
     "sensitivity_agreement": ablation["agreement"].iloc[1],
     "corrected_agreement": ablation["agreement"].iloc[2],
