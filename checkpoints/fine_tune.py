@@ -8,8 +8,11 @@ folder.
 
 import argparse
 import json
+import os
 import platform
 from pathlib import Path
+
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # twice as fast where TensorFlow leaves it off
 
 import keras
 
@@ -18,18 +21,11 @@ from fsrepro.conversion import SpikingModel, convert
 
 HERE = Path(__file__).parent
 PROGRESS = Path.home() / ".cache" / "fsrepro"
-COMMON = {"epochs": 50, "learning_rate": 1e-3, "precision": "mixed_bfloat16", "seed": 0}
-
 RECIPES = {
-    "resnet20_cifar10_K4": {
+    "resnet20_cifar10_K8": {
         "ann": "resnet20_cifar10",
-        "convert": {"steps": 4, "spikes_per_neuron": 0.5},
-        "fine_tune": {"spikes_per_neuron": 0.35, **COMMON},
-    },
-    "resnet20_cifar10_K4_fewer": {  # goes on from the one above
-        "ann": "resnet20_cifar10",
-        "start": "resnet20_cifar10_K4",
-        "fine_tune": {"spikes_per_neuron": 0.25, **COMMON},
+        "convert": {"steps": 8, "spikes_per_neuron": 0.5},
+        "fine_tune": {"spikes_per_neuron": 0.34, "epochs": 14, "learning_rate": 1e-3, "seed": 0},
     },
 }
 

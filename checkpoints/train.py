@@ -7,8 +7,11 @@ this folder.
 """
 
 import argparse
+import os
 import platform
 from pathlib import Path
+
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # twice as fast where TensorFlow leaves it off
 
 import keras
 
@@ -38,35 +41,18 @@ RECIPES = {
     "resnet20_silu_cifar10": {
         "data": datasets.cifar10,
         "model": lambda: models.resnet(20, activation="silu"),
-        "train": {
-            "epochs": 100,
-            "learning_rate": 0.1,
-            "weight_decay": 5e-4,
-            "precision": "mixed_bfloat16",
-            "seed": 0,
-        },
+        "start": "resnet20_cifar10",  # the same layers behind ReLU
+        "train": {"epochs": 18, "learning_rate": 0.03, "weight_decay": 5e-4, "seed": 0},
     },
     "plain_cnn_sigmoid_cifar10": {
         "data": datasets.cifar10,
         "model": lambda: models.plain_cnn(activation="sigmoid"),
-        "train": {
-            "epochs": 40,
-            "learning_rate": 0.1,
-            "weight_decay": 5e-4,
-            "precision": "mixed_bfloat16",
-            "seed": 0,
-        },
+        "train": {"epochs": 16, "learning_rate": 0.1, "weight_decay": 5e-4, "seed": 0},
     },
     "se_resnet14_cifar10": {
         "data": datasets.cifar10,
         "model": lambda: models.resnet(14, activation="silu", squeeze=4),
-        "train": {
-            "epochs": 60,
-            "learning_rate": 0.1,
-            "weight_decay": 5e-4,
-            "precision": "mixed_bfloat16",
-            "seed": 0,
-        },
+        "train": {"epochs": 18, "learning_rate": 0.1, "weight_decay": 5e-4, "seed": 0},
     },
 }
 
@@ -75,11 +61,14 @@ def main(name: str) -> None:
     recipe = RECIPES[name]
     data = recipe["data"]()
     model = recipe["model"]()
+    if "start" in recipe:
+        models.load_checkpoint(model, HERE / f"{recipe['start']}.weights.h5")
     history = training.train(
         model, data, **recipe["train"], checkpoint=PROGRESS / f"{name}.weights.h5"
     )
     card = {
         "network": model.name,
+        **{key: recipe[key] for key in ("start",) if key in recipe},
         **data.summary(),
         "recipe": history.attrs["recipe"],
         "minutes": round(history["seconds"].sum() / 60, 1),
