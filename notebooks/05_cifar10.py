@@ -43,6 +43,7 @@ seed = 0
 import logging
 import os
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 if Path.cwd().name == "notebooks":  # as in JupyterLab; paths are those of the top folder
@@ -53,7 +54,6 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
-from tqdm import tqdm
 
 from fsrepro import codes, datasets, figures, fitting, measures, models, training
 from fsrepro import results as result_files
@@ -69,6 +69,7 @@ from fsrepro.conversion import (
     with_decoders,
 )
 from fsrepro.energy import energy
+from fsrepro.sweep import Sweep
 
 logging.getLogger("tensorflow").setLevel("ERROR")  # importing TensorFlow resets it
 figures.set_style()
@@ -77,8 +78,9 @@ display(Markdown(f"**Profile {profile}**: {network} on {dataset}, {images:,} tes
 # %% tags=["remove-stderr"]
 data = datasets.load(dataset, seed=seed)
 ann = models.build(network, data.image_shape, len(data.classes), seed=seed)
+weights = f"{epochs} epochs"
 if checkpoint:
-    models.load_checkpoint(ann, checkpoint)
+    weights = models.load_checkpoint(ann, checkpoint)["weights_sha256"]
 else:
     training.train(ann, data, epochs=epochs, batch_size=64, augmentation=False, seed=seed)
 
@@ -89,6 +91,10 @@ answers = measures.predict_classes(ann, x_test)
 ann_accuracy = 100 * float((answers == test.labels).mean())
 calibration_answers = measures.predict_classes(ann, x_calibration)
 ann_calibration = 100 * float((calibration_answers == y_calibration).mean())
+sweep = Sweep(  # keeps finished rows, so that a killed run goes on from there
+    f"{results}/.sweep-05_cifar10", data=data.summary(), network=network, weights=weights,
+    images=images, seed=seed,
+)  # fmt: skip
 Markdown(
     f"The ANN answers {ann_accuracy:.2f} % of the test images rightly, and "
     f"{ann_calibration:.2f} % of the calibration images."
@@ -112,8 +118,8 @@ def measured(snn):
     return measures.evaluate(snn, x_test, test.labels, reference=answers, progress=False)
 
 
-def row_of(snn, **setting):
-    return {**setting, **measured(snn).row(), **held_out(snn)}
+def row_of(snn):
+    return {**measured(snn).row(), **held_out(snn)}
 
 
 def chosen(rows):
@@ -130,18 +136,26 @@ def chosen(rows):
 # Each layer gets the mixed radix with which the whole network loses least for its spikes, and each
 # channel's mean is set right. No training, no labels.
 
+
 # %% tags=["remove-stderr"]
-plans = {
-    K: plan(ann, x_calibration, steps=K, seed=seed, progress=False)
-    for K in tqdm(radix_steps, desc="plans")
-}
-networks, rows = {}, []
-for K, budget in tqdm([(K, b) for K in radix_steps for b in budgets], desc="budgets"):
-    networks[K, budget] = convert(
-        ann, x_calibration, code=plans[K].codes(budget), bias_correction=True, progress=False
+@cache
+def plan_for(K):
+    return plan(ann, x_calibration, steps=K, seed=seed, progress=False)
+
+
+@cache
+def under(K, budget):
+    """The network of mixed radices with K time steps and so many spikes per neuron."""
+    return convert(
+        ann, x_calibration, code=plan_for(K).codes(budget), bias_correction=True, progress=False
     )
-    rows.append(row_of(networks[K, budget], setting=f"K = {K}", K=K, budget=budget))
-frontier = pd.DataFrame(rows)
+
+
+frontier = sweep.table(
+    "budgets",
+    [{"setting": f"K = {K}", "K": K, "budget": b} for K in radix_steps for b in budgets],
+    lambda setting, K, budget: row_of(under(K, budget)),
+)
 
 # %%
 figures.against_spikes(frontier, reference=ann_accuracy)
@@ -157,24 +171,33 @@ plt.show()
 few = [K for K in radix_steps if K <= 10]
 pick = frontier.loc[chosen(frontier[frontier["K"].isin(few)])]
 K, budget = int(pick["K"]), pick["budget"]
-power = {name: float(np.mean(np.maximum(x, 0) ** 2)) for name, x in record(
-    normal_form(ann), x_calibration, seed=seed, progress=False).items()}  # fmt: skip
-alike = type(plans[K])(
-    plans[K].fronts, plans[K].neurons, {name: 1 / p for name, p in power.items()}
-)
+recorded = record(normal_form(ann), x_calibration, seed=seed, progress=False)
+
+
+def without_sensitivity(K):
+    """The plan that takes the noise-to-signal ratios of all layers for equally bad."""
+    power = {name: float(np.mean(np.maximum(x, 0) ** 2)) for name, x in recorded.items()}
+    known = plan_for(K)
+    return type(known)(known.fronts, known.neurons, {name: 1 / p for name, p in power.items()})
+
+
 parts = {
-    "as if all layers mattered alike": {"code": alike.codes(budget)},
-    "by sensitivity": {"code": plans[K].codes(budget)},
-    "by sensitivity, biases corrected": {"code": plans[K].codes(budget), "bias_correction": True},
-    "by sensitivity, biases corrected, channels scaled": {
+    "as if all layers mattered alike": lambda: {"code": without_sensitivity(K).codes(budget)},
+    "by sensitivity": lambda: {"code": plan_for(K).codes(budget)},
+    "by sensitivity, biases corrected": lambda: {
+        "code": plan_for(K).codes(budget), "bias_correction": True,
+    },
+    "by sensitivity, biases corrected, channels scaled": lambda: {
         "steps": K, "spikes_per_neuron": budget, "channel_scales": True, "seed": seed,
     },
 }  # fmt: skip
-rows = []
-for part, options in tqdm(parts.items(), desc="parts"):
-    snn = convert(ann, x_calibration, progress=False, **options)
-    rows.append(row_of(snn, setting=part, K=K, budget=budget))
-ablation = pd.DataFrame(rows)
+ablation = sweep.table(
+    "parts",
+    [{"setting": part, "K": K, "budget": budget} for part in parts],
+    lambda setting, K, budget: row_of(
+        convert(ann, x_calibration, progress=False, **parts[setting]())
+    ),
+)
 columns = {
     "setting": "setting", "accuracy": "accuracy %", "agreement": "same answer %",
     "spikes_per_neuron": "spikes per neuron", "synops_per_image": "SynOps per image",
@@ -193,7 +216,6 @@ ablation[list(columns)].rename(columns=columns).style.format(form).hide()
 # its activations have as many bits as a binary code has steps.
 
 # %% tags=["remove-stderr"]
-recorded = record(normal_form(ann), x_calibration, seed=seed, progress=False)
 sources = {name: fitting.empirical(x, points=4096, name=name) for name, x in recorded.items()}
 kinds = {
     "binary, floor": fitting.scaled(*(lambda a, K=K: codes.binary(K, a) for K in range(3, 9))),
@@ -221,6 +243,7 @@ kinds = {
 }
 
 
+@cache
 def coded(kind, target):
     designed = {name: kinds[kind](source, target) for name, source in sources.items()}
     if all(code.linear for code in designed.values()):
@@ -228,44 +251,65 @@ def coded(kind, target):
     return with_decoders(ann, designed)
 
 
-tried = []
-for kind, target in tqdm([(k, t) for k in kinds for t in code_snr], desc="codes"):
+def attempt(setting, snr_target):
     try:
-        tried.append({"setting": kind, "snr_target": target, **held_out(coded(kind, target))})
-    except ValueError as error:
-        print(f"{kind}, {target} dB: {error}")
-tried = pd.DataFrame(tried)
-best = tried.loc[[chosen(part) for _, part in tried.groupby("setting", sort=False)]]
-by_code = pd.DataFrame(
-    {**row, **measured(coded(row["setting"], row["snr_target"])).row()}
-    for row in tqdm(best.to_dict("records"), desc="on test images")
+        return held_out(coded(setting, snr_target))
+    except ValueError as error:  # not every kind reaches every SNR
+        return {"refused": str(error)}
+
+
+tried = sweep.table(
+    "codes", [{"setting": kind, "snr_target": t} for kind in kinds for t in code_snr], attempt
+)
+possible = tried[tried["calibration_accuracy"].notna()]
+best = possible.loc[[chosen(part) for _, part in possible.groupby("setting", sort=False)]]
+by_code = sweep.table(
+    "on test images",
+    best[["setting", "snr_target"]].to_dict("records"),
+    lambda setting, snr_target: row_of(coded(setting, snr_target)),
 )
 
 # %% tags=["remove-stderr"]
 snn = convert(ann, x_calibration, code="binary_floor", steps=10, scale=25.0, progress=False)
 paper_report = measured(snn)
 paper = {"setting": "paper: floor, range 25", **paper_report.row(), **held_out(snn)}
-rows = [paper]
-for K in (8, 10):
+
+
+def by_mlgenns_rule(K):
     scales = mlgenn_scales(normal_form(ann), recorded, K)
-    snn = convert(ann, x_calibration, code="binary_floor", steps=K, scale=scales, progress=False)
-    rows.append(row_of(snn, setting="mlGeNN's rule"))
-for K in tqdm(rate_steps, desc="rate codes"):
-    snn = convert(ann, x_calibration, code="rate", steps=K, seed=seed, progress=False)
-    rows.append(row_of(snn, setting="rate"))
-for bits in tqdm(ann_bits, desc="quantised ANNs"):
+    return convert(ann, x_calibration, code="binary_floor", steps=K, scale=scales, progress=False)
+
+
+def with_rates(K):
+    return convert(ann, x_calibration, code="rate", steps=K, seed=seed, progress=False)
+
+
+rivals = {"mlGeNN's rule": by_mlgenns_rule, "rate": with_rates}
+rivals = sweep.table(
+    "baselines",
+    [{"setting": "mlGeNN's rule", "K": K} for K in (8, 10)]
+    + [{"setting": "rate", "K": K} for K in rate_steps],
+    lambda setting, K: row_of(rivals[setting](K)),
+)
+
+
+def quantised(setting, bits):
     model = quantised_ann(ann, x_calibration, bits=bits, weight_bits=bits, progress=False)
     given = measures.predict_classes(model, x_test)
-    rows.append(
-        {
-            "setting": f"quantised ANN, {bits} bits",
-            "accuracy": 100 * (given == test.labels).mean(),
-            "agreement": 100 * (given == answers).mean(),
-            "images": len(test),
-            "macs_per_image": paper_report.ann_macs_per_image,
-        }
-    )
-baselines = pd.DataFrame(rows)
+    return {
+        "accuracy": 100 * (given == test.labels).mean(),
+        "agreement": 100 * (given == answers).mean(),
+        "images": len(test),
+        "macs_per_image": paper_report.ann_macs_per_image,
+    }
+
+
+quantised_anns = sweep.table(
+    "quantised ANNs",
+    [{"setting": f"quantised ANN, {bits} bits", "bits": bits} for bits in ann_bits],
+    quantised,
+)
+baselines = pd.concat([pd.DataFrame([paper]), rivals, quantised_anns], ignore_index=True)
 
 # %% [markdown]
 # ## Training on through the codes
@@ -275,12 +319,13 @@ start = min(b for b in budgets if b >= min(2 * tuned_budget, max(budgets)))
 tuned = {Path(path).stem: SpikingModel.load(path) for path in fine_tuned}
 if not tuned:
     snn, _ = training.fine_tune(
-        networks[min(radix_steps), start], data, spikes_per_neuron=tuned_budget,
+        under(min(radix_steps), start), data, spikes_per_neuron=tuned_budget,
         epochs=tuned_epochs, teacher=ann, batch_size=64, augmentation=False, seed=seed,
     )  # fmt: skip
     tuned[f"K{min(radix_steps)}"] = snn
-rows = [row_of(snn, setting="fine-tuned", name=name) for name, snn in tuned.items()]
-trained_on = pd.DataFrame(rows)
+trained_on = pd.DataFrame(
+    {"setting": "fine-tuned", "name": name, **row_of(snn)} for name, snn in tuned.items()
+)
 trained_on[["name", "steps", "accuracy", "agreement", "spikes_per_neuron"]].style.format(
     precision=3
 ).hide()
@@ -302,20 +347,26 @@ if published:
     )
     other_answers = measures.predict_classes(other.model, x_other)
     other_accuracy = 100 * float((other_answers == test.labels).mean())
-    choices = plan(
-        other.model, x_other_calibration, steps=int(pick["K"]), seed=seed, progress=False
-    )
-    rows = []
-    for b in tqdm(published_budgets, desc="published network"):
+
+    @cache
+    def plan_of_other():
+        return plan(other.model, x_other_calibration, steps=K, seed=seed, progress=False)
+
+    def other_under(setting, K, budget):
         snn = convert(
-            other.model, x_other_calibration, code=choices.codes(b), bias_correction=True,
-            progress=False,
+            other.model, x_other_calibration, code=plan_of_other().codes(budget),
+            bias_correction=True, progress=False,
         )  # fmt: skip
         report = measures.evaluate(
             snn, x_other, test.labels, reference=other_answers, progress=False
         )
-        rows.append({"setting": published, "budget": b, **report.row(), "ann": other_accuracy})
-    foreign = pd.DataFrame(rows)
+        return report.row()
+
+    foreign = sweep.table(
+        "published network",
+        [{"setting": published, "K": K, "budget": b} for b in published_budgets],
+        other_under,
+    ).assign(ann=other_accuracy)
     show = foreign[["ann", "steps", "accuracy", "agreement", "spikes_per_neuron"]]
     display(show.style.format(precision=3).hide())
 else:
@@ -344,7 +395,7 @@ plt.show()
 # ## Where the accuracy goes
 
 # %% tags=["remove-stderr"]
-shown = networks[int(pick["K"]), pick["budget"]]
+shown = under(K, budget)
 diagnosis = diagnose(ann, shown, x_test[:diagnosed], test.labels[:diagnosed], progress=False)
 figures.diagnosis(diagnosis)
 plt.show()
@@ -473,3 +524,4 @@ result_files.write(
     },
     data=data.summary(),
 )  # fmt: skip
+sweep.finish()
