@@ -46,6 +46,7 @@ def write(
     headline_rows: list[dict],
     parameters: dict,
     data: dict,
+    seconds_before: float = 0.0,
 ) -> None:
     """Write the results of experiment ``name`` into ``folder``, which is made if needed.
 
@@ -53,6 +54,7 @@ def write(
     ``headline``: the numbers that prose quotes. ``headline_rows``: rows of ``headline.csv``; those
     of this experiment replace its earlier ones, ``experiment`` and ``commit`` are filled in here.
     ``parameters``: of the notebook. ``data``: :meth:`fsrepro.datasets.Dataset.summary`.
+    ``seconds_before``: spent by earlier runs that this one went on from.
 
     Every file is written to a temporary name and moved into place, the JSON last. Raises
     ``ValueError`` for a headline row whose columns are not :data:`HEADLINE_COLUMNS`.
@@ -77,7 +79,7 @@ def write(
             "versions": _versions(),
             "machine": {"cores": os.cpu_count(), "processor": platform.machine()},
             "commit": commit(),
-            "minutes": round((time.time() - _START) / 60, 2),
+            "minutes": round((time.time() - _START + seconds_before) / 60, 2),
         },
     }
     _write_text(folder / f"{name}.json", json.dumps(document, indent=1, default=float) + "\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
@@ -31,7 +32,10 @@ class Sweep:
     def __init__(self, path: str | Path, **identity):
         self.path = Path(path)
         self._identity = json.dumps({**identity, "library": _library()}, sort_keys=True)
-        self._rows = self._kept()
+        self._rows, self.seconds_before = self._kept()
+
+    seconds_before: float
+    """What earlier runs took for the rows that were found."""
 
     def table(
         self, name: str, settings: Iterable[dict], compute: Callable[..., dict]
@@ -44,7 +48,9 @@ class Sweep:
         for setting in tqdm(list(settings), desc=name):
             key = json.dumps([name, setting], sort_keys=True, default=_plain)
             if key not in self._rows:
-                self._keep(key, compute(**setting))
+                start = time.perf_counter()
+                row = compute(**setting)
+                self._keep(key, row, time.perf_counter() - start)
             rows.append({**setting, **self._rows[key]})
         return pd.DataFrame(rows)
 
@@ -52,9 +58,9 @@ class Sweep:
         """Forget the rows: the result files have them now."""
         self.path.unlink(missing_ok=True)
 
-    def _kept(self) -> dict[str, dict]:
+    def _kept(self) -> tuple[dict[str, dict], float]:
         if not self.path.exists():
-            return {}
+            return {}, 0.0
         first, *lines = self.path.read_text(encoding="utf-8").split("\n")
         try:
             identity = json.loads(first)["sweep"]
@@ -63,13 +69,14 @@ class Sweep:
                 f"{self.path} is not the file of a sweep; choose another name"
             ) from None
         if identity != self._identity:
-            return {}
+            return {}, 0.0
         # Behind the last line end is what a kill cut off.
-        return dict(json.loads(line) for line in lines[:-1])
+        kept = [json.loads(line) for line in lines[:-1]]
+        return {key: row for key, row, _ in kept}, sum(seconds for *_, seconds in kept)
 
-    def _keep(self, key: str, row: dict) -> None:
+    def _keep(self, key: str, row: dict, seconds: float) -> None:
         # Read back, so that a row is the same whether it was computed now or before.
-        line = json.dumps([key, row], default=_plain)
+        line = json.dumps([key, row, round(seconds, 3)], default=_plain)
         self._rows[key] = json.loads(line)[1]
         if len(self._rows) == 1:
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -232,6 +232,9 @@ kinds = {
             for e in (1, 2, 3)
         )
     ),
+    "signed binary": fitting.scaled(
+        *(lambda a, b=b: codes.signed_binary(b, a) for b in range(2, 8))
+    ),
     "Huffman": fitting.words_of(codes.huffman_words, name="Huffman"),
     "letter costs (spike 4)": fitting.words_of(
         lambda p: codes.letter_cost_words(p, spike_cost=4), name="letter costs"
@@ -523,5 +526,6 @@ result_files.write(
         "images": images, "diagnosed": diagnosed, "seed": seed,
     },
     data=data.summary(),
+    seconds_before=sweep.seconds_before,
 )  # fmt: skip
 sweep.finish()

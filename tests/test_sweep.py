@@ -24,8 +24,10 @@ def refuse(**setting):
 
 def test_rows_are_computed_once(tmp_path):
     first = Sweep(tmp_path / "rows", seed=0).table("budgets", SETTINGS, square)
-    again = Sweep(tmp_path / "rows", seed=0).table("budgets", SETTINGS, refuse)
+    resumed = Sweep(tmp_path / "rows", seed=0)
+    again = resumed.table("budgets", SETTINGS, refuse)
     pd.testing.assert_frame_equal(first, again)
+    assert 0 <= resumed.seconds_before < 60
     expected = pd.DataFrame([{**s, **square(**s)} for s in SETTINGS])
     pd.testing.assert_frame_equal(first, expected)
 

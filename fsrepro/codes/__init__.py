@@ -16,6 +16,7 @@ from .letter_costs import letter_cost_words, word_cost
 from .mixed_radix import compositions, mixed_radix
 from .prefix_code import PrefixCode, level_probability, uniform_levels
 from .rate import rate
+from .signed_binary import signed_binary
 from .soma import soma
 from .spike_code import SpikeCode, Trace
 
@@ -38,6 +39,7 @@ __all__ = [
     "mixed_radix",
     "published",
     "rate",
+    "signed_binary",
     "soma",
     "uniform_levels",
     "word_cost",
