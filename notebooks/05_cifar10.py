@@ -458,7 +458,7 @@ spent.style.format(precision=3).hide()
 
 # %%
 kept = frontier.loc[most_accurate(frontier)]
-# Standard error of a difference in accuracy: that of the answers that changed, one way or the other.
+# Standard error of a difference in accuracy: no answer counts but those that changed.
 held_out_error = 100 * np.sqrt((1 - pick["calibration_agreement"] / 100) / len(x_calibration))
 short = frontier[frontier["K"] == max(K for K in radix_steps if K <= 8)]
 half = short.loc[(short["budget"] - 0.5).abs().idxmin()]  # half a spike in at most eight steps
@@ -550,7 +550,8 @@ result_files.write(
     parameters={
         "profile": profile, "dataset": dataset, "network": network, "checkpoint": checkpoint,
         "epochs": epochs, "radix_steps": radix_steps, "budgets": budgets, "tolerance": tolerance,
-        "most_spikes": most_spikes, "code_snr": code_snr, "rate_steps": rate_steps, "ann_bits": ann_bits,
+        "most_spikes": most_spikes, "code_snr": code_snr, "rate_steps": rate_steps,
+        "ann_bits": ann_bits,
         "published": published, "published_budgets": published_budgets,
         "fine_tuned": fine_tuned, "tuned_budget": tuned_budget, "tuned_epochs": tuned_epochs,
         "images": images, "diagnosed": diagnosed, "seed": seed,
