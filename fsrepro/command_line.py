@@ -39,6 +39,7 @@ def _refusals(command):
     @functools.wraps(command)
     def wrapped(*args, **kwargs):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
         try:
             return command(*args, **kwargs)
         except (ValueError, TypeError, OSError) as error:
@@ -157,7 +158,9 @@ def diagnose(
 
         figures.set_style()
         axes = figures.diagnosis(table)
-        axes[0].figure.savefig(figure)
+        partial = figure.with_name(f".partial-{figure.name}")
+        axes[0].figure.savefig(partial)
+        partial.replace(figure)
     typer.echo(table.to_string(index=False, float_format="%.2f"))
 
 

@@ -20,7 +20,9 @@ __all__ = [
     "by_steps",
     "confusion",
     "diagnosis",
+    "error_against_spikes",
     "examples",
+    "fine_tuning",
     "frontier",
     "inner_spikes",
     "mis_set",
@@ -503,6 +505,29 @@ def diagnosis(table: pd.DataFrame, axes: Sequence[Axes] | None = None) -> Sequen
     axes[0].invert_yaxis()
     for ax in axes[:2]:
         ax.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    return axes
+
+
+def fine_tuning(
+    table: pd.DataFrame, *, reference: float, axes: Sequence[Axes] | None = None
+) -> Sequence[Axes]:
+    """Accuracy on held-out images and spikes per neuron over the epochs, a line per ``name``.
+
+    ``table``: of :func:`fsrepro.training.fine_tune`, with a column ``name``. ``reference``: the
+    accuracy of the ANN on the same images in percent.
+    """
+    if axes is None:
+        _, axes = plt.subplots(1, 2, sharex=True, figsize=(8.2, 3.6))
+    axes[0].axhline(reference, color="0.55", lw=1.2, zorder=0, label="ANN")
+    for i, (name, rows) in enumerate(table.groupby("name", sort=False)):
+        look = {"color": f"C{i}", "ls": _LINES[i], "marker": _MARKERS[i], "ms": 4, "label": name}
+        axes[0].plot(rows["epoch"], rows["calibration_accuracy"], **look)
+        axes[1].plot(rows["epoch"], rows["spikes_per_neuron"], **look)
+    labels = ("accuracy on held-out images (%)", "spikes per neuron, training")
+    for ax, label in zip(axes, labels, strict=True):
+        ax.set(xlabel="epoch", ylabel=label)
+    axes[0].legend(fontsize="small", loc="lower right")
+    axes[1].set_ylim(0, None)
     return axes
 
 

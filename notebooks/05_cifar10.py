@@ -320,18 +320,28 @@ baselines = pd.concat([pd.DataFrame([paper]), rivals, quantised_anns], ignore_in
 # %% tags=["remove-stderr"]
 start = min(b for b in budgets if b >= min(2 * tuned_budget, max(budgets)))
 tuned = {Path(path).stem: SpikingModel.load(path) for path in fine_tuned}
+histories = [
+    pd.read_csv(Path(path).with_suffix(".history.csv")).assign(name=Path(path).stem)
+    for path in fine_tuned
+]
 if not tuned:
-    snn, _ = training.fine_tune(
+    snn, history = training.fine_tune(
         under(min(radix_steps), start), data, spikes_per_neuron=tuned_budget,
         epochs=tuned_epochs, teacher=ann, batch_size=64, augmentation=False, seed=seed,
     )  # fmt: skip
-    tuned[f"K{min(radix_steps)}"] = snn
+    tuned["here"] = snn
+    histories.append(history.assign(name="here"))
+history = pd.concat(histories, ignore_index=True)
 trained_on = pd.DataFrame(
     {"setting": "fine-tuned", "name": name, **row_of(snn)} for name, snn in tuned.items()
 )
 trained_on[["name", "steps", "accuracy", "agreement", "spikes_per_neuron"]].style.format(
     precision=3
 ).hide()
+
+# %%
+figures.fine_tuning(history, reference=ann_calibration)
+plt.show()
 
 # %% [markdown]
 # ## A network that no one here trained
@@ -447,6 +457,7 @@ headline = {
     "images": len(test),
     "neurons": shown.neurons,
     "ann_accuracy": ann_accuracy,
+    "ann_calibration": ann_calibration,
     "ann_macs": paper_report.ann_macs_per_image,
     "tolerance": tolerance,
     "paper_accuracy": paper["accuracy"],
@@ -460,6 +471,7 @@ headline = {
     "tuned_accuracy": trained_on["accuracy"].iloc[0],
     "tuned_spikes": trained_on["spikes_per_neuron"].iloc[0],
     "tuned_steps": int(trained_on["steps"].iloc[0]),
+    "tuned_length": int(histories[0]["epoch"].max()),
     "tuned_loss": ann_accuracy - trained_on["accuracy"].iloc[0],
     "fewest_accuracy": trained_on["accuracy"].iloc[-1],
     "fewest_spikes": trained_on["spikes_per_neuron"].iloc[-1],
@@ -496,6 +508,7 @@ result_files.write(
     tables={
         "": everything, "frontier": frontier, "ablation": ablation, "codes": by_code,
         "tried": tried, "words": words, "diagnosis": diagnosis, "energy": spent,
+        "history": history[["name", "epoch", "calibration_accuracy", "spikes_per_neuron"]],
         **({"published": foreign} if published else {}),
     },
     headline=headline,
