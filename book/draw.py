@@ -136,6 +136,28 @@ def float_codes(folder: Path) -> None:
     )
 
 
+def silu_sigmoid(folder: Path) -> None:
+    name = "04_silu_sigmoid"
+    errors = pd.read_csv(RESULTS / f"{name}_errors.csv")
+    runs = pd.read_csv(RESULTS / f"{name}.csv")
+    panels = errors.groupby(["function", "distribution"], sort=False)
+    axes = plt.subplots(2, 2, figsize=(8.6, 7.6), sharey="row")[1].flat
+    for ax, ((function, where), part) in zip(axes, panels, strict=True):
+        figures.error_against_spikes(part, ax)
+        ax.set_title(f"{function}, {where}")
+    save(ax, folder, "silu_sigmoid_errors")
+    networks = runs.groupby("network", sort=False)
+    axes = plt.subplots(1, len(networks), figsize=(4.4 * len(networks), 3.8))[1]
+    for ax, (network, part) in zip(axes, networks, strict=True):
+        reference = part["ann_accuracy"].iloc[0]
+        figures.against_spikes(part, reference=reference, below=12, ax=ax)
+        ax.set_title(network)
+        ax.legend(fontsize="small", loc="lower right")
+    save(ax, folder, "silu_sigmoid_networks")
+    shown = ["network", "setting", "steps", *MEASURES, "synops_per_image", "macs_per_image"]
+    table(runs, shown, folder, "silu_sigmoid")
+
+
 def cifar10(folder: Path) -> None:
     name = "05_cifar10"
     headline = results.read(RESULTS, name)["headline"]
