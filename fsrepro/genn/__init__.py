@@ -1,0 +1,27 @@
+"""The spiking network in mlGeNN, event by event. Needs pygenn and ml_genn (see `environment.yml`).
+
+``linear_maps`` tells what lies between two populations, ``network`` builds and runs it all. Written as
+mlGeNN would write it: the neurons in ``few_spike`` (any linear code), ``word`` (graded spikes) and
+``membrane`` (outputs), the synapse in ``decode``, the compiler in ``compiler``.
+"""
+
+from importlib.util import find_spec
+
+__all__ = ["available", "to_mlgenn"]
+
+
+def available() -> bool:
+    """Whether pygenn and ml_genn are installed."""
+    return all(find_spec(name) is not None for name in ("pygenn", "ml_genn"))
+
+
+def to_mlgenn(snn, **options):
+    """As :func:`fsrepro.genn.network.to_mlgenn`, or ``ImportError`` that says what to install."""
+    if not available():
+        raise ImportError(
+            "the event-driven simulator needs pygenn and ml_genn, which are built from source: "
+            "environment.yml says how"
+        )
+    from .network import to_mlgenn
+
+    return to_mlgenn(snn, **options)
