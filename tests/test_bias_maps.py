@@ -88,11 +88,13 @@ def test_products_have_none(images):
         bias_maps(snn)
 
 
-def test_decoders_receive_no_spikes(images):
+def test_words_that_cannot_be_added_up(images):
     x = inputs = keras.Input((9, 9, 2))
     x = layers.Flatten()(layers.Conv2D(2, 3, activation="relu", name="first")(x))
     model = keras.Model(inputs, layers.Dense(3)(x))
     name = next(iter(convert(model, images, code="binary", steps=4, progress=False).codes))
-    snn = with_decoders(model, {name: codes.ExponentMantissa(2, 2, 1.0)})
-    with pytest.raises(ValueError, match=f"layer '{name}' has decoders"):
+    bias = bias_maps(with_decoders(model, {name: codes.ExponentMantissa(2, 2, 1.0)}))
+    np.testing.assert_array_equal(bias["output"], np.zeros(3))  # graded spikes can be added
+    snn = with_decoders(model, {name: codes.PrefixCode(["0", "10", "11"], [0, 1, 2])})
+    with pytest.raises(ValueError, match=f"layer '{name}' .* cannot be added up"):
         bias_maps(snn)

@@ -249,5 +249,5 @@ def test_words_that_need_a_decoder_are_refused():
     model = network()
     names = list(convert(model, x, code="binary", steps=4, progress=False).codes)
     code = codes.PrefixCode(["0", "10", "11"], [0, 1, 2])
-    with pytest.raises(ValueError, match="needs? a decoder"):
+    with pytest.raises(ValueError, match="words need a decoder"):
         genn.to_mlgenn(with_decoders(model, dict.fromkeys(names, code)))

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from ..codes import ExponentMantissa, SpikeCode
 from .graph import copy_layer, predict_list, retrace
 from .normal_form import POOLING_BY_MAXIMUM, PRODUCTS, UnsupportedLayerError
 from .population import Population
@@ -43,11 +44,13 @@ def bias_maps(snn: SpikingModel) -> dict[str, np.ndarray]:
     analog input: its share is not in the map of the first layer.
 
     Raises :class:`UnsupportedLayerError` where a layer is not a weighted sum (products of gates,
-    pooling by maximum), and ``ValueError`` for a network with decoders.
+    pooling by maximum), and ``ValueError`` for codes whose values are not sums over spikes.
     """
     for name, code in snn.codes.items():
-        if not code.linear:
-            raise ValueError(f"layer {name!r} has decoders; it receives numbers and no spikes")
+        if not isinstance(code, (SpikeCode, ExponentMantissa)):
+            raise ValueError(
+                f"layer {name!r} has the code {code.name!r}, whose spikes cannot be added up"
+            )
     received = {}
 
     def silence(call, *args, **kwargs):
@@ -60,7 +63,7 @@ def bias_maps(snn: SpikingModel) -> dict[str, np.ndarray]:
         if not isinstance(layer, Population):
             return copy_layer(layer, *args, **kwargs)
         received[layer.name] = args[0]
-        return _Silent(layer.code.offset, name=layer.name)(*args)
+        return _Silent(getattr(layer.code, "offset", 0.0), name=layer.name)(*args)
 
     inputs, outputs = retrace(snn.keras_model, silence)
     model = keras.Model(inputs, [*received.values(), *outputs])

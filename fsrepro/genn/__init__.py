@@ -1,7 +1,7 @@
 """The spiking network in mlGeNN, event by event. Needs pygenn and ml_genn (see `environment.yml`).
 
-``linear_maps`` tells what lies between two populations, ``network`` builds and runs it all. Written as
-mlGeNN would write it: the neurons in ``few_spike`` (any linear code), ``word`` (graded spikes) and
+``linear_maps`` tells what lies between two populations, ``network`` builds and runs it all. Written
+as mlGeNN would write it: the neurons in ``few_spike`` (any linear code), ``word`` (graded spikes) and
 ``membrane`` (outputs), the synapse in ``decode``, the compiler in ``compiler``.
 """
 

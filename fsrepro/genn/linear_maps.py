@@ -70,8 +70,9 @@ def matrix(layer: keras.layers.Layer, shape: tuple[int, ...]) -> sparse.csr_arra
 
 def _one_kind(name, maps):
     if IMAGE in maps and len(maps) > 1:
+        senders = ", ".join(sorted(set(maps) - {IMAGE}))
         raise UnsupportedLayerError(
-            f"layer {name!r} reads the image and spikes of {', '.join(sorted(set(maps) - {IMAGE}))}; "
+            f"layer {name!r} reads the image and spikes of {senders}; "
             'in GeNN neurons read one or the other; evaluate with simulator="keras"'
         )
     return maps

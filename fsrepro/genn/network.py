@@ -40,9 +40,10 @@ def to_mlgenn(
 ) -> GennNetwork:
     """``snn`` as an mlGeNN network, compiled.
 
-    Every layer takes K time steps, K that of the longest code, and works while the next image is in
-    the layer before. Neurons that read the image get their potential from the Keras model, as analog
-    values; all else is spikes. What lies between two populations is one sparse or dense matrix.
+    Every layer takes K time steps, K that of the longest code, and works while the next image is
+    in the layer before. Neurons that read the image get their potential from the Keras model, as
+    analog values; all else is spikes. What lies between two populations is one sparse or dense
+    matrix.
 
     ``optimize_code``: let the compiler reorder arithmetic (-ffast-math); spikes at a threshold may
     then differ. ``backend``: of pygenn, ``"single_threaded_cpu"``, ``"cuda"``, ...; by default the
@@ -87,9 +88,9 @@ class GennNetwork:
         potentials = [snn.keras_model.get_layer(name).input for name in self.inputs]
         self._front = keras.Model(snn.keras_model.inputs, potentials)
         options = _FAST if optimize_code else _EXACT
-        compiler = AnyCodeCompiler(
-            k=self.period, **options, **({"backend": backend} if backend else {})
-        )
+        if backend:
+            options = options | {"backend": backend}
+        compiler = AnyCodeCompiler(k=self.period, **options)
         self.compiled = compiler.compile(
             self.network,
             name=f"fsrepro_{os.getpid()}_{next(_number)}_",  # GeNN takes equal names for one model
