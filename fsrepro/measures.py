@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import keras
@@ -25,7 +26,7 @@ from .conversion.convert import check_images
 from .conversion.spiking_model import SpikingModel
 from .synapses import count_synapses
 
-__all__ = ["Report", "decoding_costs", "evaluate", "predict_classes", "sample_words"]
+__all__ = ["Report", "decoding_costs", "evaluate", "predict_classes", "sample_words", "sampled"]
 
 
 @dataclass(frozen=True)
@@ -197,9 +198,14 @@ def sample_words(
     refuses.
     """
     images = check_images(snn.keras_model, np.asarray(image)[None], "the image")
+    return sampled(snn.spikes(images), neurons=neurons, seed=seed)
+
+
+def sampled(spikes: Mapping[str, np.ndarray], *, neurons: int = 60, seed: int = 0) -> pd.DataFrame:
+    """As :func:`sample_words`, from the spikes of one image: by layer, (K, 1, ...)."""
     rng = np.random.default_rng(seed)
     rows = []
-    for name, z in snn.spikes(images).items():
+    for name, z in spikes.items():
         z = z.reshape(len(z), -1)  # (K, neurons)
         for i in np.sort(rng.choice(z.shape[1], min(neurons, z.shape[1]), replace=False)):
             rows.append({"layer": name, "neuron": i, "word": "".join(map(str, z[:, i]))})

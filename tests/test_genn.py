@@ -7,6 +7,7 @@ from keras import layers
 
 from fsrepro import codes, genn, measures
 from fsrepro.conversion import bias_maps, convert, with_decoders
+from fsrepro.conversion.graph import predict_list
 from fsrepro.genn.linear_maps import arrivals
 
 pytestmark = [
@@ -50,12 +51,10 @@ def specified(snn, x):
         name: snn.keras_model.get_layer(name).input for name, m in maps.items() if "image" in m
     }
     potentials = keras.Model(snn.keras_model.inputs, list(front.values()))
-    # One image at a time, as the simulator takes them: Keras may add batches in another order.
-    given = [keras.tree.flatten(potentials(x[i : i + 1])) for i in range(len(x))]
+    given = predict_list(potentials, x)
     for name, sources in maps.items():
         if name in front:
-            i = list(front).index(name)
-            potential = np.concatenate([np.asarray(row[i]) for row in given])
+            potential = given[list(front).index(name)]
         else:
             shape = bias[name].shape
             potential = np.stack(
@@ -251,3 +250,37 @@ def test_words_that_need_a_decoder_are_refused():
     code = codes.PrefixCode(["0", "10", "11"], [0, 1, 2])
     with pytest.raises(ValueError, match="words need a decoder"):
         genn.to_mlgenn(with_decoders(model, dict.fromkeys(names, code)))
+
+
+def test_mlgenns_own_neurons_write_our_binary_code():
+    x = images()
+    snn = convert(network(), x, code=codes.binary(6, 4.0), progress=False)
+    snn = dyadic(snn)
+    expected, found = snn.spikes(np.round(x * 8) / 8), genn.with_mlgenn_neurons(snn)
+    spikes = found.spikes(np.round(x * 8) / 8)
+    for name in expected:
+        np.testing.assert_array_equal(spikes[name], expected[name])
+    outputs, totals = found.run(np.round(x * 8) / 8, progress=False)
+    np.testing.assert_array_equal(outputs, snn.predict(np.round(x * 8) / 8))
+    assert found.seconds > 0
+    assert found.events(totals) > sum(z.sum() for z in totals.values())
+
+
+def test_events_are_spikes_times_synapses():
+    x = images()
+    snn = convert(network(), x, code="binary", steps=4, progress=False)
+    simulated = genn.to_mlgenn(snn)
+    _, totals = simulated.run(x, progress=False)
+    expected = 0
+    for sources in arrivals(snn).values():
+        for source, weights in sources.items():
+            if weights is not None:
+                expected += totals[source].ravel() @ (weights.toarray() != 0).sum(1)
+    assert simulated.events(totals) == expected
+
+
+def test_mlgenns_own_neurons_write_no_other_code():
+    x = images()
+    snn = convert(network(), x, code=codes.binary(6, 4.0, rounding=True), progress=False)
+    with pytest.raises(ValueError, match="one binary code without rounding in all layers"):
+        genn.with_mlgenn_neurons(snn)

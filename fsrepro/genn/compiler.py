@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ml_genn.compilers import Compiler, FewSpikeCompiler
+from ml_genn.neurons import FewSpikeRelu, FewSpikeReluInput
 
 from .few_spike import FewSpikeInput, FewSpikeNeuron
 from .membrane import Membrane
@@ -10,7 +11,9 @@ from .word import WordInput, WordNeuron
 
 __all__ = ["AnyCodeCompiler"]
 
-NEURONS = FewSpikeNeuron, FewSpikeInput, WordNeuron, WordInput, Membrane
+NEURONS = (
+    FewSpikeNeuron, FewSpikeInput, WordNeuron, WordInput, Membrane, FewSpikeRelu, FewSpikeReluInput,
+)  # fmt: skip
 
 
 class AnyCodeCompiler(FewSpikeCompiler):
@@ -39,7 +42,7 @@ class AnyCodeCompiler(FewSpikeCompiler):
 
     def build_weight_update_model(self, connection, connect_snippet, compile_state):
         update = super().build_weight_update_model(connection, connect_snippet, compile_state)
-        if connection.source().neuron.graded:
+        if getattr(connection.source().neuron, "graded", False):
             # Not by add_pre_neuron_var_ref(): it changes a default that all updates share.
             update.model["pre_neuron_var_refs"] = [("Dpre", "scalar")]
             update.pre_neuron_var_refs = {"Dpre": "Dout"}

@@ -36,7 +36,7 @@ class FewSpikeNeuron(Neuron):
     ``code``: a linear code of K time steps. ``period``: time steps of the network, K or more; the
     neuron is silent in what is left. ``bias``: a number, or one for each neuron, flattened.
 
-    Variables: ``V`` v(t); ``Fx`` what has arrived so far; ``N`` spikes since the start.
+    Variables: ``V`` v(t); ``Fx`` what has arrived so far.
     """
 
     pipelined = True
@@ -61,7 +61,7 @@ class FewSpikeNeuron(Neuron):
 class FewSpikeInput(Neuron, InputBase):
     """An FS neuron whose x is given from outside, once for each presentation.
 
-    ``code``, ``period``: as in :class:`FewSpikeNeuron`. Variables: ``X``, ``V``, ``N``.
+    ``code``, ``period``: as in :class:`FewSpikeNeuron`. Variables: ``X``, ``V``.
     """
 
     graded = False
@@ -83,8 +83,7 @@ def _model(code: SpikeCode, x: str) -> dict:
     if limited:
         start, fired, may_fire = "C = 0;", "C++;", f" && C < {code.max_spikes}"
     return {
-        "vars": [("V", "scalar"), ("N", "unsigned int")]
-        + ([("C", "unsigned int")] if limited else []),
+        "vars": [("V", "scalar")] + ([("C", "unsigned int")] if limited else []),
         "extra_global_params": [("T", "scalar*"), ("h", "scalar*")],
         "sim_code": f"""
             const int k = (int)(t / dt);
@@ -96,7 +95,7 @@ def _model(code: SpikeCode, x: str) -> dict:
             }}
             """,
         "threshold_condition_code": f"V >= threshold{may_fire}",
-        "reset_code": f"V -= h[k]; N++; {fired}",
+        "reset_code": f"V -= h[k]; {fired}",
     }
 
 

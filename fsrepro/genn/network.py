@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -19,6 +20,7 @@ from tqdm import tqdm
 from ..codes import ExponentMantissa, SpikeCode
 from ..conversion.bias_maps import bias_maps
 from ..conversion.convert import check_images
+from ..conversion.graph import predict_list
 from ..conversion.spiking_model import SpikingModel
 from .compiler import AnyCodeCompiler
 from .decode import Decode
@@ -29,9 +31,7 @@ from .word import WordInput, WordNeuron
 
 __all__ = ["GennNetwork", "to_mlgenn"]
 
-# The arithmetic of the specification: no fused or reordered operations.
-_EXACT = {"user_cxx_flags_gnu": "-O3"}
-_FAST = {"optimize_code": True}
+_BATCH = 250
 _number = count()
 
 
@@ -65,8 +65,9 @@ class GennNetwork:
                     f"layer {name!r} has the code {code.name!r}, whose words need a decoder for "
                     'every sender; evaluate with simulator="keras"'
                 )
-        self.snn, self.period = snn, snn.steps
-        maps = arrivals(snn)
+        self.snn = snn
+        self.period = snn.steps
+        maps = self.maps = arrivals(snn)
         bias = bias_maps(snn)
         shapes = {layer.name: tuple(layer.output.shape[1:]) for layer in snn.spiking_layers}
         shapes[OUTPUT] = tuple(snn.keras_model.output_shape[1:])
@@ -80,21 +81,20 @@ class GennNetwork:
             for name, sources in maps.items():
                 for source, weights in sources.items():
                     if source != IMAGE:
-                        Connection(
-                            self.populations[source], self.populations[name],
-                            _connectivity(weights), Decode(),
-                        )  # fmt: skip
+                        self._connect(source, name, _connectivity(weights))
+            self.constants = {}  # populations that get the same input for every image
+            self._complete(bias)
         self.inputs = [name for name, sources in maps.items() if IMAGE in sources]
         potentials = [snn.keras_model.get_layer(name).input for name in self.inputs]
         self._front = keras.Model(snn.keras_model.inputs, potentials)
-        options = _FAST if optimize_code else _EXACT
+        options = {"optimize_code": True} if optimize_code else {}
         if backend:
-            options = options | {"backend": backend}
+            options["backend"] = backend
         compiler = AnyCodeCompiler(k=self.period, **options)
         self.compiled = compiler.compile(
             self.network,
             name=f"fsrepro_{os.getpid()}_{next(_number)}_",  # GeNN takes equal names for one model
-            inputs=[self.populations[name] for name in self.inputs],
+            inputs=[*(self.populations[name] for name in self.inputs), *self.constants],
             outputs=[self.populations[OUTPUT]],
         )
 
@@ -107,12 +107,18 @@ class GennNetwork:
             return (FewSpikeInput if linear else WordInput)(code, self.period)
         return (FewSpikeNeuron if linear else WordNeuron)(code, self.period, bias.ravel())
 
+    def _connect(self, source, target, connectivity):
+        Connection(self.populations[source], self.populations[target], connectivity, Decode())
+
+    def _complete(self, bias):
+        """Add what another kind of network needs besides."""
+
     @contextmanager
     def loaded(self) -> Iterator[GennNetwork]:
         """Build and load the network; the generated code is removed afterwards."""
         if not self.compiled.genn_model._built:
             self._folder = TemporaryDirectory(prefix="fsrepro-genn-")
-            with _silent_make():
+            with _compiler_options():
                 self.compiled.genn_model.build(path_to_model=self._folder.name + os.sep)
         self.compiled.num_recording_timesteps = self.period
         with self.compiled:
@@ -125,19 +131,19 @@ class GennNetwork:
 
         ``images``: normalised as for the ANN, (N, H, W, C). Raises what ``evaluate`` raises.
         """
-        outputs, totals = [], {}
         images = check_images(self.snn.keras_model, images, "images")
-        first = {name: self._delay(name) for name in self.snn.codes}
+        outputs = []
+        totals = {
+            name: np.zeros(np.prod(self.populations[name].shape), int) for name in self.snn.codes
+        }
         with self.loaded():
             for p in self._presentations(images, progress):
-                for name, start in first.items():
-                    if p == start - 1:
-                        totals[name] = -self._counters(name)
-                    elif p == start + len(images) - 1:
-                        totals[name] = totals.get(name, 0) + self._counters(name)
+                for name, _, _, neurons in self._events(p, len(images)):
+                    totals[name] += np.bincount(neurons, minlength=len(totals[name]))
                 if p >= self._delay(OUTPUT):
-                    outputs.append(self.compiled.get_readout(self.populations[OUTPUT])[0])
-        return np.stack(outputs), totals
+                    outputs.append(self.compiled.get_readout(self.populations[OUTPUT])[0].copy())
+        shaped = {name: z.reshape(self.populations[name].shape) for name, z in totals.items()}
+        return np.stack(outputs), shaped
 
     def spikes(self, images: np.ndarray, *, progress: bool = False) -> dict[str, np.ndarray]:
         """Every spike: by name of the layer, 0 or 1, uint8, (K, N, ...), K that of its code."""
@@ -149,12 +155,8 @@ class GennNetwork:
         }
         with self.loaded():
             for p in self._presentations(images, progress):
-                self.compiled.genn_model.pull_recording_buffers_from_device()
-                for name, z in found.items():
-                    n = p - self._delay(name)
-                    if 0 <= n < len(images):
-                        ((times, neurons),) = self._group(name).spike_recording_data
-                        z[np.rint(times).astype(int) % self.period, n, neurons] = 1
+                for name, n, steps, neurons in self._events(p, len(images)):
+                    found[name][steps, n, neurons] = 1
         return {
             name: z[: self.snn.codes[name].steps].reshape(
                 -1, len(images), *self.populations[name].shape
@@ -164,29 +166,48 @@ class GennNetwork:
 
     def _presentations(self, images, progress) -> Iterator[int]:
         """Run period after period; yields the number of each when it is over."""
-        total = len(images) + self._delay(OUTPUT)
+        total, self.seconds = len(images) + self._delay(OUTPUT), 0.0
         for p in tqdm(range(total), desc="GeNN", unit="image", disable=not progress):
             self.compiled.genn_model.timestep = 0
+            if self.constants:
+                self.compiled.set_input(self.constants)
             if p < len(images):
-                values = self._front(images[p : p + 1])
-                for name, x in zip(self.inputs, keras.tree.flatten(values), strict=True):
-                    self.compiled.set_input({self.populations[name]: np.asarray(x)})
+                if p % _BATCH == 0:  # as in Keras: sums of other batches may round otherwise
+                    potentials = predict_list(self._front, images[p : p + _BATCH])
+                for name, x in zip(self.inputs, potentials, strict=True):
+                    self.compiled.set_input({self.populations[name]: x[p % _BATCH]})
+            start = time.process_time()
             for _ in range(self.period):
                 self.compiled.step_time()
+            self.seconds += time.process_time() - start
             yield p
+
+    seconds: float
+    """Processor time that the simulation of the last images took."""
+
+    def events(self, spikes: dict[str, np.ndarray]) -> int:
+        """How many synapses the ``spikes`` of each neuron, as from :meth:`run`, travelled along."""
+        synapses = {name: 0 for name in spikes}
+        for sources in self.maps.values():
+            for source, weights in sources.items():
+                if source != IMAGE:
+                    synapses[source] = synapses[source] + np.diff(weights.indptr)
+        return int(sum((spikes[name].ravel() * synapses[name]).sum() for name in spikes))
 
     def _delay(self, name) -> int:
         """The presentation in which the layer sends the first image."""
         depth = self.compiled.pop_pipeline_depth[self.populations[name]]
         return depth if name in (*self.inputs, OUTPUT) else depth + 1
 
-    def _group(self, name):
-        return self.compiled.neuron_populations[self.populations[name]]
-
-    def _counters(self, name) -> np.ndarray:
-        counter = self._group(name).vars["N"]
-        counter.pull_from_device()
-        return counter.view.astype(np.int64).reshape(self.populations[name].shape)
+    def _events(self, presentation, images):
+        """(layer, image, time steps, neurons) of the spikes sent in a presentation."""
+        self.compiled.genn_model.pull_recording_buffers_from_device()
+        for name in self.snn.codes:
+            image = presentation - self._delay(name)
+            if 0 <= image < images:
+                group = self.compiled.neuron_populations[self.populations[name]]
+                ((times, neurons),) = group.spike_recording_data
+                yield name, image, np.rint(times).astype(int) % self.period, neurons
 
 
 class Synapses(SparseBase):
@@ -222,12 +243,16 @@ def _clean(name: str, number: int) -> str:
 
 
 @contextmanager
-def _silent_make():
-    before = os.environ.get("MAKEFLAGS")
-    os.environ["MAKEFLAGS"] = "s"
+def _compiler_options():
+    """Optimise, but keep the order of operations; GeNN has no option for that. And be quiet."""
+    changes = {"CXX": f"{os.environ.get('CXX', 'c++')} -O3", "MAKEFLAGS": "s"}
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
     try:
         yield
     finally:
-        os.environ.pop("MAKEFLAGS")
-        if before is not None:
-            os.environ["MAKEFLAGS"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

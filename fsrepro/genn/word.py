@@ -23,7 +23,7 @@ __all__ = ["WordInput", "WordNeuron"]
 class WordNeuron(Neuron):
     """A hidden neuron of an exponent + mantissa code. Arguments as in ``FewSpikeNeuron``.
 
-    Variables: ``Level``; ``Dout`` what the last spike was worth; ``Fx``; ``N``.
+    Variables: ``Level``; ``Dout`` what the last spike was worth; ``Fx``.
     """
 
     pipelined = True
@@ -59,7 +59,7 @@ class WordInput(Neuron, InputBase):
 def _model(x: str) -> dict:
     return {
         "params": [("Breakpoints", "int"), ("Period", "int")],
-        "vars": [("Level", "int"), ("Dout", "scalar"), ("N", "unsigned int")],
+        "vars": [("Level", "int"), ("Dout", "scalar")],
         "extra_global_params": [
             ("breakpoint", "scalar*"),
             ("word", "uint8_t*"),
@@ -81,7 +81,7 @@ def _model(x: str) -> dict:
             const int place = (Level * Period) + k;
             """,
         "threshold_condition_code": "word[place] != 0",
-        "reset_code": "Dout = payload[place]; N++;",
+        "reset_code": "Dout = payload[place];",
     }
 
 
