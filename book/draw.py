@@ -39,6 +39,8 @@ HEADINGS = {
     "name": "code",
     "ann_nj": "ANN (nJ)",
     "snn_nj": "SNN (nJ)",
+    "events_per_image": "events per image",
+    "ms_per_image": "ms per image",
     "ratio": "SNN / ANN",
 }
 FORMS = {
@@ -59,6 +61,8 @@ FORMS = {
     "macs_per_image": "{:,.0f}",
     "ann_nj": "{:,.0f}",
     "snn_nj": "{:,.0f}",
+    "events_per_image": "{:,.0f}",
+    "ms_per_image": "{:.1f}",
     "ratio": "{:.2f}",
 }
 
@@ -186,6 +190,19 @@ def cifar10(folder: Path) -> None:
     table(read("energy"), spent, folder, "cifar10_energy")
 
 
+def mlgenn(folder: Path) -> None:
+    name = "06_mlgenn"
+
+    def read(part):
+        return pd.read_csv(RESULTS / f"{name}_{part}.csv", dtype={"word": str})
+
+    save(figures.raster(read("words"))[0], folder, "mlgenn_raster")
+    agreement = read("agreement")
+    agreement["output_error"] = agreement["output_error"].map("{:.1e}".format)
+    table(agreement, list(agreement.columns), folder, "mlgenn_agreement")
+    table(read("times"), list(read("times").columns), folder, "mlgenn_times")
+
+
 def table(rows: pd.DataFrame, columns: list[str], folder: Path, name: str) -> None:
     """Rows of results as a reader sees them: headings in words, numbers to a fixed place."""
     shown = rows[columns].copy()
@@ -207,5 +224,5 @@ if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "book" / "figures"
     target.mkdir(parents=True, exist_ok=True)
     figures.set_style()
-    for draw in (relu_baseline, huffman_codes, float_codes, cifar10):
+    for draw in (relu_baseline, huffman_codes, float_codes, cifar10, mlgenn):
         draw(target)
