@@ -1,5 +1,6 @@
 # make book     set up, run the notebooks that are stale, build the book     (PROFILE=quick|full)
 # make test     set up, run all tests
+# make genn     build the simulator GeNN into .venv       make test-genn  run its tests
 # make lab      open the notebooks in JupyterLab
 # make bench    time the spiking network against the trained one
 # make lint     check style     make readme     refill the README's table     make clean
@@ -8,7 +9,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: book test lab bench lint readme clean FORCE
+.PHONY: book test test-genn genn lab bench lint readme clean FORCE
 
 PROFILE ?= quick
 PYTHON ?= python3
@@ -31,6 +32,15 @@ book: $(EXECUTED) $(FIGURES) $(MATHJAX)
 
 test: $(ENVIRONMENT)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-genn: $(ENVIRONMENT)
+	$(BIN)/python -c "import pygenn, ml_genn" || { echo "GeNN is not installed: make genn"; exit 1; }
+	$(BIN)/python -m pytest -m genn
+
+# Built from source. With pybind11 3.1 GeNN 5.4 turns integer parameters into doubles.
+genn: $(ENVIRONMENT)
+	export PIP_CONSTRAINT=$(CURDIR)/constraints-genn.txt PIP_BUILD_CONSTRAINT=$(CURDIR)/constraints-genn.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -e .[genn]
 
 # A double click opens a notebook as a notebook, not as text.
 lab: $(ENVIRONMENT)

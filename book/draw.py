@@ -39,6 +39,8 @@ HEADINGS = {
     "name": "code",
     "ann_nj": "ANN (nJ)",
     "snn_nj": "SNN (nJ)",
+    "events_per_image": "events per image",
+    "ms_per_image": "ms per image",
     "ratio": "SNN / ANN",
 }
 FORMS = {
@@ -59,6 +61,8 @@ FORMS = {
     "macs_per_image": "{:,.0f}",
     "ann_nj": "{:,.0f}",
     "snn_nj": "{:,.0f}",
+    "events_per_image": "{:,.0f}",
+    "ms_per_image": "{:.1f}",
     "ratio": "{:.2f}",
 }
 
@@ -136,6 +140,28 @@ def float_codes(folder: Path) -> None:
     )
 
 
+def silu_sigmoid(folder: Path) -> None:
+    name = "04_silu_sigmoid"
+    errors = pd.read_csv(RESULTS / f"{name}_errors.csv")
+    runs = pd.read_csv(RESULTS / f"{name}.csv")
+    panels = errors.groupby(["function", "distribution"], sort=False)
+    axes = plt.subplots(2, 2, figsize=(8.6, 7.6), sharey="row")[1].flat
+    for ax, ((function, where), part) in zip(axes, panels, strict=True):
+        figures.error_against_spikes(part, ax)
+        ax.set_title(f"{function}, {where}")
+    save(ax, folder, "silu_sigmoid_errors")
+    networks = runs.groupby("network", sort=False)
+    axes = plt.subplots(1, len(networks), figsize=(4.4 * len(networks), 3.8))[1]
+    for ax, (network, part) in zip(axes, networks, strict=True):
+        reference = part["ann_accuracy"].iloc[0]
+        figures.against_spikes(part, reference=reference, below=12, ax=ax)
+        ax.set_title(network)
+        ax.legend(fontsize="small", loc="lower right")
+    save(ax, folder, "silu_sigmoid_networks")
+    shown = ["network", "setting", "steps", *MEASURES, "synops_per_image", "macs_per_image"]
+    table(runs, shown, folder, "silu_sigmoid")
+
+
 def cifar10(folder: Path) -> None:
     name = "05_cifar10"
     headline = results.read(RESULTS, name)["headline"]
@@ -164,6 +190,19 @@ def cifar10(folder: Path) -> None:
     table(read("energy"), spent, folder, "cifar10_energy")
 
 
+def mlgenn(folder: Path) -> None:
+    name = "06_mlgenn"
+
+    def read(part):
+        return pd.read_csv(RESULTS / f"{name}_{part}.csv", dtype={"word": str})
+
+    save(figures.raster(read("words"))[0], folder, "mlgenn_raster")
+    agreement = read("agreement")
+    agreement["output_error"] = agreement["output_error"].map("{:.1e}".format)
+    table(agreement, list(agreement.columns), folder, "mlgenn_agreement")
+    table(read("times"), list(read("times").columns), folder, "mlgenn_times")
+
+
 def table(rows: pd.DataFrame, columns: list[str], folder: Path, name: str) -> None:
     """Rows of results as a reader sees them: headings in words, numbers to a fixed place."""
     shown = rows[columns].copy()
@@ -185,5 +224,5 @@ if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "book" / "figures"
     target.mkdir(parents=True, exist_ok=True)
     figures.set_style()
-    for draw in (relu_baseline, huffman_codes, float_codes, cifar10):
+    for draw in (relu_baseline, huffman_codes, float_codes, cifar10, mlgenn):
         draw(target)

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import keras
@@ -25,7 +26,7 @@ from .conversion.convert import check_images
 from .conversion.spiking_model import SpikingModel
 from .synapses import count_synapses
 
-__all__ = ["Report", "decoding_costs", "evaluate", "predict_classes", "sample_words"]
+__all__ = ["Report", "decoding_costs", "evaluate", "predict_classes", "sample_words", "sampled"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def evaluate(
     labels: np.ndarray,
     *,
     reference: np.ndarray | None = None,
+    simulator: str = "keras",
     batch_size: int = 250,
     progress: bool = True,
 ) -> Report:
@@ -70,25 +72,21 @@ def evaluate(
 
     ``images``: normalised as for the ANN, (N, H, W, C). ``labels``: classes, (N,), from 0.
     ``reference``: the answers of the ANN, (N,), see :func:`predict_classes`. The figures do not
-    depend on ``batch_size``.
+    depend on ``batch_size``. ``simulator``: ``"keras"`` computes what all time steps come to;
+    ``"genn"`` sends every spike, one image at a time, see :mod:`fsrepro.genn`.
 
-    Raises ``ValueError`` for images of the wrong shape or not finite, and for labels that are
-    out of range or not one per image.
+    Raises ``ValueError`` for images of the wrong shape or not finite, for labels that are
+    out of range or not one per image, and for another simulator; ``ImportError`` where GeNN is
+    not installed.
     """
+    if simulator not in _SIMULATORS:
+        raise ValueError(f"simulator must be {' or '.join(_SIMULATORS)}, got {simulator!r}")
     images = check_images(snn.keras_model, images, "images")
     labels = _check_labels(snn, images, labels, "labels")
     if reference is not None:
         reference = _check_labels(snn, images, reference, "reference answers")
     names = [layer.name for layer in snn.spiking_layers]
-    spikes = {name: 0.0 for name in names}  # by position, summed over images and channels
-    predictions = []
-    for start in tqdm(range(0, len(images), batch_size), desc="evaluate", disable=not progress):
-        batch = images[start : start + batch_size]
-        logits, *counts = snn.counting_model.predict_on_batch(batch)
-        predictions.append(logits.argmax(1))
-        for name, count in zip(names, counts, strict=True):
-            spikes[name] = spikes[name] + count.sum(0, dtype=np.float64)
-    predictions = np.concatenate(predictions)
+    predictions, spikes = _SIMULATORS[simulator](snn, images, batch_size, progress)
 
     synapses = count_synapses(snn)
     layers = snn.layers.copy()
@@ -111,6 +109,30 @@ def evaluate(
         layers=layers,
         predictions=predictions,
     )
+
+
+def _by_keras(snn, images, batch_size, progress):
+    """Answers (N,), and by layer the spikes at each position, summed over images and channels."""
+    names = [layer.name for layer in snn.spiking_layers]
+    spikes = dict.fromkeys(names, 0.0)
+    predictions = []
+    for start in tqdm(range(0, len(images), batch_size), desc="evaluate", disable=not progress):
+        batch = images[start : start + batch_size]
+        logits, *counts = snn.counting_model.predict_on_batch(batch)
+        predictions.append(logits.argmax(1))
+        for name, count in zip(names, counts, strict=True):
+            spikes[name] = spikes[name] + count.sum(0, dtype=np.float64)
+    return np.concatenate(predictions), spikes
+
+
+def _by_genn(snn, images, batch_size, progress):
+    from . import genn
+
+    outputs, spikes = genn.to_mlgenn(snn).run(images, progress=progress)
+    return outputs.argmax(1), {name: z.sum(-1, dtype=np.float64) for name, z in spikes.items()}
+
+
+_SIMULATORS = {"keras": _by_keras, "genn": _by_genn}
 
 
 def decoding_costs(
@@ -176,9 +198,14 @@ def sample_words(
     refuses.
     """
     images = check_images(snn.keras_model, np.asarray(image)[None], "the image")
+    return sampled(snn.spikes(images), neurons=neurons, seed=seed)
+
+
+def sampled(spikes: Mapping[str, np.ndarray], *, neurons: int = 60, seed: int = 0) -> pd.DataFrame:
+    """As :func:`sample_words`, from the spikes of one image: by layer, (K, 1, ...)."""
     rng = np.random.default_rng(seed)
     rows = []
-    for name, z in snn.spikes(images).items():
+    for name, z in spikes.items():
         z = z.reshape(len(z), -1)  # (K, neurons)
         for i in np.sort(rng.choice(z.shape[1], min(neurons, z.shape[1]), replace=False)):
             rows.append({"layer": name, "neuron": i, "word": "".join(map(str, z[:, i]))})

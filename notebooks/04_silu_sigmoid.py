@@ -39,6 +39,7 @@ seed = 0
 # %% tags=["hide-input"]
 import logging
 import os
+from functools import cache
 from pathlib import Path
 
 if Path.cwd().name == "notebooks":  # as in JupyterLab; paths are those of the top folder
@@ -49,12 +50,12 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
-from tqdm import tqdm
 
 from fsrepro import activations, codes, datasets, figures, fitting, measures, models, training
 from fsrepro import results as result_files
 from fsrepro.conversion import convert, normal_form, plan, record
 from fsrepro.conversion.design import radix_front, soma_front
+from fsrepro.sweep import Sweep
 
 logging.getLogger("tensorflow").setLevel("ERROR")  # importing TensorFlow resets it
 figures.set_style()
@@ -102,18 +103,23 @@ plt.show()
 data = datasets.load(dataset, seed=seed)
 test = data.test[:images]
 x_test, x_calibration = data.normalise(test.images), data.normalise(data.calibration.images)
-anns = {}
+anns, weights = {}, {}
 for entry in networks:
     ann = models.build(
         entry["network"], data.image_shape, len(data.classes), seed=seed, **entry["options"]
     )
+    weights[entry["name"]] = f"{entry['epochs']} epochs"
     if entry["checkpoint"]:
-        models.load_checkpoint(ann, entry["checkpoint"])
+        weights[entry["name"]] = models.load_checkpoint(ann, entry["checkpoint"])["weights_sha256"]
     else:
         training.train(
             ann, data, epochs=entry["epochs"], batch_size=64, augmentation=False, seed=seed
         )
     anns[entry["name"]] = ann
+sweep = Sweep(  # keeps finished rows, so that a killed run goes on from there
+    f"{results}/.sweep-04_silu_sigmoid", data=data.summary(), networks=networks, weights=weights,
+    fit_seconds=fit_seconds, images=images, seed=seed,
+)  # fmt: skip
 recorded = {
     name: record(normal_form(ann), x_calibration, seed=seed, progress=False)
     for name, ann in anns.items()
@@ -138,30 +144,43 @@ def pooled(f):
     return np.concatenate(parts) if parts else draws
 
 
-rows = []
+sources, samples = {}, {}
 for f in ("silu", "sigmoid"):
-    g, x, K = activations.get(f).function, pooled(f), PUBLISHED[f].steps
-    sources = {
-        "N(0, 1.5²)": (gaussian, draws, fitting.uniform(-8, 8)),
-        "recorded": (
-            fitting.empirical(x, points=8192, name=f"recorded {f}"),
-            x,
-            fitting.uniform(float(x.min()), float(x.max())),
-        ),
-    }
-    for where, (source, drawn, everywhere) in sources.items():
-        rows.append((f, where, "published", PUBLISHED[f], source))
-        rows.append((f, where, "fitted, stored", FITTED[f], source))
-        wide = fitting.mixture([(0.995, source), (0.005, everywhere)])  # or the tails are lost
-        for penalty in tqdm(fit_penalties, desc=f"fit {f}, {where}"):
-            code = fitting.fit(
-                g, K, wide, spike_penalty=penalty, seconds=fit_seconds, seed=seed, progress=False
-            )
-            rows.append((f, where, f"fitted, K = {K}", code, source))
-        for k in soma_steps:
-            front = with_soma(drawn, f, k)
-            kept = front[front["spikes"] > 0.05].iloc[:: max(1, len(front) // 24)]
-            rows += [(f, where, f"soma, K = {k}", code, source) for code in kept["code"]]
+    x = pooled(f)
+    sources[f, "N(0, 1.5²)"], samples[f, "N(0, 1.5²)"] = gaussian, draws
+    sources[f, "recorded"] = fitting.empirical(x, points=8192, name=f"recorded {f}")
+    samples[f, "recorded"] = x
+TABLES = ["threshold", "reset", "weight"]
+
+
+def fitted_tables(function, distribution, penalty):
+    source, x = sources[function, distribution], samples[function, distribution]
+    range_of = (-8, 8) if source is gaussian else (float(x.min()), float(x.max()))
+    wide = fitting.mixture([(0.995, source), (0.005, fitting.uniform(*range_of))])  # for the tails
+    code = fitting.fit(
+        activations.get(function).function, PUBLISHED[function].steps, wide,
+        spike_penalty=penalty, seconds=fit_seconds, seed=seed, progress=False,
+    )  # fmt: skip
+    return {table: getattr(code, table).tolist() for table in TABLES}
+
+
+fits = sweep.table(
+    "fits",
+    [{"function": f, "distribution": d, "penalty": p} for f, d in sources for p in fit_penalties],
+    fitted_tables,
+)
+rows = []
+for (f, where), source in sources.items():
+    rows.append((f, where, "published", PUBLISHED[f], source))
+    rows.append((f, where, "fitted, stored", FITTED[f], source))
+    here = fits[(fits["function"] == f) & (fits["distribution"] == where)]
+    for tables in here[TABLES].to_dict("records"):
+        code = codes.SpikeCode(**tables, activation=f)
+        rows.append((f, where, f"fitted, K = {code.steps}", code, source))
+    for k in soma_steps:
+        front = with_soma(samples[f, where], f, k)
+        kept = front[front["spikes"] > 0.05].iloc[:: max(1, len(front) // 24)]
+        rows += [(f, where, f"soma, K = {k}", code, source) for code in kept["code"]]
 errors = pd.DataFrame(
     {"function": f, "distribution": where, "setting": setting, "steps": code.steps,
      **vars(fitting.measure(code, activations.get(f).function, source))}
@@ -186,38 +205,43 @@ plt.show()
 
 # %% tags=["remove-stderr"]
 labels = data.calibration.labels
-found = []
-for name, ann in anns.items():
-    answers = measures.predict_classes(ann, x_test)
-    held_out = measures.predict_classes(ann, x_calibration)
-    functions = {normal_form(ann).get_layer(layer).function for layer in recorded[name]}
-    settings = [
-        ("published", np.nan, {f: PUBLISHED[f] for f in functions}),
-        ("fitted, stored", np.nan, {f: FITTED[f] for f in functions}),
-    ]
-    for K in steps:
-        choices = plan(ann, x_calibration, steps=K, seed=seed, progress=False)
-        for budget in budgets:
-            try:
-                settings.append((f"soma, K = {K}", budget, choices.codes(budget)))
-            except ValueError as error:
-                print(f"{name}, K = {K}: {error}")
-    for setting, budget, designed in tqdm(settings, desc=name):
-        snn = convert(ann, x_calibration, code=designed, bias_correction=budget > 0, progress=False)
-        here = measures.evaluate(snn, x_calibration, labels, reference=held_out, progress=False)
-        there = measures.evaluate(snn, x_test, test.labels, reference=answers, progress=False)
-        found.append(
-            {
-                "network": name,
-                "setting": setting,
-                "budget": budget,
-                **there.row(),
-                "ann_accuracy": 100 * float((answers == test.labels).mean()),
-                "calibration_loss": 100 * float((held_out == labels).mean()) - here.accuracy,
-                "calibration_spikes": here.spikes_per_neuron,
-            }
-        )
-runs = pd.DataFrame(found)
+answers = {name: measures.predict_classes(ann, x_test) for name, ann in anns.items()}
+held_out = {name: measures.predict_classes(ann, x_calibration) for name, ann in anns.items()}
+TABLED = {"published": PUBLISHED, "fitted, stored": FITTED}
+
+
+@cache
+def plan_for(network, K):
+    return plan(anns[network], x_calibration, steps=K, seed=seed, progress=False)
+
+
+def run_of(network, setting, K, budget):
+    ann = anns[network]
+    if setting in TABLED:
+        functions = {normal_form(ann).get_layer(layer).function for layer in recorded[network]}
+        designed, correct = {f: TABLED[setting][f] for f in functions}, False
+    else:
+        try:
+            designed, correct = plan_for(network, K).codes(budget), True
+        except ValueError as error:  # a budget that not even the coarsest codes keep
+            return {"refused": str(error)}
+    snn = convert(ann, x_calibration, code=designed, bias_correction=correct, progress=False)
+    here = measures.evaluate(
+        snn, x_calibration, labels, reference=held_out[network], progress=False
+    )
+    there = measures.evaluate(snn, x_test, test.labels, reference=answers[network], progress=False)
+    return {
+        **there.row(),
+        "ann_accuracy": 100 * float((answers[network] == test.labels).mean()),
+        "calibration_loss": 100 * float((held_out[network] == labels).mean()) - here.accuracy,
+        "calibration_spikes": here.spikes_per_neuron,
+    }
+
+
+settings = [{"setting": setting, "K": None, "budget": None} for setting in TABLED]
+settings += [{"setting": f"soma, K = {K}", "K": K, "budget": b} for K in steps for b in budgets]
+runs = sweep.table("networks", [{"network": n, **s} for n in anns for s in settings], run_of)
+runs = runs[runs["accuracy"].notna()]
 
 # %%
 _, axes = plt.subplots(1, len(anns), figsize=(4.4 * len(anns), 3.8), layout="constrained")
@@ -299,4 +323,6 @@ result_files.write(
         "budgets": budgets, "tolerance": tolerance, "images": images, "seed": seed,
     },
     data=data.summary(),
+    seconds_before=sweep.seconds_before,
 )  # fmt: skip
+sweep.finish()

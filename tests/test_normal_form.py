@@ -346,6 +346,7 @@ def test_model_with_float64_like_integers_in_weights_keeps_large_and_small_scale
         (layers.ReLU(6.0), "relu6"),
         (layers.ReLU(negative_slope=0.1), "leaky_relu(0.1)"),
         (layers.LeakyReLU(negative_slope=0.25), "leaky_relu(0.25)"),
+        (layers.Activation("leaky_relu"), "leaky_relu(0.2)"),
         (layers.Conv2D(4, 3, activation="silu"), "silu"),
         (layers.Dense(4, activation="tanh"), "tanh"),
     ],

@@ -4,11 +4,13 @@
 ``calibration`` records what activations look like, ``design`` chooses the code of a layer from
 that, ``allocation`` divides a budget of spikes among the layers, ``bias_correction`` mends their
 mean errors, ``convert`` puts them together, ``spiking_model`` is what comes out.
+``bias_maps`` says what neurons receive while all is silent.
 ``with_decoders`` stands in for ``convert`` where a code is not linear.
 """
 
 from .allocation import Plan, allocate, channel_sensitivity, sensitivity
 from .bias_correction import correct_biases
+from .bias_maps import bias_maps
 from .calibration import record
 from .channels import best_factors, rescalable_layers, rescale_channels
 from .convert import convert, plan
@@ -26,6 +28,7 @@ __all__ = [
     "UnsupportedLayerError",
     "allocate",
     "best_factors",
+    "bias_maps",
     "channel_sensitivity",
     "convert",
     "correct_biases",

@@ -191,6 +191,8 @@ def _activation_name(layer) -> str:
         return "linear"
     if function is keras.activations.softmax:
         return "softmax"
+    if function is keras.activations.leaky_relu:
+        return "leaky_relu(0.2)"  # the slope that Keras takes where none is given
     found = activations.of_keras_function(function)
     if found is not None:
         return found.name

@@ -1,0 +1,72 @@
+r"""What neurons receive while all is silent: a bias of their own for each, from offsets folded in.
+
+A neuron that is silent stands for its offset y_0. With y = y_0 + \sum_t d(t) z(t), what the next
+layer receives splits into spikes and a constant:
+
+.. math:: x = W y + b = \underbrace{W (y - y_0)}_{\text{by spikes}} +
+              \underbrace{W y_0 + b}_{\text{bias map}}
+
+At the borders of a feature map, where a convolution pads with zeros and not with y_0, the constant
+differs from neuron to neuron: it is a map. A simulator that transmits spikes alone adds it once.
+"""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import ops
+
+from ..codes import ExponentMantissa, SpikeCode
+from .graph import copy_layer, predict_list, retrace
+from .normal_form import POOLING_BY_MAXIMUM, PRODUCTS, UnsupportedLayerError
+from .population import Population
+from .spiking_model import SpikingModel
+
+__all__ = ["bias_maps"]
+
+
+class _Silent(keras.layers.Layer):
+    """A population of which no neuron fires."""
+
+    def __init__(self, offset: float, **kwargs):
+        super().__init__(**kwargs)
+        self.offset = offset
+
+    def call(self, x):
+        return ops.zeros_like(x) + np.float32(self.offset)
+
+
+def bias_maps(snn: SpikingModel) -> dict[str, np.ndarray]:
+    """The bias of every neuron, offsets of the layers before it included: float32.
+
+    By name of the spiking layer, in the shape of its neurons, (H, W, C) or (C,); and
+    ``"output"``, (classes,), for the membranes that are read in the end. The image counts as an
+    analog input: its share is not in the map of the first layer.
+
+    Raises :class:`UnsupportedLayerError` where a layer is not a weighted sum (products of gates,
+    pooling by maximum), and ``ValueError`` for codes whose values are not sums over spikes.
+    """
+    for name, code in snn.codes.items():
+        if not isinstance(code, (SpikeCode, ExponentMantissa)):
+            raise ValueError(
+                f"layer {name!r} has the code {code.name!r}, whose spikes cannot be added up"
+            )
+    received = {}
+
+    def silence(call, *args, **kwargs):
+        layer = call.operation
+        if isinstance(layer, (*PRODUCTS, *POOLING_BY_MAXIMUM)):
+            raise UnsupportedLayerError(
+                f"layer {layer.name!r} ({type(layer).__name__}) is not a weighted sum, so what "
+                "lies behind it has no bias map"
+            )
+        if not isinstance(layer, Population):
+            return copy_layer(layer, *args, **kwargs)
+        received[layer.name] = args[0]
+        return _Silent(getattr(layer.code, "offset", 0.0), name=layer.name)(*args)
+
+    inputs, outputs = retrace(snn.keras_model, silence)
+    model = keras.Model(inputs, [*received.values(), *outputs])
+    nothing = np.zeros((1, *snn.keras_model.input_shape[1:]), np.float32)
+    names = [*received, "output"]
+    return {name: x[0] for name, x in zip(names, predict_list(model, nothing), strict=True)}

@@ -1,0 +1,40 @@
+"""The spiking network in mlGeNN, event by event. Needs pygenn and ml_genn (see `environment.yml`).
+
+``linear_maps`` tells what lies between two populations, ``network`` builds and runs it all. Written
+as mlGeNN would: the neurons in ``few_spike`` (any linear code), ``word`` (graded spikes) and
+``membrane`` (outputs), the synapse in ``decode``, the compiler in ``compiler``. The same network
+with mlGeNN's own neurons, to compare with, is in ``mlgenn_neurons``.
+"""
+
+from importlib.util import find_spec
+
+__all__ = ["available", "to_mlgenn", "with_mlgenn_neurons"]
+
+
+def available() -> bool:
+    """Whether pygenn and ml_genn are installed."""
+    return all(find_spec(name) is not None for name in ("pygenn", "ml_genn"))
+
+
+def to_mlgenn(snn, **options):
+    """As :func:`fsrepro.genn.network.to_mlgenn`, or ``ImportError`` that says what to install."""
+    _check()
+    from .network import to_mlgenn
+
+    return to_mlgenn(snn, **options)
+
+
+def with_mlgenn_neurons(snn, **options):
+    """As :func:`fsrepro.genn.mlgenn_neurons.with_mlgenn_neurons`, or ``ImportError``."""
+    _check()
+    from .mlgenn_neurons import with_mlgenn_neurons
+
+    return with_mlgenn_neurons(snn, **options)
+
+
+def _check() -> None:
+    if not available():
+        raise ImportError(
+            "the event-driven simulator needs pygenn and ml_genn, which are built from source: "
+            "environment.yml says how"
+        )

@@ -1,0 +1,50 @@
+"""mlGeNN's compiler for few-spikes networks, for the neurons of this package."""
+
+from __future__ import annotations
+
+from ml_genn.compilers import Compiler, FewSpikeCompiler
+from ml_genn.neurons import FewSpikeRelu, FewSpikeReluInput
+
+from .few_spike import FewSpikeInput, FewSpikeNeuron
+from .membrane import Membrane
+from .word import WordInput, WordNeuron
+
+__all__ = ["AnyCodeCompiler"]
+
+NEURONS = (
+    FewSpikeNeuron, FewSpikeInput, WordNeuron, WordInput, Membrane, FewSpikeRelu, FewSpikeReluInput,
+)  # fmt: skip
+
+
+class AnyCodeCompiler(FewSpikeCompiler):
+    """Compiles networks of the neurons above; ``k`` is their common period.
+
+    The outputs are read one presentation later than mlGeNN does: its stock readout misses the
+    spikes that were sent at the last time step.
+    """
+
+    def pre_compile(self, network, genn_model, inputs, outputs, **options):
+        state = super().pre_compile(network, genn_model, inputs, outputs, **options)
+        for population in network.populations:
+            if population.neuron.readout is not None:
+                state.pop_pipeline_depth[population] += 1
+        return state
+
+    def build_neuron_model(self, pop, model, compile_state):
+        if not isinstance(pop.neuron, NEURONS):
+            known = ", ".join(kind.__name__ for kind in NEURONS)
+            raise NotImplementedError(
+                f"population {pop.name!r} is a {type(pop.neuron).__name__}; supported are {known}"
+            )
+        if pop.neuron.readout is not None:
+            model = pop.neuron.readout.add_readout_logic(model)
+        return Compiler.build_neuron_model(self, pop, model, compile_state)
+
+    def build_weight_update_model(self, connection, connect_snippet, compile_state):
+        update = super().build_weight_update_model(connection, connect_snippet, compile_state)
+        if getattr(connection.source().neuron, "graded", False):
+            # Not by add_pre_neuron_var_ref(): it changes a default that all updates share.
+            update.model["pre_neuron_var_refs"] = [("Dpre", "scalar")]
+            update.pre_neuron_var_refs = {"Dpre": "Dout"}
+            update.model["pre_spike_syn_code"] = "addToPost(g * Dpre);"
+        return update

@@ -1,0 +1,258 @@
+"""A spiking network in mlGeNN: build it, run it, read spikes and counts."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from tempfile import TemporaryDirectory
+
+import keras
+import numpy as np
+from ml_genn import Connection, Network, Population
+from ml_genn.connectivity import Dense
+from ml_genn.connectivity.sparse_base import SparseBase
+from tqdm import tqdm
+
+from ..codes import ExponentMantissa, SpikeCode
+from ..conversion.bias_maps import bias_maps
+from ..conversion.convert import check_images
+from ..conversion.graph import predict_list
+from ..conversion.spiking_model import SpikingModel
+from .compiler import AnyCodeCompiler
+from .decode import Decode
+from .few_spike import FewSpikeInput, FewSpikeNeuron
+from .linear_maps import IMAGE, OUTPUT, arrivals
+from .membrane import Membrane
+from .word import WordInput, WordNeuron
+
+__all__ = ["GennNetwork", "to_mlgenn"]
+
+_BATCH = 250
+_number = count()
+
+
+def to_mlgenn(
+    snn: SpikingModel, *, optimize_code: bool = False, backend: str | None = None
+) -> GennNetwork:
+    """``snn`` as an mlGeNN network, compiled.
+
+    Every layer takes K time steps, K that of the longest code, and works while the next image is
+    in the layer before. Neurons that read the image get their potential from the Keras model, as
+    analog values; all else is spikes. What lies between two populations is one sparse or dense
+    matrix.
+
+    ``optimize_code``: let the compiler reorder arithmetic (-ffast-math); spikes at a threshold may
+    then differ. ``backend``: of pygenn, ``"single_threaded_cpu"``, ``"cuda"``, ...; by default the
+    best that is installed.
+
+    Raises :class:`UnsupportedLayerError` for layers that have no event-driven form, and
+    ``ValueError`` for codes whose words a synapse cannot read.
+    """
+    return GennNetwork(snn, optimize_code=optimize_code, backend=backend)
+
+
+class GennNetwork:
+    """Made by :func:`to_mlgenn`. ``network``: of mlGeNN. ``populations``: by name of the layer."""
+
+    def __init__(self, snn, *, optimize_code, backend):
+        for name, code in snn.codes.items():
+            if not isinstance(code, (SpikeCode, ExponentMantissa)):
+                raise ValueError(
+                    f"layer {name!r} has the code {code.name!r}, whose words need a decoder for "
+                    'every sender; evaluate with simulator="keras"'
+                )
+        self.snn = snn
+        self.period = snn.steps
+        maps = self.maps = arrivals(snn)
+        bias = bias_maps(snn)
+        shapes = {layer.name: tuple(layer.output.shape[1:]) for layer in snn.spiking_layers}
+        shapes[OUTPUT] = tuple(snn.keras_model.output_shape[1:])
+        self.network, self.populations = Network(), {}
+        with self.network:
+            for number, name in enumerate([*snn.codes, OUTPUT]):
+                neuron = self._neuron(name, maps[name], bias[name])
+                self.populations[name] = Population(
+                    neuron, shapes[name], record_spikes=name != OUTPUT, name=_clean(name, number)
+                )
+            for name, sources in maps.items():
+                for source, weights in sources.items():
+                    if source != IMAGE:
+                        self._connect(source, name, _connectivity(weights))
+            self.constants = {}  # populations that get the same input for every image
+            self._complete(bias)
+        self.inputs = [name for name, sources in maps.items() if IMAGE in sources]
+        potentials = [snn.keras_model.get_layer(name).input for name in self.inputs]
+        self._front = keras.Model(snn.keras_model.inputs, potentials)
+        options = {"optimize_code": True} if optimize_code else {}
+        if backend:
+            options["backend"] = backend
+        compiler = AnyCodeCompiler(k=self.period, **options)
+        self.compiled = compiler.compile(
+            self.network,
+            name=f"fsrepro_{os.getpid()}_{next(_number)}_",  # GeNN takes equal names for one model
+            inputs=[*(self.populations[name] for name in self.inputs), *self.constants],
+            outputs=[self.populations[OUTPUT]],
+        )
+
+    def _neuron(self, name, sources, bias):
+        if name == OUTPUT:
+            return Membrane(bias.ravel())
+        code = self.snn.codes[name]
+        linear = isinstance(code, SpikeCode)
+        if IMAGE in sources:
+            return (FewSpikeInput if linear else WordInput)(code, self.period)
+        return (FewSpikeNeuron if linear else WordNeuron)(code, self.period, bias.ravel())
+
+    def _connect(self, source, target, connectivity):
+        Connection(self.populations[source], self.populations[target], connectivity, Decode())
+
+    def _complete(self, bias):
+        """Add what another kind of network needs besides."""
+
+    @contextmanager
+    def loaded(self) -> Iterator[GennNetwork]:
+        """Build and load the network; the generated code is removed afterwards."""
+        if not self.compiled.genn_model._built:
+            self._folder = TemporaryDirectory(prefix="fsrepro-genn-")
+            with _compiler_options():
+                self.compiled.genn_model.build(path_to_model=self._folder.name + os.sep)
+        self.compiled.num_recording_timesteps = self.period
+        with self.compiled:
+            yield self
+
+    def run(
+        self, images: np.ndarray, *, progress: bool = True
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Outputs (N, classes), and by layer the spikes of every neuron, summed over the images.
+
+        ``images``: normalised as for the ANN, (N, H, W, C). Raises what ``evaluate`` raises.
+        """
+        images = check_images(self.snn.keras_model, images, "images")
+        outputs = []
+        totals = {
+            name: np.zeros(np.prod(self.populations[name].shape), int) for name in self.snn.codes
+        }
+        with self.loaded():
+            for p in self._presentations(images, progress):
+                for name, _, _, neurons in self._events(p, len(images)):
+                    totals[name] += np.bincount(neurons, minlength=len(totals[name]))
+                if p >= self._delay(OUTPUT):
+                    outputs.append(self.compiled.get_readout(self.populations[OUTPUT])[0].copy())
+        shaped = {name: z.reshape(self.populations[name].shape) for name, z in totals.items()}
+        return np.stack(outputs), shaped
+
+    def spikes(self, images: np.ndarray, *, progress: bool = False) -> dict[str, np.ndarray]:
+        """Every spike: by name of the layer, 0 or 1, uint8, (K, N, ...), K that of its code."""
+        images = check_images(self.snn.keras_model, images, "images")
+        found = {
+            name: np.zeros((self.period, len(images), int(np.prod(pop.shape))), np.uint8)
+            for name, pop in self.populations.items()
+            if name != OUTPUT
+        }
+        with self.loaded():
+            for p in self._presentations(images, progress):
+                for name, n, steps, neurons in self._events(p, len(images)):
+                    found[name][steps, n, neurons] = 1
+        return {
+            name: z[: self.snn.codes[name].steps].reshape(
+                -1, len(images), *self.populations[name].shape
+            )
+            for name, z in found.items()
+        }
+
+    def _presentations(self, images, progress) -> Iterator[int]:
+        """Run period after period; yields the number of each when it is over."""
+        total, self.seconds = len(images) + self._delay(OUTPUT), 0.0
+        for p in tqdm(range(total), desc="GeNN", unit="image", disable=not progress):
+            self.compiled.genn_model.timestep = 0
+            if self.constants:
+                self.compiled.set_input(self.constants)
+            if p < len(images):
+                if p % _BATCH == 0:  # as in Keras: sums of other batches may round otherwise
+                    potentials = predict_list(self._front, images[p : p + _BATCH])
+                for name, x in zip(self.inputs, potentials, strict=True):
+                    self.compiled.set_input({self.populations[name]: x[p % _BATCH]})
+            start = time.process_time()
+            for _ in range(self.period):
+                self.compiled.step_time()
+            self.seconds += time.process_time() - start
+            yield p
+
+    seconds: float
+    """Processor time that the simulation of the last images took."""
+
+    def events(self, spikes: dict[str, np.ndarray]) -> int:
+        """How many synapses the ``spikes`` of each neuron, as from :meth:`run`, travelled along."""
+        synapses = {name: 0 for name in spikes}
+        for sources in self.maps.values():
+            for source, weights in sources.items():
+                if source != IMAGE:
+                    synapses[source] = synapses[source] + np.diff(weights.indptr)
+        return int(sum((spikes[name].ravel() * synapses[name]).sum() for name in spikes))
+
+    def _delay(self, name) -> int:
+        """The presentation in which the layer sends the first image."""
+        depth = self.compiled.pop_pipeline_depth[self.populations[name]]
+        return depth if name in (*self.inputs, OUTPUT) else depth + 1
+
+    def _events(self, presentation, images):
+        """(layer, image, time steps, neurons) of the spikes sent in a presentation."""
+        self.compiled.genn_model.pull_recording_buffers_from_device()
+        for name in self.snn.codes:
+            image = presentation - self._delay(name)
+            if 0 <= image < images:
+                group = self.compiled.neuron_populations[self.populations[name]]
+                ((times, neurons),) = group.spike_recording_data
+                yield name, image, np.rint(times).astype(int) % self.period, neurons
+
+
+class Synapses(SparseBase):
+    """Explicit synapses: from ``pre`` to ``post``, indices in flattened populations."""
+
+    def __init__(self, pre, post, weight):
+        super().__init__(weight, 0)
+        self.pre_ind, self.post_ind = pre, post
+
+    def connect(self, source, target):
+        pass
+
+    def get_snippet(self, connection, supported_matrix_type):
+        return self._get_snippet(supported_matrix_type, None)
+
+
+class FlatDense(Dense):
+    """All-to-all, between populations of any shape."""
+
+    def connect(self, source, target):
+        pass
+
+
+def _connectivity(weights):
+    if weights.nnz == np.prod(weights.shape):
+        return FlatDense(weights.toarray())
+    weights = weights.tocoo()
+    return Synapses(weights.coords[0], weights.coords[1], weights.data)
+
+
+def _clean(name: str, number: int) -> str:
+    return f"L{number}_" + re.sub(r"\W", "_", name)
+
+
+@contextmanager
+def _compiler_options():
+    """Optimise, but keep the order of operations; GeNN has no option for that. And be quiet."""
+    changes = {"CXX": f"{os.environ.get('CXX', 'c++')} -O3", "MAKEFLAGS": "s"}
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,129 @@
+"""Linear layers as matrices, against Keras. Needs no GeNN."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from fsrepro.conversion import UnsupportedLayerError, bias_maps, convert
+from fsrepro.genn.linear_maps import arrivals, matrix
+
+SHAPE = (7, 6, 4)
+LAYERS = [
+    *(
+        layers.Conv2D(6, kernel, strides=stride, padding=padding, groups=groups)
+        for kernel in (1, 2, 3, (2, 5))
+        for stride in (1, 2, (3, 2))
+        for padding in ("same", "valid")
+        for groups in (1, 2)
+    ),
+    *(
+        layers.Conv2D(3, kernel, padding=padding, dilation_rate=dilation)
+        for kernel in (2, 3)
+        for padding in ("same", "valid")
+        for dilation in (2, (1, 2))
+    ),
+    *(
+        layers.DepthwiseConv2D(3, strides=stride, padding=padding, depth_multiplier=m)
+        for stride in (1, 2)
+        for padding in ("same", "valid")
+        for m in (1, 2)
+    ),
+    layers.DepthwiseConv2D(2, padding="same", dilation_rate=2),
+    *(
+        layers.AveragePooling2D(size, strides=stride, padding=padding)
+        for size in (2, 3)
+        for stride in (1, 2, 3)
+        for padding in ("same", "valid")
+    ),
+    layers.GlobalAveragePooling2D(),
+    layers.GlobalAveragePooling2D(keepdims=True),
+    layers.ZeroPadding2D(((1, 2), (0, 3))),
+    layers.Flatten(),
+    layers.Reshape((6, 7, 4)),
+    layers.Dense(5),
+]
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
+def test_a_layer_is_its_matrix(layer):
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).normal(size=(3, *SHAPE)).astype(np.float32)
+    y = np.asarray(layer(x))
+    found = matrix(layer, SHAPE)
+    assert found.shape == (np.prod(SHAPE), np.prod(y.shape[1:]))
+    np.testing.assert_allclose(x.reshape(3, -1) @ found, y.reshape(3, -1), atol=1e-5)
+
+
+def network():
+    x = inputs = keras.Input((8, 8, 3))
+    x = skip = layers.Conv2D(4, 3, padding="same", activation="relu", name="first")(x)
+    x = layers.ZeroPadding2D(1)(x)
+    x = layers.Conv2D(4, 3, activation="relu", name="second", bias_initializer="normal")(x)
+    x = layers.Concatenate()([layers.Add()([x, skip]), skip])
+    x = layers.AveragePooling2D(2)(x)
+    x = layers.Conv2D(6, 3, strides=2, padding="same", activation="relu", name="third")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(5, bias_initializer="normal")(x))
+
+
+def test_matrices_and_bias_maps_are_the_network():
+    keras.utils.set_random_seed(1)
+    x = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype(np.float32)
+    snn = convert(network(), x, code="binary", steps=6, progress=False)
+    found, maps, words = arrivals(snn), bias_maps(snn), snn.spikes(x)
+    first, second, third = snn.codes
+    assert found[first] == {"image": None}
+    assert [list(found[name]) for name in (second, third, "output")] == [
+        [first], [second, first], [third],
+    ]  # fmt: skip
+    values = {
+        name: np.tensordot(code.weight, words[name].astype(np.float32), 1).reshape(4, -1)
+        for name, code in snn.codes.items()
+    }
+    inner = [snn.keras_model.get_layer(name).input for name in (second, third)]
+    expected = keras.Model(snn.keras_model.inputs, [*inner, *snn.keras_model.outputs])
+    for name, potential in zip((second, third, "output"), expected.predict(x), strict=True):
+        received = sum(values[source] @ a for source, a in found[name].items())
+        received = received + maps[name].reshape(-1)
+        np.testing.assert_allclose(received, potential.reshape(4, -1), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("layer", "kind"),
+    [(layers.Multiply(name="odd"), "Multiply"), (layers.Maximum(name="odd"), "Maximum")],
+)
+def test_products_are_refused_by_name(layer, kind):
+    x = inputs = keras.Input((4, 4, 2))
+    x = layers.Conv2D(2, 3, padding="same", activation="relu")(x)
+    x = layer([x, layers.Conv2D(2, 3, padding="same", activation="relu")(x)])
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+    images = np.random.default_rng(0).normal(size=(4, 4, 4, 2)).astype(np.float32)
+    if kind == "Maximum":  # conversion itself refuses it
+        with pytest.raises(UnsupportedLayerError, match="'odd'"):
+            convert(model, images, code="binary", steps=4, progress=False)
+        return
+    snn = convert(model, images, code="binary", steps=4, progress=False)
+    with pytest.raises(UnsupportedLayerError, match=r"'odd' \(Multiply\) has no event-driven"):
+        arrivals(snn)
+
+
+def test_max_pooling_is_refused_by_name():
+    x = inputs = keras.Input((4, 4, 2))
+    x = layers.MaxPooling2D(name="largest")(layers.Conv2D(2, 3, activation="relu")(x))
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+    images = np.random.default_rng(0).normal(size=(4, 4, 4, 2)).astype(np.float32)
+    snn = convert(model, images, code="binary", steps=4, progress=False)
+    with pytest.raises(UnsupportedLayerError, match=r"'largest' \(MaxPooling2D\) has no event"):
+        arrivals(snn)
+
+
+def test_neurons_that_read_image_and_spikes_are_refused():
+    x = inputs = keras.Input((4, 4, 2))
+    x = layers.Conv2D(2, 3, padding="same", activation="relu")(x)
+    x = layers.ReLU(name="both")(layers.Add()([x, inputs]))
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+    images = np.random.default_rng(0).normal(size=(4, 4, 4, 2)).astype(np.float32)
+    snn = convert(model, images, code="binary", steps=4, progress=False)
+    with pytest.raises(UnsupportedLayerError, match="'both' reads the image and spikes"):
+        arrivals(snn)
