@@ -27,11 +27,6 @@ RECIPES = {
         "convert": {"steps": 8, "spikes_per_neuron": 0.5},
         "fine_tune": {"spikes_per_neuron": 0.34, "epochs": 14, "learning_rate": 1e-3, "seed": 0},
     },
-    "resnet20_cifar10_K8_longer": {  # goes on from the one above
-        "ann": "resnet20_cifar10",
-        "start": "resnet20_cifar10_K8",
-        "fine_tune": {"spikes_per_neuron": 0.342, "epochs": 10, "learning_rate": 5e-4, "seed": 1},
-    },
 }
 
 
