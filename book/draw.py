@@ -170,7 +170,7 @@ def cifar10(folder: Path) -> None:
         return pd.read_csv(RESULTS / f"{name}_{part}.csv", dtype={"word": str})
 
     runs = pd.read_csv(RESULTS / f"{name}.csv")
-    ax = plt.subplots(figsize=(8.6, 5.2))[1]
+    ax = plt.subplots(figsize=(9.6, 6.4))[1]
     figures.against_spikes(read("frontier"), reference=headline["ann_accuracy"], ax=ax)
     others = runs[~runs["setting"].str.startswith("mixed radix")]
     anchors = pd.read_csv(PROJECT / "book" / "anchors.csv")  # what others report, with sources
@@ -199,6 +199,8 @@ def mlgenn(folder: Path) -> None:
     save(figures.raster(read("words"))[0], folder, "mlgenn_raster")
     agreement = read("agreement")
     agreement["output_error"] = agreement["output_error"].map("{:.1e}".format)
+    agreement["spikes"] = agreement["spikes"].map("{:,}".format)
+    agreement = agreement.rename(columns={"spikes": "spikes_sent"})
     table(agreement, list(agreement.columns), folder, "mlgenn_agreement")
     table(read("times"), list(read("times").columns), folder, "mlgenn_times")
 

@@ -584,14 +584,23 @@ def points(table: pd.DataFrame, ax: Axes) -> Axes:
             ms=7,
             label=setting,
         )
-    for row in table[table["spikes_per_neuron"].isna()].itertuples():
-        if row.accuracy > low:
-            ax.annotate(
-                row.setting, (1, row.accuracy), xycoords=("axes fraction", "data"), ha="right",
-                va="bottom", fontsize="x-small", color="0.35",
-            )  # fmt: skip
+    rest = table[table["spikes_per_neuron"].isna() & (table["accuracy"] > low)]
+    free = -np.inf  # the height from which on a label covers no other
+    for row in rest.sort_values("accuracy").itertuples():
+        ax.axhline(row.accuracy, xmin=0.98, color="0.35", lw=1)
+        height = max(row.accuracy, free)
+        ax.annotate(
+            row.setting, (0.975, height), xycoords=("axes fraction", "data"), ha="right",
+            va="bottom", fontsize="x-small", color="0.35",
+        )  # fmt: skip
+        free = height + (high - low) / 32
     ax.set_xscale("log")
-    ticks = [t for t in (0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10) if t <= 1.3 * ax.get_xlim()[1]]
+    drawn = [
+        x for line in ax.lines for x in np.ravel(line.get_xdata()) if line.get_marker() != "None"
+    ]
+    ax.set_xlim(left=0.85 * min(drawn))
+    left, right = ax.get_xlim()
+    ticks = [t for t in (0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10) if left <= t <= 1.3 * right]
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
     ax.set_ylim(low, high)
