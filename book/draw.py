@@ -183,7 +183,8 @@ def cifar10(folder: Path) -> None:
     table(read("ablation"), ["setting", "steps", *MEASURES], folder, "cifar10_parts")
     table(read("published"), ["setting", "steps", *MEASURES], folder, "cifar10_published")
     tuned = runs[runs["setting"] == "fine-tuned"]
-    table(tuned, ["name", "steps", *MEASURES, counts[0]], folder, "cifar10_tuned")
+    tuned = tuned.rename(columns={"name": "network"})
+    table(tuned, ["network", "steps", *MEASURES, counts[0]], folder, "cifar10_tuned")
     reference = headline["ann_calibration"]
     save(figures.fine_tuning(read("history"), reference=reference)[0], folder, "cifar10_tuning")
     spent = ["setting", "arithmetic", "ann_nj", "snn_nj", "ratio"]

@@ -526,6 +526,7 @@ def fine_tuning(
     labels = ("accuracy on held-out images (%)", "spikes per neuron, training")
     for ax, label in zip(axes, labels, strict=True):
         ax.set(xlabel="epoch", ylabel=label)
+        ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
     axes[0].legend(fontsize="small", loc="lower right")
     axes[1].set_ylim(0, None)
     return axes
