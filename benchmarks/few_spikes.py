@@ -1,6 +1,6 @@
 """How much slower is a network with FS neurons than with ReLU? Ratios, measured in one run.
 
-    python benchmarks/few_spikes.py            # ResNet-8, then codes alone
+    python benchmarks/few_spikes.py            # ResNet-8 and 20, then codes alone
 
 Times are minima over interleaved repetitions on the same batch: machines are noisy, ratios of
 minima are not.
@@ -29,7 +29,7 @@ def minima(functions: dict, repeats: int = REPEATS) -> dict[str, float]:
     return best
 
 
-def network(depth: int = 8, batch: int = 250) -> None:
+def network(depth: int, batch: int = 250) -> None:
     rng = np.random.default_rng(0)
     images = rng.normal(size=(batch, 32, 32, 3)).astype(np.float32)
     ann = models.resnet(depth)
@@ -92,5 +92,6 @@ def activations(size: int = 1_000_000) -> None:
 
 
 if __name__ == "__main__":
-    network()
+    network(8)
+    network(20)
     activations()
