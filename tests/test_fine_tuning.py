@@ -9,6 +9,7 @@ from fsrepro import datasets, measures, training
 from fsrepro.codes import ExponentMantissa, binary, leading_one, mixed_radix, rate
 from fsrepro.conversion import convert, normal_form, with_decoders
 from fsrepro.conversion.population import activation_layers
+from fsrepro.fitting import round_scale
 from fsrepro.models import small_cnn
 from fsrepro.training import fine_tuning
 from fsrepro.training.learned_code import LearnedCode, in_units
@@ -32,7 +33,7 @@ CODES = [
     mixed_radix((1, 3), 6.0),
     mixed_radix((8,), 9.0),
     leading_one(6, 4.0, spikes=2),
-    rate(5, 3.0, rounding=True),
+    rate(5, 2.5, rounding=True),
 ]
 
 
@@ -151,12 +152,49 @@ def test_a_killed_run_ends_like_an_uninterrupted_one(spiking, tmp_path, monkeypa
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
 
 
+def test_the_network_returned_is_the_one_that_was_measured(spiking):
+    ann, snn = spiking
+    digits = data()
+    x, labels = digits.normalise(digits.calibration.images), digits.calibration.labels
+    for averaging in (0.0, 2.0):
+        tuned, history = training.fine_tune(
+            snn, digits, spikes_per_neuron=0.2, teacher=ann, averaging=averaging, **SETTINGS
+        )
+        found = measures.evaluate(tuned, x, labels, progress=False).accuracy
+        assert found == pytest.approx(history["calibration_accuracy"].iloc[-1])
+
+
+def test_the_mean_of_weights_is_that_of_their_steps(spiking):
+    """Two steps with momentum 1/2: the mean is half of the first weights and half of the last."""
+    snn = spiking[1]
+    digits = data()
+    two_steps = {"spikes_per_neuron": 0.2, "epochs": 1, "augmentation": False, "seed": 0}
+    size = len(digits.train) // 2
+    found = {
+        averaging: training.fine_tune(
+            snn, digits, batch_size=size, averaging=averaging, **two_steps
+        )[0].keras_model.get_weights()
+        for averaging in (0.0, 0.5, 1.0)
+    }
+    assert all((a == b).all() for a, b in zip(found[0.0], found[0.5], strict=True))
+    first = snn.keras_model.get_weights()
+    for mean, last, w in zip(found[1.0], found[0.0], first, strict=True):
+        assert 0 < np.abs(mean - w).max() < np.abs(last - w).max()
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.3, 0.999, 0.9999, 1.0039, 7e-4, 255.5, 257.0])
+def test_scales_round_as_in_conversion(scale):
+    code = mixed_radix((1, 3), 8.0)
+    assert learned(code, scale=scale).scale == round_scale(scale)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"spikes_per_neuron": 0}, "spikes_per_neuron must be positive and finite, got 0"),
         ({"spikes_per_neuron": np.nan}, "spikes_per_neuron must be positive and finite, got nan"),
         ({"distillation": 1.5}, "distillation must be between 0 and 1, got 1.5"),
+        ({"averaging": -1.0}, "averaging must be a number of epochs, 0 or more, got -1.0"),
         ({"epochs": 0}, "epochs, batch_size and learning_rate must be positive"),
         ({"batch_size": 10**6}, "batch_size 1000000 exceeds"),
     ],

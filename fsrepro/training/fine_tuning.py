@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -14,7 +16,6 @@ from ..conversion.few_spikes import FewSpikes
 from ..conversion.population import Population
 from ..conversion.spiking_model import SpikingModel
 from ..datasets import Dataset
-from ..fitting import round_scale
 from .batches import batches
 from .from_scratch import accuracy, check_settings
 from .learned_code import LearnedCode, in_units
@@ -39,6 +40,7 @@ def fine_tune(
     batch_size: int = 128,
     learning_rate: float = 1e-3,
     weight_decay: float = 0.0,
+    averaging: float = 1.0,
     augmentation: bool = True,
     precision: str = "float32",
     seed: int = 0,
@@ -60,8 +62,11 @@ def fine_tune(
     logits, usually the ANN; the targets are its probabilities with weight ``distillation``, and
     the labels with the rest (Hinton et al. 2015, temperature 1). ``precision``: what synapses and
     teacher compute in, see :func:`~fsrepro.training.twin.twin`; neurons compute in float32.
-    ``checkpoint``: a file
-    ``*.weights.h5`` written after every epoch; if it exists, training goes on from there.
+    ``averaging``: the network that is measured and returned has the exponential mean of weights
+    and scales over so many epochs (Polyak & Juditsky 1992); 0 for the last ones. Weights behind
+    coarse codes go on jumping between levels, their mean does not.
+    ``checkpoint``: a file ``*.weights.h5`` written after every epoch; if it exists, training goes
+    on from there.
 
     The new network has the same codes with other scales, of eight significant bits. The history
     has a row per epoch: epoch, loss, calibration_accuracy (percent), spikes_per_neuron (mean over
@@ -73,13 +78,18 @@ def fine_tune(
     """
     steps_per_epoch = len(data.train) // batch_size
     check_settings(snn.keras_model, data, epochs, batch_size, learning_rate, steps_per_epoch)
-    _check(snn, spikes_per_neuron, distillation)
+    _check(snn, spikes_per_neuron, distillation, averaging)
     price = keras.Variable(0.0, trainable=False, name="price")
     model = _trainable(snn, price, precision)
     if teacher is not None:
         teacher = twin(teacher, precision)
     rate = cosine_schedule(learning_rate, epochs * steps_per_epoch)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay)
+    optimizer = keras.optimizers.AdamW(
+        rate,
+        weight_decay=weight_decay,
+        use_ema=averaging > 0,
+        ema_momentum=max(0.0, 1 - 1 / max(1.0, averaging * steps_per_epoch)),
+    )
     optimizer.exclude_from_weight_decay(var_names=["bias", "log_scale"])
     model.compile(optimizer, loss=keras.losses.CategoricalCrossentropy(from_logits=True))
     optimizer.build(model.trainable_variables)
@@ -93,6 +103,7 @@ def fine_tune(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
+        "averaging": averaging,
         "augmentation": augmentation,
         "precision": precision,
         "seed": seed,
@@ -118,11 +129,13 @@ def fine_tune(
                 spikes.append(sum(layer._share * float(layer.spikes) for layer in layers))
                 budget.observe(spikes[-1], (epoch - 1) * steps_per_epoch + len(spikes))
                 bar.update()
+            with _mean_weights(model, averaging):
+                held_out = accuracy(model, data, data.calibration)
             history.append(
                 {
                     "epoch": epoch,
                     "loss": float(np.mean(losses)),
-                    "calibration_accuracy": accuracy(model, data, data.calibration),
+                    "calibration_accuracy": held_out,
                     "spikes_per_neuron": float(np.mean(spikes)),
                     "learning_rate": float(rate(epoch * steps_per_epoch - 1)),
                     "seconds": time.perf_counter() - start,
@@ -137,7 +150,24 @@ def fine_tune(
                 save(model, Path(checkpoint), recipe, history)
     table = pd.DataFrame(history)
     table.attrs["recipe"] = recipe
-    return _spiking(model), table
+    with _mean_weights(model, averaging):
+        return _spiking(model), table
+
+
+@contextmanager
+def _mean_weights(model: keras.Model, averaging: float) -> Iterator[None]:
+    """The mean of the weights stands in the model; afterwards the weights themselves again."""
+    if not averaging:
+        yield
+        return
+    variables = model.trainable_variables
+    now = [variable.numpy() for variable in variables]
+    model.optimizer.finalize_variable_values(variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, now, strict=True):
+            variable.assign(value)
 
 
 class _Budget:
@@ -177,11 +207,7 @@ def _trainable(snn: SpikingModel, price: keras.Variable, precision: str) -> kera
 
 
 def _spiking(model: keras.Model) -> SpikingModel:
-    scales = {
-        layer.name: round_scale(layer.scale)
-        for layer in model.layers
-        if isinstance(layer, LearnedCode)
-    }
+    scales = {layer.name: layer.scale for layer in model.layers if isinstance(layer, LearnedCode)}
 
     def exact(layer):
         if layer.name not in scales:
@@ -200,7 +226,9 @@ def _targets(images, labels, teacher, distillation, classes) -> np.ndarray:
     return targets
 
 
-def _check(snn: SpikingModel, spikes_per_neuron: float, distillation: float) -> None:
+def _check(
+    snn: SpikingModel, spikes_per_neuron: float, distillation: float, averaging: float
+) -> None:
     for name, code in snn.codes.items():
         if not code.linear:
             raise ValueError(
@@ -215,3 +243,5 @@ def _check(snn: SpikingModel, spikes_per_neuron: float, distillation: float) -> 
         raise ValueError(f"spikes_per_neuron must be positive and finite, got {spikes_per_neuron}")
     if not 0 <= distillation <= 1:
         raise ValueError(f"distillation must be between 0 and 1, got {distillation}")
+    if not (np.isfinite(averaging) and averaging >= 0):
+        raise ValueError(f"averaging must be a number of epochs, 0 or more, got {averaging}")

@@ -6,7 +6,8 @@ With the least weight of the code as its unit, a layer of learned scale s comput
           \frac{\partial Q}{\partial u} := [\,0 < u < u_{\max}],
           \qquad \frac{\partial n}{\partial u} := \frac{n(u + 1) - n(u - 1)}{2}
 
-for the decoded value Q and the number of spikes n. The first stand-in is the straight-through
+for the decoded value Q and the number of spikes n, with s rounded to eight significant bits as in
+the network that is exported. The first stand-in is the straight-through
 estimator (Bengio et al. 2013), from which the gradient of s follows as in Esser et al. (2020);
 the second is the slope of the spike count averaged over one unit to either side.
 """
@@ -75,12 +76,13 @@ class LearnedCode(Population):
 
     @property
     def scale(self) -> float:
-        """The learned unit, the value of the code's least weight."""
-        return float(np.exp(self.log_scale.numpy()))
+        """The learned unit, the value of the code's least weight, of eight significant bits."""
+        return float(_rounded(ops.exp(self.log_scale)))
 
     def call(self, x, training=False):
         slow = ops.multiply(self.log_scale, self._damping)
-        scale = ops.exp(slow + ops.stop_gradient(self.log_scale - slow))
+        one = ops.exp(slow - ops.stop_gradient(slow))  # in value; it carries the gradient
+        scale = one * ops.stop_gradient(_rounded(ops.exp(self.log_scale)))
         y, fired = self._neuron(x / scale)
         if training:
             spikes = ops.mean(fired)
@@ -105,6 +107,12 @@ class LearnedCode(Population):
         index = ops.cast((u - self._low) * _BINS_PER_UNIT, "int32")
         slope = ops.take(self._slope, ops.clip(index, 0, len(self._slope) - 1))
         return ops.where(inside, dy, 0.0) + dn * slope
+
+
+def _rounded(scale):
+    """As :func:`fsrepro.fitting.round_scale`, so that what is trained is what is exported."""
+    unit = ops.exp2(ops.floor(ops.log2(scale)) - 7)
+    return ops.round(scale / unit) * unit
 
 
 def _slopes(code: SpikeCode) -> tuple[np.ndarray, float]:
