@@ -1,0 +1,407 @@
+"""ImageNet pictures on disk, read as a stream: they are too many to be one array.
+
+:func:`find` takes the folder as it was downloaded; :func:`batches` decodes in parallel and never
+holds more than a few batches. A class is its place among the 1000 sorted wnids, the order of
+Keras and torchvision. Source of pictures and classes: Russakovsky et al. 2015, ILSVRC2012.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL.Image import Image
+
+__all__ = [
+    "Batch",
+    "Pictures",
+    "batches",
+    "find",
+    "from_flat",
+    "from_folders",
+    "from_table",
+    "imagenet_classes",
+]
+
+SUFFIXES = (".jpeg", ".jpg", ".png")  # in any case
+FLAT_FOLDERS = ("", "val", "ILSVRC/Data/CLS-LOC/val")  # the last is Kaggle's
+LABEL_FILES = (
+    "LOC_val_solution.csv",
+    "val.txt",
+    "ILSVRC2012_validation_ground_truth.txt",
+    "ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Picture files and labels that belong together.
+
+    ``folder``: what file names are relative to in the checksum. ``files``: N paths. ``labels``:
+    int64, (N,), from 0. ``classes``: the name of each label; ImageNet has two cranes.
+    """
+
+    folder: Path
+    files: tuple[Path, ...]
+    labels: np.ndarray
+    classes: tuple[str, ...]
+
+    def __post_init__(self):
+        if self.labels.dtype != np.int64 or self.labels.shape != (len(self.files),):
+            raise ValueError(
+                f"{len(self.files)} pictures need as many labels in int64, got "
+                f"{self.labels.dtype} of shape {self.labels.shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index) -> Pictures:
+        """The pictures and labels at ``index`` (a slice or an index array)."""
+        positions = np.arange(len(self))[index]
+        files = tuple(self.files[i] for i in positions)
+        return Pictures(self.folder, files, self.labels[positions], self.classes)
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of all file names (relative, in order), sizes in bytes, and labels.
+
+        Not of what is in the files: the 50,000 validation pictures are 6 GB. A picture changed
+        without a change of its size goes unnoticed.
+        """
+        digest = hashlib.sha256()
+        for file, label in zip(self.files, self.labels, strict=True):
+            name = Path(os.path.relpath(file, self.folder)).as_posix()
+            digest.update(f"{name}\0{file.stat().st_size}\0{label}\n".encode())
+        return digest.hexdigest()
+
+
+def imagenet_classes() -> pd.DataFrame:
+    """The 1000 classes of ILSVRC2012, row = label: ``wnid`` (WordNet 3.0 noun), sorted; ``name``.
+
+    Names are the first two lemmas of the synset. Two classes are named "crane": bird and machine.
+    """
+    import pandas as pd
+
+    return pd.read_csv(Path(__file__).with_name("imagenet_classes.csv"))
+
+
+# --- the layouts -------------------------------------------------------------------------------
+
+
+def find(path: str | os.PathLike) -> Pictures:
+    """The labelled pictures in a folder (or of a table), whatever the layout.
+
+    Tried in this order: ``labels.csv`` (:func:`from_table`), class folders
+    (:func:`from_folders`), and a flat folder with an official label file in it or beside it
+    (:func:`from_flat`).
+
+    Raises ``FileNotFoundError`` where none of them is there, saying what was looked for; else what
+    these functions raise.
+    """
+    path = Path(path)
+    if path.is_file() and path.suffix.lower() == ".csv":
+        return from_table(path)
+    if (path / "labels.csv").is_file():
+        return from_table(path / "labels.csv")
+    if any(folder.name in _wnids() for folder in _subfolders(_class_root(path))):
+        return from_folders(path)
+    flat = [path / name for name in FLAT_FOLDERS if _pictures_in(path / name)]
+    for place in (*flat[:1], path, path.parent):
+        for labels in (place / name for name in LABEL_FILES):
+            if flat and labels.is_file():
+                return from_flat(flat[0], labels)
+    found = f"pictures in {flat[0]}, but no labels" if flat else "no pictures"
+    looked = "\n".join(f"  {name}" for name in LABEL_FILES)
+    raise FileNotFoundError(
+        f"No ImageNet layout fits {path}: found {found}. Looked for labels.csv, for class folders "
+        f"(val/n01440764/*.JPEG), and, in {path} and beside it, for the label files\n{looked}"
+    )
+
+
+def from_folders(folder: str | os.PathLike) -> Pictures:
+    """One folder per class, named by its wnid, in ``folder`` or in its subfolder ``val``.
+
+    Classes may be missing. The pictures are in order of file name, not of class, so that the
+    validation set has the same order in every layout.
+
+    Raises ``ValueError`` for a folder of pictures that is no wnid of the 1000 classes;
+    ``FileNotFoundError`` if there are no pictures.
+    """
+    root = _class_root(Path(folder))
+    label = _wnids()
+    found = []
+    for place in _subfolders(root):
+        files = _pictures_in(place)
+        if files and place.name not in label:
+            raise ValueError(
+                f"folder {place.name!r} in {root} is not one of the 1000 wnids of ILSVRC2012; "
+                "class folders are named like 'n01440764'"
+            )
+        found += [(file.name, file, label[place.name]) for file in files]
+    if not found:
+        raise FileNotFoundError(f"no pictures ({', '.join(SUFFIXES)}) in class folders of {root}")
+    _, files, labels = zip(*sorted(found), strict=True)
+    return _pictures(root, files, labels)
+
+
+def from_flat(folder: str | os.PathLike, labels: str | os.PathLike) -> Pictures:
+    """All pictures in one folder, in order of file name, with an official label file.
+
+    ``labels``: one of
+
+    - ``ILSVRC2012_validation_ground_truth.txt`` of the devkit, one ILSVRC2012_ID per line in order
+      of file name. These ids are not in the order of wnids: ``meta.mat`` beside it tells them.
+    - ``LOC_val_solution.csv`` of Kaggle: ``ImageId,PredictionString``, the latter beginning with
+      the wnid.
+    - ``val.txt`` of Caffe: file name and class per line.
+
+    Raises ``FileNotFoundError`` if there are no pictures, no label file or no ``meta.mat``;
+    ``ValueError`` if not every picture has just one label, or if a label is of no class.
+    """
+    folder, path = Path(folder), Path(labels)
+    files = _pictures_in(folder)
+    if not files:
+        raise FileNotFoundError(f"no pictures ({', '.join(SUFFIXES)}) in {folder}")
+    rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    is_csv = path.suffix.lower() == ".csv"
+    if is_csv:  # "ILSVRC2012_val_00048981,n03995372 85 1 499 272": the wnid and a box
+        rows = [row[0].split(",") for row in rows[1:]]
+    if len(rows) != len(files):
+        raise ValueError(f"{path} has {len(rows)} labels, but {folder} has {len(files)} pictures")
+    widths = {len(row) for row in rows}
+    if widths == {1} and not is_csv:
+        known = _devkit_ids(path.with_name("meta.mat"))
+        rows = [(file.name, row[0]) for file, row in zip(files, rows, strict=True)]
+    elif widths == {2}:
+        known = _wnids() | _indices()
+    else:
+        raise ValueError(
+            f"{path} is not a label file: expected one id, or a file name and a class, per line"
+        )
+    strange = [" ".join(row) for row in rows if row[1] not in known]
+    if strange:
+        raise ValueError(
+            f"{len(strange)} labels of {path} are of no class of ILSVRC2012: {_some(strange)}"
+        )
+    label = {Path(name).stem: known[text] for name, text in rows}
+    alone = sorted({file.stem for file in files} ^ label.keys())
+    if alone:
+        raise ValueError(f"{_some(alone)}: only {path} or only {folder} has them ({len(alone)})")
+    return _pictures(folder, files, [label[file.stem] for file in files])
+
+
+def from_table(csv: str | os.PathLike, *, folder: str | None = None) -> Pictures:
+    """The pictures that a CSV file lists, in its order.
+
+    Columns: ``file``, or ``folder`` and ``filename``, relative to the CSV file; ``class`` or
+    ``class_index`` (0..999), or ``wnid``, or both. Others are ignored. ``folder``: keep only the
+    rows of this folder, written as in the table.
+
+    Raises ``ValueError`` for missing columns, no rows, a class that does not exist, or one that is
+    not its wnid's; ``FileNotFoundError`` for missing pictures.
+    """
+    import pandas as pd
+
+    path = Path(csv)
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if {"folder", "filename"} <= {*table}:
+        table["file"] = table["folder"] + "/" + table["filename"]
+    column = next((name for name in ("class", "class_index", "wnid") if name in table), None)
+    if column is None or "file" not in table:
+        raise ValueError(
+            f"{path} needs the columns file (or folder and filename) and class (or class_index, "
+            f"or wnid); it has {', '.join(table)}"
+        )
+    if folder is not None:
+        table = table[[Path(file).parent == Path(folder) for file in table["file"]]]
+    if table.empty:
+        raise ValueError(f"{path} lists no pictures" + (f" of folder {folder!r}" if folder else ""))
+
+    known = _wnids() if column == "wnid" else _indices()
+    strange = [text for text in table[column] if text not in known]
+    if strange:
+        raise ValueError(
+            f"{len(strange)} rows of {path} have a {column} that is not one of the 1000 (0..999, "
+            f"or their wnids): {_some(strange)}"
+        )
+    labels = [known[text] for text in table[column]]
+    if "wnid" in table:
+        differ = table["file"][table["wnid"].map(_wnids()).to_numpy() != np.array(labels)]
+        if not differ.empty:
+            raise ValueError(
+                f"{len(differ)} rows of {path} have a {column} that is not the place of their wnid "
+                f"among the sorted wnids: {_some(differ)}"
+            )
+    files = tuple(path.parent / file for file in table["file"])
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"{len(missing)} of {len(files)} pictures of {path} are missing: {_some(missing)}"
+        )
+    return _pictures(path.parent, files, labels)
+
+
+def _pictures(folder, files, labels) -> Pictures:
+    names = tuple(imagenet_classes()["name"])
+    return Pictures(folder, files, np.array(labels, np.int64), names)
+
+
+@cache
+def _wnids() -> dict[str, int]:
+    """wnid -> label."""
+    return {wnid: label for label, wnid in enumerate(imagenet_classes()["wnid"])}
+
+
+def _indices() -> dict[str, int]:
+    """A label as text -> label."""
+    return {str(label): label for label in range(len(_wnids()))}
+
+
+def _class_root(folder: Path) -> Path:
+    return folder / "val" if (folder / "val").is_dir() else folder
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.glob("*") if p.is_dir() and not p.name.startswith("."))
+
+
+def _pictures_in(folder: Path) -> tuple[Path, ...]:
+    # Hidden files are none: macOS puts a "._name.JPEG" beside each picture it copies.
+    found = (p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
+    return tuple(sorted(p for p in found if not p.name.startswith(".")))
+
+
+def _some(values: Sequence) -> str:
+    return ", ".join(map(str, list(values)[:3])) + (", ..." if len(values) > 3 else "")
+
+
+def _devkit_ids(path: Path) -> dict[str, int]:
+    """ILSVRC2012_ID, as text -> label, from the devkit's ``meta.mat``."""
+    from scipy.io import loadmat
+
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing. The devkit's ground truth numbers the classes in an order of its "
+            "own, which only the devkit's meta.mat tells; put it beside the label file."
+        )
+    synsets = loadmat(path, squeeze_me=True)["synsets"]
+    # Ids above 1000 are inner nodes of the hierarchy, and no classes.
+    ids = zip(synsets["ILSVRC2012_ID"], synsets["WNID"], strict=True)
+    return {str(int(number)): _wnids()[wnid] for number, wnid in ids if wnid in _wnids()}
+
+
+# --- the stream --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some pictures, decoded.
+
+    ``images``: (n, H, W, C), as preprocessed. ``labels``: int64, (n,). ``index``: int64, (n,),
+    where in the :class:`Pictures` they are. ``unreadable``: file and reason of each picture of
+    this batch that is not in ``images`` because it could not be decoded.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    index: np.ndarray
+    unreadable: tuple[tuple[Path, str], ...]
+
+
+def batches(
+    pictures: Pictures,
+    preprocess: Callable[[Image], np.ndarray],
+    batch_size: int,
+    workers: int | None = None,
+) -> Iterator[Batch]:
+    """All pictures in order, ``batch_size`` at a time; the same for any number of ``workers``.
+
+    ``preprocess``: a picture in RGB -> array (H, W, C), the same shape for all; called from
+    ``workers`` threads (default: one per processor). At most one batch, or two pictures per
+    worker, is read ahead, so that memory does not depend on the number of pictures.
+
+    Grey and palette pictures become RGB; CMYK by Pillow's plain formula, without a colour profile;
+    transparent pixels are laid on white. EXIF orientation is ignored, as in the usual ImageNet
+    evaluations. A picture that Pillow cannot decode whole, that has more than 8 bits per channel,
+    or more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``, is left out of its batch, which is then
+    smaller, and reported in it.
+
+    Raises ``ValueError`` for less than one picture per batch or worker. What ``preprocess`` raises
+    is passed on.
+    """
+    workers = os.cpu_count() or 1 if workers is None else workers
+    if batch_size < 1 or workers < 1:
+        raise ValueError(
+            f"batch_size and workers must be at least 1, got {batch_size} and {workers}"
+        )
+    return _stream(pictures, preprocess, batch_size, workers)
+
+
+def _stream(pictures, preprocess, batch_size, workers) -> Iterator[Batch]:
+    pool = ThreadPoolExecutor(workers)  # Pillow decodes and resizes without the interpreter's lock
+    jobs = (pool.submit(_read, file, preprocess) for file in pictures.files)
+    ahead = deque(islice(jobs, max(batch_size, 2 * workers)))
+    try:
+        for start in range(0, len(pictures), batch_size):
+            index, images, unreadable = [], [], []
+            for i in range(start, min(start + batch_size, len(pictures))):
+                image, reason = ahead.popleft().result()
+                ahead.extend(islice(jobs, 1))
+                if reason:
+                    unreadable.append((pictures.files[i], reason))
+                else:
+                    index.append(i)
+                    images.append(image)
+            index = np.array(index, np.int64)
+            stacked = np.stack(images) if images else _no_images(preprocess)
+            yield Batch(stacked, pictures.labels[index], index, tuple(unreadable))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _read(file: Path, preprocess) -> tuple[np.ndarray | None, str]:
+    """The array and an empty reason, or no array and the reason."""
+    try:
+        picture = _decode(file)
+    except Exception as error:  # Pillow's readers raise nearly anything on a broken file
+        return None, f"{type(error).__name__}: {error}"
+    try:
+        return preprocess(picture), ""
+    except Exception as error:
+        error.add_note(f"in preprocessing {file}")
+        raise
+
+
+def _decode(file: Path) -> Image:
+    from PIL import Image
+
+    with Image.open(file) as picture:
+        width, height = picture.size
+        if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
+            raise ValueError(f"{width} x {height} pixels are more than {Image.MAX_IMAGE_PIXELS}")
+        if picture.mode.startswith(("I", "F")):  # Pillow would clip it to 8 bits
+            raise ValueError(f"mode {picture.mode} has more than 8 bits per channel")
+        if picture.has_transparency_data:
+            white = Image.new("RGBA", picture.size, "white")
+            return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
+        return picture.convert("RGB")
+
+
+def _no_images(preprocess) -> np.ndarray:
+    """No images, of the shape and type that ``preprocess`` gives: (0, H, W, C)."""
+    from PIL import Image
+
+    return np.stack([preprocess(Image.new("RGB", (256, 256)))])[:0]
