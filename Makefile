@@ -19,14 +19,15 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # Twice as fast on processors where TensorFlow leaves it off; the same kernels everywhere.
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 
-LIBRARY := $(shell find fsrepro -name '*.py' -o -name '*.json' | sort)
+LIBRARY := $(shell find fsrepro -name '*.py' -o -name '*.json' -o -name '*.csv' | sort)
 NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/[0-9][0-9]_*.py)))
 EXECUTED := $(NOTEBOOKS:%=book/notebooks/%.ipynb)
 FIGURES := book/figures/.drawn
 MATHJAX := book/static/mathjax/tex-svg.js
+NEURON := book/static/neuron/codes.js
 ENVIRONMENT := .venv/.complete
 
-book: $(EXECUTED) $(FIGURES) $(MATHJAX)
+book: $(EXECUTED) $(FIGURES) $(MATHJAX) $(NEURON)
 	$(BIN)/jupyter-book build book -W --keep-going --quiet
 	echo "The book is in _build/html/index.html (profile $(PROFILE))"
 
@@ -85,3 +86,7 @@ $(FIGURES): book/draw.py fsrepro/figures.py fsrepro/results.py $(wildcard result
 $(MATHJAX): | $(ENVIRONMENT)
 	@mkdir -p $(@D)
 	$(BIN)/python -c "from importlib.metadata import files; import shutil; shutil.copy(next(f.locate() for f in files('sphinx-mathjax-offline') if f.name == 'tex-svg.js'), '$@')"
+
+# The tables behind the page "A neuron to play with".
+$(NEURON): book/export_codes.py $(wildcard fsrepro/codes/*.py fsrepro/codes/*.json) | $(ENVIRONMENT)
+	$(BIN)/python book/export_codes.py
