@@ -22,7 +22,14 @@ from fsrepro.conversion import SpikingModel, convert
 HERE = Path(__file__).parent
 PROGRESS = Path.home() / ".cache" / "fsrepro"
 RECIPES = {
+    "resnet8_cifar10_K8": {
+        "network": lambda: models.resnet(8),
+        "ann": "resnet8_cifar10",
+        "convert": {"steps": 8, "spikes_per_neuron": 0.5},
+        "fine_tune": {"spikes_per_neuron": 0.28, "epochs": 20, "learning_rate": 1e-3, "seed": 0},
+    },
     "resnet20_cifar10_K8": {
+        "network": lambda: models.resnet(20),
         "ann": "resnet20_cifar10",
         "convert": {"steps": 8, "spikes_per_neuron": 0.5},
         "fine_tune": {"spikes_per_neuron": 0.34, "epochs": 14, "learning_rate": 1e-3, "seed": 0},
@@ -33,7 +40,7 @@ RECIPES = {
 def main(name: str) -> None:
     recipe = RECIPES[name]
     data = datasets.cifar10()
-    ann = models.resnet(20)
+    ann = recipe["network"]()
     models.load_checkpoint(ann, HERE / f"{recipe['ann']}.weights.h5")
     if "start" in recipe:
         snn = SpikingModel.load(HERE / f"{recipe['start']}.fs")

@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -23,8 +23,9 @@ from tqdm import tqdm
 from .codes import PrefixCode, entropy
 from .conversion.calibration import record
 from .conversion.convert import check_images
+from .conversion.graph import batch_slices
 from .conversion.spiking_model import SpikingModel
-from .synapses import count_synapses
+from .synapses import Synapses, count_synapses
 
 __all__ = ["Report", "decoding_costs", "evaluate", "predict_classes", "sample_words", "sampled"]
 
@@ -65,15 +66,16 @@ def evaluate(
     *,
     reference: np.ndarray | None = None,
     simulator: str = "keras",
-    batch_size: int = 250,
+    batch_size: int | None = None,
     progress: bool = True,
 ) -> Report:
     """Run ``snn`` on ``images`` and count.
 
     ``images``: normalised as for the ANN, (N, H, W, C). ``labels``: classes, (N,), from 0.
-    ``reference``: the answers of the ANN, (N,), see :func:`predict_classes`. The figures do not
-    depend on ``batch_size``. ``simulator``: ``"keras"`` computes what all time steps come to;
-    ``"genn"`` sends every spike, one image at a time, see :mod:`fsrepro.genn`.
+    ``reference``: the answers of the ANN, (N,), see :func:`predict_classes`. Convolutions may round
+    in another order for another ``batch_size``: a potential that meets its threshold to the last
+    digit may then fall on either side. ``simulator``: ``"keras"`` computes what all time steps come
+    to; ``"genn"`` sends every spike, one image at a time, see :mod:`fsrepro.genn`.
 
     Raises ``ValueError`` for images of the wrong shape or not finite, for labels that are
     out of range or not one per image, and for another simulator; ``ImportError`` where GeNN is
@@ -89,14 +91,28 @@ def evaluate(
     predictions, spikes = _SIMULATORS[simulator](snn, images, batch_size, progress)
 
     synapses = count_synapses(snn)
+    fired = [spikes[name].sum() for name in names]
+    synops = [(spikes[name] * synapses.fan_out[name]).sum() for name in names]
+    return report(snn, synapses, labels, reference, predictions, fired, synops)
+
+
+def report(
+    snn: SpikingModel,
+    synapses: Synapses,
+    labels: np.ndarray,
+    reference: np.ndarray | None,
+    predictions: np.ndarray,
+    spikes: Sequence[float],
+    synops: Sequence[float],
+) -> Report:
+    """The report of what was counted: ``spikes`` and ``synops`` of each layer, over all images."""
+    images = len(labels)
     layers = snn.layers.copy()
-    per_image = np.array([spikes[name].sum() for name in names]) / len(images)
+    per_image = np.asarray(spikes, float) / images
     layers["spikes_per_neuron"] = per_image / layers["neurons"]
-    layers["synops_per_image"] = [
-        float((spikes[name] * synapses.fan_out[name]).sum()) / len(images) for name in names
-    ]
+    layers["synops_per_image"] = np.asarray(synops, float) / images
     return Report(
-        images=len(images),
+        images=images,
         accuracy=_percent(predictions == labels),
         agreement=float("nan") if reference is None else _percent(predictions == reference),
         spikes_per_neuron=float(per_image.sum() / snn.neurons),
@@ -116,9 +132,9 @@ def _by_keras(snn, images, batch_size, progress):
     names = [layer.name for layer in snn.spiking_layers]
     spikes = dict.fromkeys(names, 0.0)
     predictions = []
-    for start in tqdm(range(0, len(images), batch_size), desc="evaluate", disable=not progress):
-        batch = images[start : start + batch_size]
-        logits, *counts = snn.counting_model.predict_on_batch(batch)
+    slices = batch_slices(snn.keras_model, len(images), batch_size)
+    for part in tqdm(slices, desc="evaluate", disable=not progress):
+        logits, *counts = snn.counting_model.predict_on_batch(images[part])
         predictions.append(logits.argmax(1))
         for name, count in zip(names, counts, strict=True):
             spikes[name] = spikes[name] + count.sum(0, dtype=np.float64)
@@ -176,13 +192,15 @@ def decoding_costs(
     return pd.DataFrame(rows)
 
 
-def predict_classes(model: keras.Model, images: np.ndarray, *, batch_size: int = 250) -> np.ndarray:
+def predict_classes(
+    model: keras.Model, images: np.ndarray, *, batch_size: int | None = None
+) -> np.ndarray:
     """The answers of an ANN, (N,): the class of the largest output."""
     images = check_images(model, images, "images")
     return np.concatenate(
         [
-            model.predict_on_batch(images[start : start + batch_size]).argmax(1)
-            for start in range(0, len(images), batch_size)
+            model.predict_on_batch(images[part]).argmax(1)
+            for part in batch_slices(model, len(images), batch_size)
         ]
     )
 

@@ -6,12 +6,16 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from tqdm import tqdm
+
+if TYPE_CHECKING:
+    import distributed
 
 __all__ = ["Sweep"]
 
@@ -21,7 +25,8 @@ _DRAWING = ("figures.py", "command_line.py")  # of the library, what no row depe
 class Sweep:
     """Tables that are computed row by row, and go on from where a killed run was.
 
-    ``path``: the file that keeps the rows, one line of JSON each. ``identity``: what all rows
+    ``path``: the file that keeps the rows, one line of JSON each; None to keep nothing.
+    ``identity``: what all rows
     depend on (checksums of data and weights, seeds, ...); the code of the library is added. Rows
     that were kept for another identity are dropped, so a resumed sweep gives the table of an
     uninterrupted one.
@@ -29,8 +34,8 @@ class Sweep:
     Raises ``ValueError`` if ``path`` holds something else than a sweep; it is left unchanged.
     """
 
-    def __init__(self, path: str | Path, **identity):
-        self.path = Path(path)
+    def __init__(self, path: str | Path | None, **identity):
+        self.path = None if path is None else Path(path)
         self._identity = json.dumps({**identity, "library": _library()}, sort_keys=True)
         self._rows, self.seconds_before = self._kept()
 
@@ -38,28 +43,43 @@ class Sweep:
     """What earlier runs took for the rows that were found."""
 
     def table(
-        self, name: str, settings: Iterable[dict], compute: Callable[..., dict]
+        self,
+        name: str,
+        settings: Iterable[dict],
+        compute: Callable[..., dict],
+        *,
+        shared: Mapping | None = None,
+        client: distributed.Client | None = None,
+        progress: bool = True,
     ) -> pd.DataFrame:
-        """A row ``{**setting, **compute(**setting)}`` for each of ``settings``, with progress.
+        """A row ``{**setting, **compute(**setting, **shared)}`` for each of ``settings``.
 
-        ``name``: of this table in the sweep. ``compute`` returns plain numbers and texts.
+        ``name``: of this table in the sweep. ``compute`` returns plain numbers and texts, and lists
+        of them. ``shared``: arguments that are the same for all rows. ``client``: of a Dask
+        cluster, whose workers then compute the rows; a worker that dies costs the rows it was at,
+        which others take over. ``compute`` must be a function of a module there, and futures among
+        the shared arguments become what they stand for.
         """
-        rows = []
-        for setting in tqdm(list(settings), desc=name):
-            key = json.dumps([name, setting], sort_keys=True, default=_plain)
-            if key not in self._rows:
-                start = time.perf_counter()
-                row = compute(**setting)
-                self._keep(key, row, time.perf_counter() - start)
-            rows.append({**setting, **self._rows[key]})
+        settings = list(settings)
+        keys = [json.dumps([name, s], sort_keys=True, default=_plain) for s in settings]
+        missing = {k: s for k, s in zip(keys, settings, strict=True) if k not in self._rows}
+        run = _here if client is None else partial(_on_workers, client)
+        with tqdm(
+            total=len(keys), initial=len(keys) - len(missing), desc=name, disable=not progress
+        ) as bar:
+            for key, row, seconds in run(compute, missing, shared or {}):
+                self._keep(key, row, seconds)
+                bar.update()
+        rows = [{**s, **self._rows[k]} for k, s in zip(keys, settings, strict=True)]
         return pd.DataFrame(rows)
 
     def finish(self) -> None:
         """Forget the rows: the result files have them now."""
-        self.path.unlink(missing_ok=True)
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
 
     def _kept(self) -> tuple[dict[str, dict], float]:
-        if not self.path.exists():
+        if self.path is None or not self.path.exists():
             return {}, 0.0
         first, *lines = self.path.read_text(encoding="utf-8").split("\n")
         try:
@@ -78,6 +98,8 @@ class Sweep:
         # Read back, so that a row is the same whether it was computed now or before.
         line = json.dumps([key, row, round(seconds, 3)], default=_plain)
         self._rows[key] = json.loads(line)[1]
+        if self.path is None:
+            return
         if len(self._rows) == 1:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.write_text(json.dumps({"sweep": self._identity}) + "\n", encoding="utf-8")
@@ -88,6 +110,29 @@ class Sweep:
             file.write(line.encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def _timed(compute, setting: dict, shared: Mapping) -> tuple[dict, float]:
+    start = time.perf_counter()
+    row = compute(**setting, **shared)
+    return row, time.perf_counter() - start
+
+
+def _here(compute, settings: Mapping[str, dict], shared) -> Iterator[tuple[str, dict, float]]:
+    for key, setting in settings.items():
+        yield key, *_timed(compute, setting, shared)
+
+
+def _on_workers(client, compute, settings, shared) -> Iterator[tuple[str, dict, float]]:
+    from distributed import as_completed
+
+    keys = {
+        client.submit(_timed, compute, setting, dict(shared), pure=False): key
+        for key, setting in settings.items()
+    }
+    for future in as_completed(keys):
+        yield keys[future], *future.result()
+        future.release()
 
 
 def _plain(value):
@@ -101,7 +146,8 @@ def _plain(value):
 def _library() -> str:
     """A checksum of the code and tables that rows depend on."""
     root = Path(__file__).parent
-    files = [p for p in root.rglob("*") if p.suffix in (".py", ".json") and p.name not in _DRAWING]
+    kinds = (".py", ".json", ".csv")
+    files = [p for p in root.rglob("*") if p.suffix in kinds and p.name not in _DRAWING]
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(str(path.relative_to(root)).encode() + path.read_bytes())

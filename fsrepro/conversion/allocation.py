@@ -26,6 +26,7 @@ from keras import ops
 from tqdm import tqdm
 
 from ..codes import SpikeCode
+from .graph import batch_slices
 from .population import activation_layers
 
 __all__ = ["Plan", "allocate", "channel_sensitivity", "sensitivity", "spike_price"]
@@ -63,7 +64,7 @@ def sensitivity(
     graph: keras.Model,
     images: np.ndarray,
     *,
-    batch_size: int = 250,
+    batch_size: int | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> dict[str, float]:
@@ -82,7 +83,7 @@ def channel_sensitivity(
     graph: keras.Model,
     images: np.ndarray,
     *,
-    batch_size: int = 250,
+    batch_size: int | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> dict[str, np.ndarray]:
@@ -108,9 +109,9 @@ def channel_sensitivity(
         return [ops.mean(g**2, axis=tuple(range(len(g.shape) - 1))) for g in gradients]
 
     total = dict.fromkeys(names, 0.0)
-    starts = range(0, len(images), batch_size)
-    for start in tqdm(starts, desc="sensitivity", disable=not progress):
-        batch = images[start : start + batch_size]
+    slices = batch_slices(graph, len(images), batch_size)
+    for part in tqdm(slices, desc="sensitivity", disable=not progress):
+        batch = images[part]
         found = squared_gradients(batch, rng.random(len(batch)).astype(np.float32))
         for name, g in zip(names, found, strict=True):
             total[name] = total[name] + len(batch) / len(images) * np.asarray(g, np.float64)

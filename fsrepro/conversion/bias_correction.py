@@ -17,7 +17,7 @@ import numpy as np
 from keras import ops
 from tqdm import tqdm
 
-from .graph import calls, uses
+from .graph import batch_slices, calls, uses
 from .normal_form import MERGING_LAYERS, WEIGHTED_LAYERS
 from .population import Population
 
@@ -29,7 +29,7 @@ def correct_biases(
     graph: keras.Model,
     images: np.ndarray,
     *,
-    batch_size: int = 250,
+    batch_size: int | None = None,
     progress: bool = True,
 ) -> list[str]:
     """Correct the biases of a spiking network in place; return the names of corrected layers.
@@ -45,6 +45,7 @@ def correct_biases(
     ann = {id(graph.inputs[0]): images}
     snn = {id(model.inputs[0]): images}
     corrected = []
+    slices = batch_slices(model, len(images), batch_size)
     pairs = list(zip(calls(graph), calls(model), strict=True))
     for old, new in tqdm(pairs, desc="correct biases", disable=not progress):
         if isinstance(new.operation, Population):
@@ -52,7 +53,7 @@ def correct_biases(
                 old.input_tensors[0], new.input_tensors[0], ann, snn, reading, made_by, corrected
             )
         for call, values, left in ((old, ann, left_ann), (new, snn, left_snn)):
-            values[id(call.outputs[0])] = _run(call, values, batch_size)
+            values[id(call.outputs[0])] = _run(call, values, slices)
             for x in call.input_tensors:
                 left[id(x)] -= 1
                 if left[id(x)] == 0:
@@ -88,11 +89,11 @@ def _source(tensor, reading, made_by):
     return None
 
 
-def _run(call, values, batch_size) -> np.ndarray:
+def _run(call, values, slices) -> np.ndarray:
     inputs = [values[id(x)] for x in call.input_tensors]
     parts = []
-    for start in range(0, len(inputs[0]), batch_size):
-        batch = [ops.convert_to_tensor(x[start : start + batch_size]) for x in inputs]
+    for part in slices:
+        batch = [ops.convert_to_tensor(x[part]) for x in inputs]
         merged = isinstance(call.operation, MERGING_LAYERS)
         parts.append(ops.convert_to_numpy(call.operation(batch if merged else batch[0])))
     return np.concatenate(parts)

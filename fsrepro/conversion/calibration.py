@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from .graph import predict_list
+from .graph import batch_slices, predict_list
 from .population import Nonlinearity, Population
 
 __all__ = ["record"]
@@ -18,7 +18,7 @@ def record(
     *,
     samples: int = 100_000,
     by_channel: bool = False,
-    batch_size: int = 250,
+    batch_size: int | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> dict[str, np.ndarray]:
@@ -36,8 +36,9 @@ def record(
     probe = keras.Model(model.inputs, [site.input for site in sites])
     rng = np.random.default_rng(seed)
     drawn = {site.name: [] for site in sites}
-    for start in tqdm(range(0, len(images), batch_size), desc="calibrate", disable=not progress):
-        batch = images[start : start + batch_size]
+    slices = batch_slices(model, len(images), batch_size)
+    for part in tqdm(slices, desc="calibrate", disable=not progress):
+        batch = images[part]
         for site, x in zip(sites, predict_list(probe, batch), strict=True):
             x = x.reshape(-1, x.shape[-1]) if by_channel else x.reshape(-1)
             if not np.isfinite(x).all():

@@ -51,6 +51,7 @@ Planned = tuple[SpikeCode, float] | Callable[[np.ndarray], tuple[SpikeCode, floa
 
 SENSITIVITY_IMAGES = 2500
 BIAS_IMAGES = 1000
+BIAS_FLOATS = 2**28  # of one layer: those of a few are held in memory
 
 
 def convert(
@@ -65,7 +66,7 @@ def convert(
     spikes_per_neuron: float | None = None,
     channel_scales: bool = False,
     bias_correction: bool | None = None,
-    batch_size: int = 250,
+    batch_size: int | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> SpikingModel:
@@ -145,7 +146,8 @@ def convert(
         }
     populated = populate(graph, lambda name: FewSpikes(plans[name][0], name=name))
     if bias_correction or (bias_correction is None and spikes_per_neuron is not None):
-        sample = calibration[:BIAS_IMAGES]
+        largest = max(math.prod(layer.output.shape[1:]) for layer in graph.layers)
+        sample = calibration[: max(1, min(BIAS_IMAGES, BIAS_FLOATS // largest))]
         correct_biases(populated, graph, sample, batch_size=batch_size, progress=progress)
     return SpikingModel(populated, {name: plans[name][1] for name in sites})
 
@@ -156,7 +158,7 @@ def plan(
     *,
     code: str | SpikeCode | Family | Mapping[str, str | SpikeCode | Family] = "mixed_radix",
     steps: int = 8,
-    batch_size: int = 250,
+    batch_size: int | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> Plan:

@@ -12,7 +12,7 @@ from ..fitting.measure import decibels
 from .convert import check_images
 from .decoded import Decoded
 from .few_spikes import FewSpikes
-from .graph import copy_layer, predict_list, rewrite
+from .graph import batch_slices, copy_layer, predict_list, rewrite
 from .normal_form import normal_form
 from .population import activation_layers
 from .spiking_model import SpikingModel
@@ -26,7 +26,7 @@ def diagnose(
     x: np.ndarray,
     labels: np.ndarray | None = None,
     *,
-    batch_size: int = 250,
+    batch_size: int | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """What each spiking layer does to the answers; a row per layer, in the order of computation.
@@ -81,8 +81,9 @@ def _activity(graph, snn, sites, x, batch_size, progress) -> pd.DataFrame:
     largest = {name: code.staircase.value.max() for name, code in snn.codes.items()}
     sums = {name: np.zeros(5) for name in sites}  # power, error, ANN power, ANN error, saturated
     fired = {name: False for name in sites}
-    for start in tqdm(range(0, len(x), batch_size), desc="activity", disable=not progress):
-        batch = x[start : start + batch_size]
+    slices = batch_slices(graph, len(x), batch_size)
+    for part in tqdm(slices, desc="activity", disable=not progress):
+        batch = x[part]
         targets, found = predict_list(wanted, batch), written.predict_on_batch(batch)
         for name, target, v, y in zip(sites, targets, found[::2], found[1::2], strict=True):
             own = functions[name](v)
@@ -113,8 +114,8 @@ def _activity(graph, snn, sites, x, batch_size, progress) -> pd.DataFrame:
 
 def _spikes(snn, x, batch_size) -> dict[str, float]:
     total = 0.0
-    for start in range(0, len(x), batch_size):
-        _, *counts = snn.counting_model.predict_on_batch(x[start : start + batch_size])
+    for part in batch_slices(snn.keras_model, len(x), batch_size):
+        _, *counts = snn.counting_model.predict_on_batch(x[part])
         total = total + np.array([count.sum(dtype=np.float64) for count in counts])
     return dict(zip(snn.codes, total / len(x), strict=True))
 
@@ -134,8 +135,8 @@ def _only(graph: keras.Model, name: str, code) -> keras.Model:
 def _answers(model: keras.Model, x, batch_size) -> np.ndarray:
     return np.concatenate(
         [
-            model.predict_on_batch(x[start : start + batch_size]).argmax(1)
-            for start in range(0, len(x), batch_size)
+            model.predict_on_batch(x[part]).argmax(1)
+            for part in batch_slices(model, len(x), batch_size)
         ]
     )
 

@@ -5,13 +5,19 @@ The one place that knows how Keras keeps its graph.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import count
 
 import keras
 
-__all__ = ["calls", "copy_layer", "flatten", "predict_list", "retrace", "rewrite", "uses"]
+__all__ = [
+    "batch_slices", "calls", "copy_layer", "flatten", "predict_list", "retrace", "rewrite", "uses",
+]  # fmt: skip
+
+_FLOATS_AT_ONCE = 2**28  # all activations of a batch: 1 GiB
+_MOST_IMAGES = 250
 
 
 def calls(model: keras.Model) -> Iterator[keras.src.ops.node.Node]:
@@ -50,6 +56,18 @@ def predict_list(model: keras.Model, batch) -> list:
     """``model.predict_on_batch(batch)``, a list also where Keras gives a single array."""
     found = model.predict_on_batch(batch)
     return found if isinstance(found, list) else [found]
+
+
+def batch_slices(model: keras.Model, images: int, batch_size: int | None) -> list[slice]:
+    """So many images, cut into batches of ``batch_size``.
+
+    With None, as many to a batch as leave all activations of ``model`` within 1 GiB: 250 small
+    pictures, a few large ones.
+    """
+    if batch_size is None:
+        floats = sum(math.prod(x.shape[1:]) for call in calls(model) for x in call.outputs)
+        batch_size = max(1, min(_MOST_IMAGES, _FLOATS_AT_ONCE // floats))
+    return [slice(start, start + batch_size) for start in range(0, images, batch_size)]
 
 
 def flatten(model: keras.Model) -> keras.Model:

@@ -43,6 +43,9 @@ ACTIVATIONS = (
     layers.LeakyReLU,
     layers.Softmax,
 )
+FIXED_SCALING = (layers.Rescaling, layers.Normalization)
+"""What networks that take pixels as they are begin with."""
+
 TRAINING_ONLY = (
     layers.Dropout,
     layers.SpatialDropout2D,
@@ -66,6 +69,7 @@ def normal_form(model: keras.Model) -> keras.Model:
       section 3.2). Elsewhere on feature maps it becomes a 1x1 depthwise convolution.
     - A softmax at the end is dropped: it does not change which logit is largest.
     - Max-pooling stays and acts on decoded values, and so do products of two branches (Multiply).
+    - Rescaling and Normalization of the image become a 1x1 depthwise convolution.
     - A separable convolution becomes a depthwise one and a 1x1 convolution.
     - Models within the model are unfolded, and a layer called twice becomes two.
     - Dropout and noise layers are dropped: they act in training only.
@@ -88,6 +92,8 @@ def normal_form(model: keras.Model) -> keras.Model:
             raise _unsupported(layer, "softmax", "it is supported only as the last layer")
         if isinstance(layer, TRAINING_ONLY):
             return x
+        if isinstance(layer, FIXED_SCALING):
+            return _depthwise(layer.name, x, *_input_scale_and_offset(layer))
         if isinstance(layer, layers.BatchNormalization):
             source = producer.get(id(call.input_tensors[0]))
             if source is None or used[id(call.input_tensors[0])] > 1:
@@ -157,6 +163,7 @@ def _refuse_unknown(model) -> None:
         *ACTIVATIONS,
         layers.BatchNormalization,
         layers.SeparableConv2D,
+        *FIXED_SCALING,
         Nonlinearity,
     )
     for call in calls(model):
@@ -305,11 +312,41 @@ def _depthwise_batch_norm(norm: layers.BatchNormalization, x):
             "BatchNormalization",
             "off feature maps it must directly follow a Dense layer, alone",
         )
-    scale, offset = _scale_and_offset(norm)
-    layer = layers.DepthwiseConv2D(1, name=norm.name)
+    return _depthwise(norm.name, x, *_scale_and_offset(norm))
+
+
+def _depthwise(name: str, x, scale: np.ndarray, offset: np.ndarray):
+    """y = scale x + offset, per channel of (N, H, W, C)."""
+    layer = layers.DepthwiseConv2D(1, name=name)
     output = layer(x)
     layer.set_weights([scale.reshape(1, 1, -1, 1), offset])
     return output
+
+
+def _input_scale_and_offset(layer) -> tuple[np.ndarray, np.ndarray]:
+    """Rescaling and Normalization as y = scale x + offset, per channel, in float64."""
+    shape = layer.input.shape
+    channels = (shape[-1],)
+    if len(shape) != 4:
+        raise _unsupported(layer, type(layer).__name__, "its input must be (N, H, W, C)")
+    if isinstance(layer, layers.Rescaling):
+        scale, offset = layer.scale, layer.offset
+    else:
+        if layer.invert:
+            raise _unsupported(layer, "Normalization, invert", "only the usual direction is")
+        mean = keras.ops.convert_to_numpy(layer.mean).astype(np.float64)
+        deviation = np.sqrt(keras.ops.convert_to_numpy(layer.variance).astype(np.float64))
+        scale = 1 / np.maximum(deviation, keras.config.epsilon())
+        offset = -mean * scale
+    try:
+        return tuple(
+            np.broadcast_to(np.squeeze(np.asarray(v, np.float64)), channels).copy()
+            for v in (scale, offset)
+        )
+    except ValueError:
+        raise _unsupported(
+            layer, f"{type(layer).__name__} along other axes", "one number per channel is"
+        ) from None
 
 
 def _check_axis(norm) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from ..codes import Code
 from .few_spikes import FewSpikes
-from .graph import copy_layer, predict_list, rewrite
+from .graph import batch_slices, copy_layer, predict_list, rewrite
 from .normal_form import LINEAR_LAYERS, POOLING_BY_MAXIMUM, PRODUCTS
 from .population import Population
 
@@ -74,15 +74,15 @@ class SpikingModel:
             for layer in self.spiking_layers
         )
 
-    def predict(self, images: np.ndarray, *, batch_size: int = 250) -> np.ndarray:
+    def predict(self, images: np.ndarray, *, batch_size: int | None = None) -> np.ndarray:
         """Membrane potentials of the output layer (logits), float32, (N, classes).
 
         ``images``: normalised as for the ANN, (N, H, W, C).
         """
         return np.concatenate(
             [
-                self.keras_model.predict_on_batch(images[start : start + batch_size])
-                for start in range(0, len(images), batch_size)
+                self.keras_model.predict_on_batch(images[part])
+                for part in batch_slices(self.keras_model, len(images), batch_size)
             ]
         )
 

@@ -2,23 +2,32 @@
 
 import re
 
+from .background import without_background
 from .checkpoint import load_checkpoint, save_checkpoint
+from .efficientnet_lite import efficientnet_lite
+from .imagenet import ImageNetNetwork, imagenet
 from .import_torch import import_torch
+from .mobilenet_v3 import mobilenet_v3_small
 from .plain_cnn import plain_cnn
 from .published import PublishedNetwork, published
 from .resnet import resnet
 from .small_cnn import small_cnn
 
 __all__ = [
+    "ImageNetNetwork",
     "PublishedNetwork",
     "build",
+    "efficientnet_lite",
+    "imagenet",
     "import_torch",
     "load_checkpoint",
+    "mobilenet_v3_small",
     "plain_cnn",
     "published",
     "resnet",
     "save_checkpoint",
     "small_cnn",
+    "without_background",
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -11,18 +12,34 @@ from keras import layers
 
 from .torch_file import read_tensors
 
-__all__ = ["import_torch"]
+__all__ = ["import_torch", "resnet_torch_name"]
 
 _BATCH_NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
                "moving_variance": "running_var"}  # fmt: skip
 
 
-def import_torch(model: keras.Model, path: str | Path) -> None:
-    """Load a PyTorch state dict of a CIFAR ResNet into ``model``, in place.
+def resnet_torch_name(name: str) -> str:
+    """The name of a layer in PyTorch: ``stage2_block1_1_conv`` is ``layer2.0.conv1``."""
+    if name in ("stem_conv", "stem_bn"):
+        return name.removeprefix("stem_") + "1"
+    if name == "logits":
+        return "linear"
+    if match := re.fullmatch(r"stage(\d+)_block(\d+)_(\d|shortcut)_(conv|bn)", name):
+        stage, block, place, kind = match.groups()
+        part = f"shortcut.{'01'[kind == 'bn']}" if place == "shortcut" else f"{kind}{place}"
+        return f"layer{stage}.{int(block) - 1}.{part}"
+    return name
 
-    ``model``: a :func:`~fsrepro.models.resnet` of the same depth and width. What PyTorch does
-    unlike Keras is an option there: ``resnet(20, shortcut="identity", padding="symmetric",
-    epsilon=1e-5)`` is the ResNet-20 of He et al. (2016) as usually written in PyTorch.
+
+def import_torch(
+    model: keras.Model, path: str | Path, *, naming: Callable[[str], str] = resnet_torch_name
+) -> None:
+    """Load a PyTorch state dict into ``model``, in place.
+
+    ``model``: by default a :func:`~fsrepro.models.resnet` for CIFAR of the same depth and width.
+    What PyTorch does unlike Keras is an option there: ``resnet(20, shortcut="identity",
+    padding="symmetric", epsilon=1e-5)`` is the ResNet-20 of He et al. (2016) as usually written in
+    PyTorch. ``naming``: from the name of a layer to that in the checkpoint; for other networks.
     ``path``: see :func:`~fsrepro.models.torch_file.read_tensors`; names as in the widespread
     implementations (``conv1``, ``layer1.0.conv1``, ``layer2.0.shortcut.0`` or ``downsample.0``,
     ``linear`` or ``fc``). Kernels turn from (out, in, H, W) to (H, W, in, out).
@@ -34,17 +51,18 @@ def import_torch(model: keras.Model, path: str | Path) -> None:
     tensors = read_tensors(path)
     loaded, used = [], set()
     for layer in model.layers:
-        for variable, name in _torch_names(layer).items():
+        for variable, name in _torch_names(layer, naming).items():
             key = next((alias for alias in _aliases(name) if alias in tensors), None)
             if key is None:
                 raise ValueError(f"{path} has no tensor {name!r} for layer {layer.name!r}")
             used.add(key)
-            value = _keras_order(tensors[key])
+            value = _keras_order(layer, tensors[key])
             target = getattr(layer, variable)
             if value.shape != tuple(target.shape):
+                needed = _torch_shape(layer, target.shape)
                 raise ValueError(
                     f"tensor {key!r} of {path} has shape {tensors[key].shape}, layer "
-                    f"{layer.name!r} of model {model.name!r} needs {_torch_shape(target.shape)}"
+                    f"{layer.name!r} of model {model.name!r} needs {needed}"
                 )
             if not np.isfinite(value).all():
                 raise ValueError(f"tensor {key!r} of {path} holds NaN or infinite values")
@@ -58,33 +76,20 @@ def import_torch(model: keras.Model, path: str | Path) -> None:
         target.assign(value)
 
 
-def _torch_names(layer) -> dict[str, str]:
+def _torch_names(layer, naming) -> dict[str, str]:
     """Variable of the layer -> name of the tensor."""
     if isinstance(layer, layers.BatchNormalization):
-        return {v: f"{_torch_name(layer.name)}.{name}" for v, name in _BATCH_NORM.items()}
-    if isinstance(layer, (layers.Conv2D, layers.Dense)):
-        names = {"kernel": f"{_torch_name(layer.name)}.weight"}
+        return {v: f"{naming(layer.name)}.{theirs}" for v, theirs in _BATCH_NORM.items()}
+    if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)):
+        names = {"kernel": f"{naming(layer.name)}.weight"}
         if layer.use_bias:
-            names["bias"] = f"{_torch_name(layer.name)}.bias"
+            names["bias"] = f"{naming(layer.name)}.bias"
         return names
     if layer.weights:
         raise ValueError(
-            f"layer {layer.name!r} ({type(layer).__name__}) has no counterpart in a ResNet"
+            f"layer {layer.name!r} ({type(layer).__name__}) has no counterpart in a checkpoint"
         )
     return {}
-
-
-def _torch_name(name: str) -> str:
-    """``stage2_block1_1_conv`` -> ``layer2.0.conv1`` and so on; other names stay."""
-    if name in ("stem_conv", "stem_bn"):
-        return name.removeprefix("stem_") + "1"
-    if name == "logits":
-        return "linear"
-    if match := re.fullmatch(r"stage(\d+)_block(\d+)_(\d|shortcut)_(conv|bn)", name):
-        stage, block, place, kind = match.groups()
-        part = f"shortcut.{'01'[kind == 'bn']}" if place == "shortcut" else f"{kind}{place}"
-        return f"layer{stage}.{int(block) - 1}.{part}"
-    return name
 
 
 def _aliases(name: str):
@@ -93,11 +98,18 @@ def _aliases(name: str):
     yield name.replace("linear", "fc")
 
 
-def _keras_order(tensor: np.ndarray) -> np.ndarray:
-    order = {4: (2, 3, 1, 0), 2: (1, 0)}.get(tensor.ndim)
+def _keras_order(layer, tensor: np.ndarray) -> np.ndarray:
+    order = _axes(layer, tensor.ndim)
     return tensor if order is None else tensor.transpose(order)
 
 
-def _torch_shape(shape) -> tuple[int, ...]:
-    order = {4: (3, 2, 0, 1), 2: (1, 0)}.get(len(shape))
-    return tuple(shape) if order is None else tuple(shape[i] for i in order)
+def _torch_shape(layer, shape) -> tuple[int, ...]:
+    order = _axes(layer, len(shape))
+    return tuple(shape) if order is None else tuple(shape[i] for i in np.argsort(order))
+
+
+def _axes(layer, dimensions: int) -> tuple[int, ...] | None:
+    """For each axis of Keras, that of PyTorch; depthwise kernels keep their channels."""
+    if dimensions == 4:
+        return (2, 3, 0, 1) if isinstance(layer, layers.DepthwiseConv2D) else (2, 3, 1, 0)
+    return (1, 0) if dimensions == 2 else None

@@ -1,0 +1,240 @@
+"""Spiking networks on more pictures than memory holds, on one machine or many.
+
+Pictures are read as a stream and counted in tasks of a few hundred. A finished task is kept, so a
+killed run goes on from there; with a Dask client the tasks run on a cluster. Whatever the tasks,
+the workers and the interruptions, the figures are the same: a picture is always computed in the
+same company of at most sixteen, because convolutions round in another order for another number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+import pandas as pd
+
+from .conversion.graph import batch_slices
+from .conversion.population import Population
+from .conversion.spiking_model import SpikingModel
+from .measures import Report, report
+from .pictures import Pictures, batches
+from .sweep import Sweep
+from .synapses import count_synapses
+
+if TYPE_CHECKING:
+    import distributed
+
+__all__ = ["PictureReport", "evaluate_pictures"]
+
+_AT_ONCE = 16  # pictures that are computed together, fewer for large networks
+_NORMAL = 1.96  # of standard errors, for 95 percent
+
+
+@dataclass(frozen=True, eq=False)
+class PictureReport:
+    """The result of :func:`evaluate_pictures`.
+
+    ``report``: as from :func:`~fsrepro.measures.evaluate`, over the pictures that could be read.
+    ``answers``: a row per such picture: file, label, ann, snn (the classes answered).
+    ``unreadable``: file and reason of the others.
+    """
+
+    report: Report
+    answers: pd.DataFrame
+    unreadable: pd.DataFrame
+
+    @property
+    def ann_accuracy(self) -> float:
+        """Percent of the readable pictures."""
+        return 100 * float(self._right("ann").mean())
+
+    @property
+    def loss(self) -> float:
+        """Accuracy of the ANN minus that of the SNN, in points, on the same pictures."""
+        return 100 * float((self._right("ann") - self._right("snn")).mean())
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 percent confidence interval of :attr:`loss`, in points: paired, normal.
+
+        Only pictures on which one network is right and the other wrong tell them apart, so it is
+        far narrower than that of either accuracy.
+        """
+        differences = self._right("ann") - self._right("snn")
+        error = 100 * _NORMAL * float(differences.std()) / np.sqrt(len(differences))
+        return self.loss - error, self.loss + error
+
+    def _right(self, network: str) -> np.ndarray:
+        return (self.answers[network] == self.answers["label"]).to_numpy(int)
+
+
+def evaluate_pictures(
+    ann: keras.Model,
+    snn: SpikingModel,
+    pictures: Pictures,
+    preprocessing: Callable,
+    *,
+    checkpoint: str | Path | None = None,
+    client: distributed.Client | None = None,
+    pictures_per_task: int = 320,
+    workers: int | None = None,
+    progress: bool = True,
+) -> PictureReport:
+    """Run ANN and SNN on ``pictures`` and count; memory does not depend on their number.
+
+    ``preprocessing``: from a picture to what the networks take, see
+    :class:`~fsrepro.preprocessing.Preprocessing`; ``workers`` threads read ahead. ``checkpoint``:
+    a file that keeps finished tasks; if it exists, the evaluation goes on from there, unless it
+    belongs to other pictures, networks or another version of the library: then it starts afresh.
+    ``client``: of a Dask cluster, whose workers see the pictures under the same names.
+    ``pictures_per_task``: the figures do not depend on it. Unreadable pictures are left out, and
+    reported.
+
+    Raises ``ValueError`` if the networks do not take what ``preprocessing`` makes, answer other
+    classes than the pictures have, or if no picture could be read; ``TypeError`` for a network with
+    decoders on a cluster.
+    """
+    _check(ann, snn, pictures, preprocessing, pictures_per_task)
+    together = min(_AT_ONCE, batch_slices(snn.keras_model, _AT_ONCE, None)[0].stop)
+    per_task = max(1, round(pictures_per_task / together)) * together
+    synapses = count_synapses(snn)
+    if client is None:
+        networks = _Networks(ann, snn.counting_model)
+    else:
+        networks = client.submit(_same, _packed(ann, snn))
+    sweep = Sweep(
+        checkpoint,
+        pictures=pictures.checksum,
+        networks=[_fingerprint(ann), _fingerprint(snn.keras_model)],
+        preprocessing=repr(preprocessing),
+    )
+    starts = range(0, len(pictures), per_task)
+    rows = sweep.table(
+        f"{snn.name}, tasks of {per_task} pictures",
+        [{"start": start, "stop": min(start + per_task, len(pictures))} for start in starts],
+        _count,
+        shared={
+            "pictures": pictures,
+            "preprocessing": preprocessing,
+            "together": together,
+            "fan_out": [synapses.fan_out[name] for name in snn.codes],
+            "workers": workers,
+            "networks": networks,
+        },
+        client=client,
+        progress=progress,
+    )
+    return _report(snn, synapses, pictures, rows)
+
+
+@dataclass(frozen=True, eq=False)
+class _Networks:
+    ann: keras.Model
+    counting: keras.Model
+
+
+def _count(*, start, stop, pictures, preprocessing, together, fan_out, workers, networks) -> dict:
+    """Answers, spikes and synaptic operations of one task."""
+    if not isinstance(networks, _Networks):
+        networks = _unpacked(networks)
+    row = {"index": [], "ann": [], "snn": [], "unreadable": []}
+    spikes, synops = np.zeros((2, len(fan_out)))
+    for batch in batches(pictures[start:stop], preprocessing, together, workers):
+        row["unreadable"] += [[str(file), reason] for file, reason in batch.unreadable]
+        n = len(batch.images)
+        if n == 0:
+            continue
+        images = np.zeros((together, *batch.images.shape[1:]), np.float32)
+        images[:n] = batch.images
+        logits, *counts = networks.counting.predict_on_batch(images)
+        row["index"] += (start + batch.index).tolist()
+        row["ann"] += networks.ann.predict_on_batch(images)[:n].argmax(1).tolist()
+        row["snn"] += logits[:n].argmax(1).tolist()
+        fired = [count[:n].sum(0, dtype=np.float64) for count in counts]
+        spikes += [f.sum() for f in fired]
+        synops += [(f * fan).sum() for f, fan in zip(fired, fan_out, strict=True)]
+    return {**row, "spikes": spikes.tolist(), "synops": synops.tolist()}
+
+
+def _report(snn, synapses, pictures, rows: pd.DataFrame) -> PictureReport:
+    index, ann, predictions = (np.array(rows[n].sum(), np.int64) for n in ("index", "ann", "snn"))
+    unreadable = pd.DataFrame(rows["unreadable"].sum(), columns=["file", "reason"])
+    if len(index) == 0:
+        raise ValueError(
+            f"none of the {len(pictures)} pictures could be read; the first: "
+            f"{unreadable['file'][0]} ({unreadable['reason'][0]})"
+        )
+    labels = pictures.labels[index]
+    files = [str(pictures.files[i]) for i in index]
+    answers = pd.DataFrame({"file": files, "label": labels, "ann": ann, "snn": predictions})
+    spikes, synops = (np.sum(rows[name].tolist(), axis=0) for name in ("spikes", "synops"))
+    counted = report(snn, synapses, labels, ann, predictions, spikes, synops)
+    return PictureReport(counted, answers, unreadable)
+
+
+def _check(ann, snn, pictures, preprocessing, pictures_per_task) -> None:
+    if pictures_per_task < 1:
+        raise ValueError(f"pictures_per_task must be at least 1, got {pictures_per_task}")
+    size = getattr(preprocessing, "size", None)
+    for model in (ann, snn.keras_model):
+        expected = tuple(model.input_shape[1:])
+        if size is not None and (size, size, 3) != expected:
+            raise ValueError(
+                f"model {model.name!r} takes pictures of shape {expected}, but the preprocessing "
+                f"makes {(size, size, 3)}"
+            )
+        classes, wanted = model.output_shape[-1], len(pictures.classes)
+        if classes != wanted:
+            background = "; if its first class is background, see models.without_background"
+            raise ValueError(
+                f"model {model.name!r} answers {classes} classes, the pictures have {wanted}"
+                f"{background if classes == wanted + 1 else ''}"
+            )
+
+
+def _fingerprint(model: keras.Model) -> str:
+    """A checksum of layers, weights, and what the codes make of a range of values."""
+    digest = hashlib.sha256()
+    probe = np.linspace(-20, 20, 4001, dtype=np.float32)
+    for layer in model.layers:
+        if isinstance(layer, Population):
+            digest.update(layer.code.quantise(probe).tobytes() + layer.code.count(probe).tobytes())
+        else:
+            digest.update(json.dumps(layer.get_config(), default=str, sort_keys=True).encode())
+        for weight in layer.get_weights():
+            digest.update(weight.tobytes())
+    return digest.hexdigest()
+
+
+# --- networks on their way to workers ------------------------------------------------------------
+
+
+def _same(networks: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    """As a task, so that the cluster can make it again when the worker that holds it dies."""
+    return networks
+
+
+def _packed(ann: keras.Model, snn: SpikingModel) -> tuple[bytes, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        paths = Path(folder, "ann.keras"), Path(folder, "snn.fs")
+        snn.save(paths[1])
+        ann.save(paths[0])
+        return tuple(path.read_bytes() for path in paths)
+
+
+@lru_cache(maxsize=2)
+def _unpacked(networks: tuple[bytes, bytes]) -> _Networks:
+    with tempfile.TemporaryDirectory() as folder:
+        paths = Path(folder, "ann.keras"), Path(folder, "snn.fs")
+        for path, content in zip(paths, networks, strict=True):
+            path.write_bytes(content)
+        ann = keras.saving.load_model(paths[0], compile=False)
+        return _Networks(ann, SpikingModel.load(paths[1]).counting_model)

@@ -1,0 +1,228 @@
+"""Evaluation as a stream: the figures of `evaluate`, whatever the tasks, workers and kills."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fsrepro import at_scale, measures, pictures
+from fsrepro.at_scale import evaluate_pictures
+from fsrepro.codes import ExponentMantissa
+from fsrepro.conversion import convert, normal_form, with_decoders
+from fsrepro.conversion.population import activation_layers
+from fsrepro.models import small_cnn, without_background
+from fsrepro.preprocessing import Preprocessing
+
+SIZE = 12
+WNIDS = list(pictures.imagenet_classes()["wnid"][:5])
+
+
+def write_pictures(folder, number: int) -> pictures.Pictures:
+    rng = np.random.default_rng(0)
+    for i in range(number):
+        place = folder / WNIDS[i % 5]
+        place.mkdir(exist_ok=True)
+        picture = rng.integers(0, 256, (SIZE, SIZE, 3)).astype(np.uint8)
+        Image.fromarray(picture).save(place / f"{i:03d}.png")
+    return pictures.find(folder)
+
+
+def array_of(found, preprocessing) -> np.ndarray:
+    (batch,) = pictures.batches(found, preprocessing, len(found))
+    return batch.images
+
+
+PREPROCESSING = Preprocessing(SIZE, mean=127.0, scale=64.0)
+
+
+@pytest.fixture(scope="module")
+def networks():
+    ann = small_cnn((SIZE, SIZE, 3), 1000, seed=1)
+    x = np.random.default_rng(1).normal(size=(50, SIZE, SIZE, 3)).astype(np.float32)
+    return ann, convert(ann, x, code="mixed_radix", steps=6, progress=False)
+
+
+@pytest.fixture(scope="module")
+def some(tmp_path_factory):
+    return write_pictures(tmp_path_factory.mktemp("pictures"), 50)
+
+
+@pytest.fixture(scope="module")
+def expected(networks, some):
+    return evaluate_pictures(*networks, some, PREPROCESSING, progress=False)
+
+
+def same(a: at_scale.PictureReport, b: at_scale.PictureReport) -> bool:
+    return (
+        a.answers.equals(b.answers)
+        and a.unreadable.equals(b.unreadable)
+        and a.report.layers.equals(b.report.layers)
+    )
+
+
+def test_the_figures_of_evaluate(networks, some, expected):
+    ann, snn = networks
+    x = array_of(some, PREPROCESSING)
+    reference = measures.predict_classes(ann, x, batch_size=16)
+    whole = measures.evaluate(
+        snn, x, some.labels, reference=reference, batch_size=16, progress=False
+    )
+    found = expected.report
+    assert found.row() == pytest.approx(whole.row())
+    np.testing.assert_array_equal(found.predictions, whole.predictions)
+    np.testing.assert_allclose(
+        found.layers["synops_per_image"], whole.layers["synops_per_image"], rtol=1e-12
+    )
+    assert expected.loss == pytest.approx(expected.ann_accuracy - found.accuracy)
+
+
+@pytest.mark.parametrize("per_task, workers", [(1, 1), (16, 2), (20, 3), (1000, 1)])
+def test_tasks_of_any_size(networks, some, expected, per_task, workers):
+    found = evaluate_pictures(
+        *networks, some, PREPROCESSING, pictures_per_task=per_task, workers=workers, progress=False
+    )
+    assert same(found, expected)
+
+
+def test_a_killed_run_goes_on(networks, some, expected, tmp_path, monkeypatch):
+    path = tmp_path / "counts"
+    genuine, calls = at_scale._count, []
+
+    def killed(*, start, **task):
+        calls.append(start)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return genuine(start=start, **task)
+
+    options = {"checkpoint": path, "pictures_per_task": 16, "progress": False}
+    monkeypatch.setattr(at_scale, "_count", killed)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_pictures(*networks, some, PREPROCESSING, **options)
+    found = evaluate_pictures(*networks, some, PREPROCESSING, **options)
+    assert calls == [0, 16, 32, 32, 48]  # two tasks were kept
+    assert same(found, expected)
+    other = evaluate_pictures(*networks, some[:20], PREPROCESSING, **options)
+    assert calls[5:] == [0, 16]  # other pictures: from the start
+    assert len(other.answers) == 20
+
+
+def test_unreadable_pictures_are_told_and_left_out(networks, tmp_path):
+    found = write_pictures(tmp_path, 40)
+    for i in (3, 17, 39):
+        found.files[i].write_bytes(found.files[i].read_bytes()[:60])
+    result = evaluate_pictures(
+        *networks, found, PREPROCESSING, pictures_per_task=16, progress=False
+    )
+    assert list(result.unreadable["file"]) == [str(found.files[i]) for i in (3, 17, 39)]
+    assert result.report.images == len(result.answers) == 37
+    kept = np.delete(np.arange(40), [3, 17, 39])
+    np.testing.assert_array_equal(result.answers["label"], found.labels[kept])
+    for file in found.files:
+        file.write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"none of the 40 pictures could be read; the .*000"):
+        evaluate_pictures(*networks, found, PREPROCESSING, progress=False)
+
+
+def test_the_interval_is_paired():
+    """100 pictures, 80 right by both, 4 lost and 2 won: a loss of 2 points."""
+    label = np.zeros(100, int)
+    ann, snn = np.ones((2, 100), int)
+    ann[:84], snn[:80], snn[84:86] = 0, 0, 0
+    answers = at_scale.pd.DataFrame({"label": label, "ann": ann, "snn": snn})
+    found = at_scale.PictureReport(None, answers, None)
+    assert found.loss == pytest.approx(2)
+    deviation = np.sqrt(6 / 100 - 0.02**2)
+    assert found.interval == pytest.approx((2 - 19.6 * deviation, 2 + 19.6 * deviation))
+
+
+def test_what_does_not_fit_is_refused_before_anything_runs(networks, some):
+    ann, snn = networks
+    with pytest.raises(ValueError, match=r"takes pictures of shape \(12, 12, 3\), .*\(10, 10, 3\)"):
+        evaluate_pictures(ann, snn, some, Preprocessing(10))
+    with pytest.raises(ValueError, match="pictures_per_task must be at least 1, got 0"):
+        evaluate_pictures(ann, snn, some, PREPROCESSING, pictures_per_task=0)
+    more = small_cnn((SIZE, SIZE, 3), 1001)
+    message = "answers 1001 classes, the pictures have 1000; if its first .*without_background"
+    with pytest.raises(ValueError, match=message):
+        evaluate_pictures(more, snn, some, PREPROCESSING)
+    with pytest.raises(ValueError, match=r"answers 10 classes, the pictures have 1000$"):
+        evaluate_pictures(small_cnn((SIZE, SIZE, 3), 10), snn, some, PREPROCESSING)
+
+
+def test_without_background(some):
+    more = small_cnn((SIZE, SIZE, 3), 1001, seed=3)
+    x = array_of(some, PREPROCESSING)
+    fewer = without_background(more)
+    expected = more.predict_on_batch(x)[:, 1:]
+    np.testing.assert_allclose(fewer.predict_on_batch(x), expected, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="not made by a Dense layer, but by 'c' \\(Conv2D\\)"):
+        inputs = at_scale.keras.Input((4, 4, 3))
+        without_background(
+            at_scale.keras.Model(inputs, at_scale.keras.layers.Conv2D(2, 1, name="c")(inputs))
+        )
+
+
+# --- on a cluster --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cluster():
+    distributed = pytest.importorskip("distributed", reason="needs fsrepro[scale]")
+    import dask
+
+    made = []
+
+    def start(workers: int):
+        dask.config.set({"distributed.worker.daemon": False})
+        local = distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=1, dashboard_address=None
+        )
+        client = distributed.Client(local)
+        made.extend([client, local])
+        return client
+
+    yield start
+    for thing in made:
+        thing.close()
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_any_number_of_workers(networks, some, expected, cluster, workers):
+    found = evaluate_pictures(
+        *networks, some, PREPROCESSING, client=cluster(workers), pictures_per_task=16,
+        progress=False,
+    )  # fmt: skip
+    assert same(found, expected)
+
+
+def test_a_killed_worker_costs_time_and_nothing_else(networks, some, expected, cluster, tmp_path):
+    import os
+    import signal
+
+    client = cluster(2)
+    victim = next(iter(client.run(os.getpid).values()))
+    kept = []
+    genuine = at_scale.Sweep._keep
+
+    def keep(self, key, row, seconds):
+        genuine(self, key, row, seconds)
+        kept.append(key)
+        if len(kept) == 1:  # in the middle of the work
+            os.kill(victim, signal.SIGKILL)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(at_scale.Sweep, "_keep", keep)
+        found = evaluate_pictures(
+            *networks, some, PREPROCESSING, client=client, pictures_per_task=16, progress=False
+        )
+    assert len(kept) == 4
+    assert same(found, expected)
+
+
+def test_networks_with_decoders_stay_here(networks, some, cluster):
+    ann, _ = networks
+    names = activation_layers(normal_form(ann))
+    decoded = with_decoders(ann, dict.fromkeys(names, ExponentMantissa(2, 2, 4.0)))
+    found = evaluate_pictures(ann, decoded, some[:3], PREPROCESSING, progress=False)
+    assert found.report.images == 3
+    with pytest.raises(TypeError, match="needs decoders"):
+        evaluate_pictures(ann, decoded, some[:3], PREPROCESSING, client=cluster(1), progress=False)
