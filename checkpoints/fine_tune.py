@@ -26,7 +26,7 @@ RECIPES = {
         "network": lambda: models.resnet(8),
         "ann": "resnet8_cifar10",
         "convert": {"steps": 8, "spikes_per_neuron": 0.5},
-        "fine_tune": {"spikes_per_neuron": 0.28, "epochs": 20, "learning_rate": 1e-3, "seed": 0},
+        "fine_tune": {"spikes_per_neuron": 0.28, "epochs": 12, "learning_rate": 1e-3, "seed": 0},
     },
     "resnet20_cifar10_K8": {
         "network": lambda: models.resnet(20),

@@ -52,7 +52,7 @@ RECIPES = {
     "se_resnet14_cifar10": {
         "data": datasets.cifar10,
         "model": lambda: models.resnet(14, activation="silu", squeeze=4),
-        "train": {"epochs": 12, "learning_rate": 0.1, "weight_decay": 5e-4, "seed": 0},
+        "train": {"epochs": 10, "learning_rate": 0.1, "weight_decay": 5e-4, "seed": 0},
     },
 }
 

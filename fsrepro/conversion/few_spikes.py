@@ -36,13 +36,12 @@ class FewSpikes(Population):
 
     def call(self, x):
         code = self.code
-        if code.soma:
-            x = activations.get(code.activation).on_tensor(x) - np.float32(code.offset)
+        soma = code.activation if code.soma else None
         tables = code.threshold, code.reset, code.weight, np.float32(code.offset)
         run = time_steps
         if keras.backend.backend() == "tensorflow":
             run, tables = _compiled(), [ops.convert_to_tensor(table) for table in tables]
-        y, fired = run(x, *tables, code.max_spikes, self.counting)
+        y, fired = run(x, *tables, soma, code.max_spikes, self.counting)
         return (y, fired) if self.counting else y
 
     def get_config(self):
@@ -63,8 +62,13 @@ class FewSpikes(Population):
         return cls(**{**config, "code": SpikeCode(**config["code"])})
 
 
-def time_steps(v, threshold, reset, weight, offset, max_spikes, counting):
-    """From v(1) to decoded values and spikes summed over channels (None unless ``counting``)."""
+def time_steps(v, threshold, reset, weight, offset, soma, max_spikes, counting):
+    """From x to decoded values and spikes summed over channels (None unless ``counting``).
+
+    ``soma``: the name of the activation that it computes first, or None.
+    """
+    if soma is not None:
+        v = activations.get(soma).on_tensor(v) - offset
     y = ops.zeros_like(v) + offset
     fired = ops.zeros_like(v)
     for k in range(len(threshold)):
