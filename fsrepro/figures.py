@@ -184,6 +184,16 @@ def examples(
     return axes
 
 
+def gallery(images: np.ndarray, titles: Sequence[str], *, columns: int = 4) -> Sequence[Axes]:
+    """Pictures, uint8 (N, H, W, C), in rows of ``columns``, with a title each."""
+    rows = -(-len(images) // columns)
+    _, axes = plt.subplots(rows, columns, figsize=(2.3 * columns, 2.7 * rows))
+    for ax in axes.flat:
+        ax.axis("off")
+    examples(images, titles, axes.flat[: len(images)])
+    return axes
+
+
 def price_of_spikes(words: pd.DataFrame, radix: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Spikes against mean latency: ``words`` for rising prices of a spike, ``radix`` codes."""
     ax = ax or plt.gca()

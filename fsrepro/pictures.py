@@ -33,10 +33,16 @@ __all__ = [
     "from_folders",
     "from_table",
     "imagenet_classes",
+    "shipped",
 ]
 
 SUFFIXES = (".jpeg", ".jpg", ".png")  # in any case
 FLAT_FOLDERS = ("", "val", "ILSVRC/Data/CLS-LOC/val")  # the last is Kaggle's
+_SHIPPED = {
+    "sklearn/datasets/images": ("china.jpg", "flower.jpg"),
+    "skimage/data": ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png",
+                     "rocket.jpg"),
+}  # fmt: skip
 LABEL_FILES = (
     "LOC_val_solution.csv",
     "val.txt",
@@ -50,7 +56,8 @@ class Pictures:
     """Picture files and labels that belong together.
 
     ``folder``: what file names are relative to in the checksum. ``files``: N paths. ``labels``:
-    int64, (N,), from 0. ``classes``: the name of each label; ImageNet has two cranes.
+    int64, (N,), from 0; -1 where unknown. ``classes``: the name of each label; ImageNet has two
+    cranes.
     """
 
     folder: Path
@@ -254,9 +261,26 @@ def from_table(csv: str | os.PathLike, *, folder: str | None = None) -> Pictures
     return _pictures(path.parent, files, labels)
 
 
+def shipped() -> Pictures:
+    """The pictures of things that scikit-learn and scikit-image ship, without labels: all are -1.
+
+    For demonstrations. Where scikit-image is not installed, there are two.
+    """
+    from importlib.util import find_spec
+
+    found = []
+    for package, names in _SHIPPED.items():
+        spec = find_spec(package.partition("/")[0])
+        if spec is not None:
+            root = Path(spec.submodule_search_locations[0]).parent
+            found += [root / package / name for name in names]
+    files = [file for file in found if file.is_file()]
+    return _pictures(files[0].parents[3], files, [-1] * len(files))
+
+
 def _pictures(folder, files, labels) -> Pictures:
     names = tuple(imagenet_classes()["name"])
-    return Pictures(folder, files, np.array(labels, np.int64), names)
+    return Pictures(folder, tuple(files), np.array(labels, np.int64), names)
 
 
 @cache

@@ -27,7 +27,7 @@ def run(name: str, profile: str, output: Path, **overrides) -> None:
     profiles = yaml.safe_load(source.read_text())
     if name not in profiles:
         raise SystemExit(f"{source.name} has no parameters for {name}")
-    parameters = {**profiles[name], **overrides}
+    parameters = _expanded({**profiles[name], **overrides}, source.name)
     notebook = jupytext.read(HERE / f"{name}.py")
     notebook.metadata.kernelspec = {
         "name": "python3",
@@ -49,6 +49,20 @@ def run(name: str, profile: str, output: Path, **overrides) -> None:
         partial.replace(output)
     finally:
         plain.unlink(missing_ok=True)
+
+
+def _expanded(value, source: str):
+    """``$NAME`` in texts, however deep, as the environment has it."""
+    if isinstance(value, dict):
+        return {key: _expanded(part, source) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_expanded(part, source) for part in value]
+    if not isinstance(value, str):
+        return value
+    found = os.path.expandvars(value)
+    if "$" in found:
+        raise SystemExit(f"{source} reads {value}: set this variable of the environment first")
+    return found
 
 
 if __name__ == "__main__":

@@ -1,0 +1,265 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Notebook: ImageNet
+#
+# Networks with the weights their authors published, converted without training. Pictures are read
+# as a stream, and a run that is killed goes on from where it was.
+
+# %% tags=["parameters"]
+profile = "quick"  # the name of the profile, shown on the page
+results = "results/quick"  # where the result files go
+networks = [{"name": "efficientnet-lite0", "weights": None}]  # see fsrepro.models.imagenet
+pictures_table = ""  # CSV of labelled pictures; empty: the few that scikit-image ships, unlabelled
+pictures_folder = None  # the rows of this folder alone
+calibration_folder = None  # and of this one, for calibration
+images = 0  # pictures, from the first; 0: all
+calibration_images = 250
+settings = [{"K": 12, "budget": 0.75}]  # chosen before any picture was seen; the first is shown
+paper = {"steps": 10}  # K of the binary code with floor, as in the paper
+seed = 0
+
+# %% tags=["hide-input"]
+import logging
+import os
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+if Path.cwd().name == "notebooks":  # as in JupyterLab; paths are those of the top folder
+    os.chdir("..")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports its start-up otherwise
+
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown, display
+from matplotlib import pyplot as plt
+
+from fsrepro import figures, models, pictures
+from fsrepro import results as result_files
+from fsrepro.at_scale import evaluate_pictures
+from fsrepro.conversion import convert, plan
+from fsrepro.sweep import Sweep
+
+logging.getLogger("tensorflow").setLevel("ERROR")  # importing TensorFlow resets it
+figures.set_style()
+
+# %% tags=["remove-stderr"]
+labelled = bool(pictures_table)
+shipped = pictures.shipped()
+if labelled:
+    test = pictures.from_table(pictures_table, folder=pictures_folder)
+    calibration = pictures.from_table(pictures_table, folder=calibration_folder)
+else:
+    test = calibration = shipped
+test = test[: images or None]
+calibration = calibration[:calibration_images]
+what = "ImageNet pictures" if labelled else "pictures without labels: a demonstration, no result"
+display(Markdown(f"**Profile {profile}**: {len(test):,} {what}."))
+
+
+def as_array(some, preprocessing):
+    return np.concatenate([b.images for b in pictures.batches(some, preprocessing, 16)])
+
+
+def for_calibration(preprocessing):
+    """The pictures of the calibration set; where there is none, other cuts of the few we have."""
+    if labelled:
+        return as_array(calibration, preprocessing)
+    cuts = [replace(preprocessing, crop=crop) for crop in (0.4, 0.6, 0.8)]
+    return np.concatenate([as_array(calibration, cut) for cut in cuts])
+
+
+# %% [markdown]
+# ## Answers and spikes
+#
+# The settings were fixed before any of these pictures was seen. The paper's row has binary codes
+# that round down, with the largest activation as their range.
+
+# %% tags=["remove-stderr"]
+NETWORKS = {entry["name"]: entry for entry in networks}
+
+
+@cache
+def network_of(name):
+    return models.imagenet(name, NETWORKS[name]["weights"])
+
+
+@cache
+def calibration_of(name):
+    return for_calibration(network_of(name).preprocessing)
+
+
+@cache
+def plan_for(name, K):
+    return plan(network_of(name).model, calibration_of(name), steps=K, seed=seed, progress=False)
+
+
+@cache
+def spiking(name, setting, K, budget):
+    ann, x = network_of(name).model, calibration_of(name)
+    if setting == "paper":
+        return convert(ann, x, code="binary_floor", steps=K, scale="max", progress=False)
+    codes = plan_for(name, K).codes(budget)
+    return convert(ann, x, code=codes, bias_correction=True, progress=False)
+
+
+def run_of(network, setting, K, budget):
+    net, snn = network_of(network), spiking(network, setting, K, budget)
+    found = evaluate_pictures(net.model, snn, test, net.preprocessing, progress=False)
+    low, high = found.interval
+    scores = {"ann_accuracy": found.ann_accuracy, "loss": found.loss, "low": low, "high": high}
+    return {
+        **found.report.row(),
+        **(scores if labelled else {"accuracy": None, "ann_accuracy": None, "loss": None}),
+        "unreadable": len(found.unreadable),
+    }
+
+
+sweep = Sweep(  # keeps finished rows, so that a killed run goes on from there
+    f"{results}/.sweep-07_imagenet", test=test.checksum, calibration=calibration.checksum,
+    weights={name: network_of(name).weights_sha256 for name in NETWORKS}, seed=seed,
+)  # fmt: skip
+rows = [{"setting": "paper", "K": paper["steps"], "budget": None}]
+rows += [{"setting": f"mixed radix, K = {s['K']}", **s} for s in settings]
+runs = sweep.table("networks", [{"network": n, **row} for n in NETWORKS for row in rows], run_of)
+columns = ["network", "setting", "steps", "loss", "agreement", "spikes_per_neuron",
+           "synops_per_image", "macs_per_image", "neurons"]  # fmt: skip
+runs[columns].style.format(precision=3, na_rep="–").hide()
+
+# %% [markdown]
+# ## Layers
+#
+# Where the spikes of the first network are.
+
+# %% tags=["remove-stderr"]
+first = next(iter(NETWORKS))
+chosen = (first, rows[1]["setting"], settings[0]["K"], settings[0]["budget"])
+snn, net = spiking(*chosen), network_of(first)
+few = test[:32]
+layers = pd.concat(
+    [
+        evaluate_pictures(net.model, some, few, net.preprocessing, progress=False)
+        .report.layers.assign(setting=label)
+        for some, label in (
+            (spiking(first, "paper", paper["steps"], None), "paper"),
+            (snn, f"mixed radix, K = {settings[0]['K']}"),
+        )
+    ],
+    ignore_index=True,
+)  # fmt: skip
+_, ax = plt.subplots(figsize=(7.2, 8))
+figures.spikes_per_layer(layers, ax)
+plt.show()
+
+# %% [markdown]
+# ## Pictures and answers
+#
+# Pictures that scikit-learn and scikit-image ship, with the first answers of both networks and the
+# share that the network gives them.
+
+# %% tags=["remove-stderr"]
+names = pictures.imagenet_classes()["name"]
+x = as_array(shipped, net.preprocessing)
+answers = []
+for label, logits in (("ANN", net.model.predict_on_batch(x)), ("SNN", snn.predict(x))):
+    share = np.exp(logits - logits.max(1, keepdims=True))
+    share /= share.sum(1, keepdims=True)
+    for file, row in zip(shipped.files, share, strict=True):
+        for place, k in enumerate(row.argsort()[::-1][:3], 1):
+            answers.append(
+                {"picture": file.stem, "network": label, "place": place,
+                 "answer": names[k].split(",")[0], "percent": 100 * float(row[k])}
+            )  # fmt: skip
+answers = pd.DataFrame(answers)
+cut = replace(net.preprocessing, mean=0.0, scale=1.0)
+titles = [
+    "\n".join(
+        f"{label}: {first_answer.answer}, {first_answer.percent:.0f} %"
+        for label in ("ANN", "SNN")
+        for first_answer in answers[
+            (answers["picture"] == file.stem)
+            & (answers["network"] == label)
+            & (answers["place"] == 1)
+        ].itertuples()
+    )
+    for file in shipped.files
+]
+figures.gallery(as_array(shipped, cut).astype(np.uint8), titles)
+plt.show()
+
+# %% [markdown]
+# ## Results
+#
+# What the book quotes.
+
+# %%
+headline = {
+    "images": len(test),
+    "labelled": labelled,
+    "same_first_answers": int(
+        answers[answers["place"] == 1].groupby("picture")["answer"].nunique().eq(1).sum()
+    ),
+    "shipped": len(shipped),
+}
+for (name, setting), part in runs.groupby(["network", "setting"], sort=False):
+    row = part.iloc[0]
+    key = f"{name}_{setting}".replace("mixed radix, K = ", "k").replace("-", "_")
+    for column in ("agreement", "spikes_per_neuron", "steps", "neurons", "synops_per_image"):
+        headline[f"{key}_{column}"] = row[column]
+    if labelled:
+        for column in ("ann_accuracy", "accuracy", "loss", "low", "high"):
+            headline[f"{key}_{column}"] = row[column]
+pd.Series(headline).rename("value").to_frame().style.format(precision=3, thousands=",")
+
+# %%
+result_files.write(
+    results,
+    "07_imagenet",
+    tables={"": runs, "layers": layers, "answers": answers},
+    headline=headline,
+    headline_rows=[
+        {
+            "dataset": "imagenet sample",
+            "network": row["network"],
+            "activation": ", ".join(sorted({c.activation for c in spiking(
+                row["network"], row["setting"], row["K"], row["budget"]).codes.values()})),
+            "code": row["setting"],
+            "steps": row["steps"],
+            "fine_tuned": False,
+            "images": row["images"],
+            "ann_accuracy": row["ann_accuracy"],
+            "snn_accuracy": row["accuracy"],
+            "agreement": row["agreement"],
+            "spikes_per_neuron": row["spikes_per_neuron"],
+            "synops_per_image": row["synops_per_image"],
+            "simulator": "keras",
+        }
+        for row in runs.astype(object).where(runs.notna(), None).to_dict("records")
+    ] if labelled else [],
+    parameters={
+        "profile": profile,
+        "networks": [{**n, "weights": n["weights"] and Path(n["weights"]).name} for n in networks],
+        "pictures_table": Path(pictures_table).name,
+        "pictures_folder": pictures_folder, "calibration_folder": calibration_folder,
+        "images": images, "calibration_images": calibration_images, "settings": settings,
+        "paper": paper, "seed": seed,
+    },
+    data={
+        "dataset": "imagenet sample" if labelled else "shipped pictures",
+        "pictures": len(test), "pictures_sha256": test.checksum,
+        "calibration_pictures": len(calibration), "calibration_sha256": calibration.checksum,
+    },
+    seconds_before=sweep.seconds_before,
+)  # fmt: skip
+sweep.finish()
