@@ -257,7 +257,7 @@ result_files.write(
     },
     data={
         "dataset": "imagenet sample" if labelled else "shipped pictures",
-        "pictures": len(test), "pictures_sha256": test.checksum,
+        "pictures": len(test), "data_sha256": test.checksum,
         "calibration_pictures": len(calibration), "calibration_sha256": calibration.checksum,
     },
     seconds_before=sweep.seconds_before,

@@ -614,3 +614,12 @@ def test_model_without_activations():
 
 def test_refusals_of_the_normal_form_come_through():
     refuse("expected a keras.Model, got str", error=TypeError, model="resnet8")
+
+
+def test_the_same_synapses_with_other_codes(snn, trained, calibration_images, test_images):
+    other = convert(trained, calibration_images, code="binary_floor", steps=5, progress=False)
+    found = snn.with_codes(other.codes)
+    np.testing.assert_array_equal(found.predict(test_images), other.predict(test_images))
+    assert {code.name for code in snn.codes.values()} != {c.name for c in found.codes.values()}
+    with pytest.raises(ValueError, match="codes must name every activation layer; missing"):
+        snn.with_codes({})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from zipfile import BadZipFile
@@ -12,11 +13,11 @@ import keras
 import numpy as np
 import pandas as pd
 
-from ..codes import Code
+from ..codes import Code, SpikeCode
 from .few_spikes import FewSpikes
 from .graph import batch_slices, copy_layer, predict_list, rewrite
 from .normal_form import LINEAR_LAYERS, POOLING_BY_MAXIMUM, PRODUCTS
-from .population import Population
+from .population import Population, by_layer
 
 __all__ = ["SpikingModel"]
 
@@ -97,6 +98,21 @@ class SpikingModel:
             name: code.encode(v)
             for (name, code), v in zip(self.codes.items(), potentials, strict=True)
         }
+
+    def with_codes(self, codes: Mapping[str, SpikeCode]) -> SpikingModel:
+        """The same synapses with other codes, by name of the spiking layer; scales are unknown.
+
+        Raises ``ValueError`` unless ``codes`` names every spiking layer, and none else.
+        """
+        codes = by_layer("codes", codes, self.codes)
+
+        def replace(call, *args, **kwargs):
+            layer = call.operation
+            if isinstance(layer, Population):
+                return FewSpikes(codes[layer.name], name=layer.name)(*args, **kwargs)
+            return copy_layer(layer, *args, **kwargs)
+
+        return SpikingModel(rewrite(self.keras_model, replace), {})
 
     @cached_property
     def counting_model(self) -> keras.Model:
