@@ -69,7 +69,7 @@ class PictureReport:
         far narrower than that of either accuracy.
         """
         differences = self._right("ann") - self._right("snn")
-        error = 100 * _NORMAL * float(differences.std()) / np.sqrt(len(differences))
+        error = 100 * _NORMAL * float(differences.std()) / len(differences) ** 0.5
         return self.loss - error, self.loss + error
 
     def _right(self, network: str) -> np.ndarray:

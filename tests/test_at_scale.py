@@ -1,5 +1,8 @@
 """Evaluation as a stream: the figures of `evaluate`, whatever the tasks, workers and kills."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -226,3 +229,45 @@ def test_networks_with_decoders_stay_here(networks, some, cluster):
     assert found.report.images == 3
     with pytest.raises(TypeError, match="needs decoders"):
         evaluate_pictures(ann, decoded, some[:3], PREPROCESSING, client=cluster(1), progress=False)
+
+
+# --- memory --------------------------------------------------------------------------------------
+
+MEASURE = """
+import resource, sys
+import subprocess
+import sys
+
+import numpy as np
+from fsrepro import pictures
+from fsrepro.at_scale import evaluate_pictures
+from fsrepro.conversion import convert
+from fsrepro.models import small_cnn
+from fsrepro.preprocessing import Preprocessing
+
+ann = small_cnn((64, 64, 3), 1000, width=4)
+x = np.random.default_rng(0).normal(size=(20, 64, 64, 3)).astype(np.float32)
+snn = convert(ann, x, steps=4, progress=False)
+found = pictures.find(sys.argv[1])[: int(sys.argv[2])]
+scaled = Preprocessing(64, mean=127.0, scale=64.0)
+report = evaluate_pictures(ann, snn, found, scaled, progress=False)
+assert report.report.images == int(sys.argv[2])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_does_not_depend_on_the_number_of_pictures(tmp_path):
+    """All of the larger number would be 147 MB as float32, beyond the tenth that is allowed."""
+    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    original = tmp_path / WNIDS[0] / "0000.png"
+    original.parent.mkdir()
+    Image.fromarray(picture).save(original)
+    for i in range(1, 3000):
+        (original.parent / f"{i:04d}.png").hardlink_to(original)
+
+    def peak(number: int) -> int:
+        command = [sys.executable, "-c", MEASURE, str(tmp_path), str(number)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return int(done.stdout.split()[-1])
+
+    assert peak(3000) < 1.1 * peak(300)
