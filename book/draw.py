@@ -13,7 +13,8 @@ import pandas as pd
 matplotlib.use("svg")
 from matplotlib import pyplot as plt
 
-from fsrepro import figures, results
+from fsrepro import figures, pictures, results
+from fsrepro.preprocessing import Preprocessing
 
 PROJECT = Path(__file__).parents[1]
 RESULTS = PROJECT / "results" / "full"
@@ -204,6 +205,26 @@ def mlgenn(folder: Path) -> None:
     agreement = agreement.rename(columns={"spikes": "spikes_sent"})
     table(agreement, list(agreement.columns), folder, "mlgenn_agreement")
     table(read("times"), list(read("times").columns), folder, "mlgenn_times")
+
+
+def imagenet(folder: Path) -> None:
+    name = "07_imagenet"
+    runs = pd.read_csv(RESULTS / f"{name}.csv")
+    runs["points below the ANN"] = [
+        f"{row.loss:.1f} ({row.low:.1f} to {row.high:.1f})" for row in runs.itertuples()
+    ]
+    shown = ["network", "setting", "steps", "points below the ANN", "agreement",
+             "spikes_per_neuron", "synops_per_image", "macs_per_image"]  # fmt: skip
+    table(runs, shown, folder, "imagenet")
+    ax = plt.subplots(figsize=(7.2, 8))[1]
+    figures.spikes_per_layer(pd.read_csv(RESULTS / f"{name}_layers.csv"), ax)
+    save(ax, folder, "imagenet_layers")
+    as_seen = Preprocessing(224, crop=224 / 256)
+    shipped = pictures.shipped()
+    (batch,) = pictures.batches(shipped, as_seen, len(shipped))
+    images = {f.stem: x for f, x in zip(shipped.files, batch.images.astype("uint8"), strict=True)}
+    answers = pd.read_csv(RESULTS / f"{name}_answers.csv")
+    save(figures.first_answers(images, answers).flat[0], folder, "imagenet_gallery")
 
 
 def table(rows: pd.DataFrame, columns: list[str], folder: Path, name: str) -> None:

@@ -184,13 +184,26 @@ def examples(
     return axes
 
 
-def gallery(images: np.ndarray, titles: Sequence[str], *, columns: int = 4) -> Sequence[Axes]:
-    """Pictures, uint8 (N, H, W, C), in rows of ``columns``, with a title each."""
+def first_answers(
+    images: Mapping[str, np.ndarray], answers: pd.DataFrame, *, columns: int = 4
+) -> Sequence[Axes]:
+    """Pictures by name, uint8 (H, W, C), each with the first answer of every ``network``.
+
+    ``answers``: picture, network, place (from 1), answer, percent.
+    """
     rows = -(-len(images) // columns)
     _, axes = plt.subplots(rows, columns, figsize=(2.3 * columns, 2.7 * rows))
     for ax in axes.flat:
         ax.axis("off")
-    examples(images, titles, axes.flat[: len(images)])
+    first = answers[answers["place"] == 1]
+    titles = [
+        "\n".join(
+            f"{row.network}: {row.answer}, {row.percent:.0f} %"
+            for row in first[first["picture"] == name].itertuples()
+        )
+        for name in images
+    ]
+    examples(list(images.values()), titles, axes.flat[: len(images)])
     return axes
 
 

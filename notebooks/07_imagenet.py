@@ -182,20 +182,8 @@ for label, logits in (("ANN", net.model.predict_on_batch(x)), ("SNN", snn.predic
                  "answer": names[k].split(",")[0], "percent": 100 * float(row[k])}
             )  # fmt: skip
 answers = pd.DataFrame(answers)
-cut = replace(net.preprocessing, mean=0.0, scale=1.0)
-titles = [
-    "\n".join(
-        f"{label}: {first_answer.answer}, {first_answer.percent:.0f} %"
-        for label in ("ANN", "SNN")
-        for first_answer in answers[
-            (answers["picture"] == file.stem)
-            & (answers["network"] == label)
-            & (answers["place"] == 1)
-        ].itertuples()
-    )
-    for file in shipped.files
-]
-figures.gallery(as_array(shipped, cut).astype(np.uint8), titles)
+shown = as_array(shipped, replace(net.preprocessing, mean=0.0, scale=1.0)).astype(np.uint8)
+figures.first_answers({f.stem: x for f, x in zip(shipped.files, shown, strict=True)}, answers)
 plt.show()
 
 # %% [markdown]

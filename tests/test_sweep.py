@@ -99,3 +99,23 @@ def test_finished_sweep_leaves_nothing(tmp_path):
     sweep.table("t", [{}], lambda: {"y": 1})
     sweep.finish()
     assert not list(tmp_path.iterdir())
+
+
+def test_without_a_file_nothing_is_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sweep = Sweep(None, seed=0)
+    table = sweep.table("budgets", SETTINGS, square, progress=False)
+    expected = Sweep(tmp_path / "rows", seed=0).table("budgets", SETTINGS, square)
+    pd.testing.assert_frame_equal(table, expected)
+    sweep.finish()
+    assert [path.name for path in tmp_path.iterdir()] == ["rows"]
+
+
+def test_shared_arguments_are_no_part_of_the_rows(tmp_path):
+    def scaled(K, budget, factor):
+        return {"y": factor * K}
+
+    sweep = Sweep(tmp_path / "rows", seed=0)
+    table = sweep.table("t", SETTINGS, scaled, shared={"factor": 3})
+    assert list(table) == ["K", "budget", "y"]
+    assert list(table["y"]) == [12, 12, 24, 24]
