@@ -271,6 +271,11 @@ def chosen(rows):
     return rows.loc[rows["calibration_loss"].idxmin()]
 
 
+built = {entry["name"]: entry["network"] for entry in networks}
+functions = {
+    name: ", ".join(sorted({normal_form(anns[name]).get_layer(layer).function for layer in layers}))
+    for name, layers in recorded.items()
+}
 headline = {"images": len(test), "tolerance": tolerance}
 for f in ("silu", "sigmoid"):
     for where, key in (("N(0, 1.5²)", "gaussian"), ("recorded", "recorded")):
@@ -302,8 +307,8 @@ result_files.write(
     headline_rows=[
         {
             "dataset": dataset,
-            "network": row["network"],
-            "activation": "silu, sigmoid",
+            "network": built[row["network"]],
+            "activation": functions[row["network"]],
             "code": row["setting"],
             "steps": row["steps"],
             "fine_tuned": False,
