@@ -66,6 +66,7 @@ def evaluate(
     *,
     reference: np.ndarray | None = None,
     simulator: str = "keras",
+    options: Mapping[str, object] | None = None,
     batch_size: int | None = None,
     progress: bool = True,
 ) -> Report:
@@ -75,20 +76,27 @@ def evaluate(
     ``reference``: the answers of the ANN, (N,), see :func:`predict_classes`. Convolutions may round
     in another order for another ``batch_size``: a potential that meets its threshold to the last
     digit may then fall on either side. ``simulator``: ``"keras"`` computes what all time steps come
-    to; ``"genn"`` sends every spike, one image at a time, see :mod:`fsrepro.genn`.
+    to; ``"genn"`` sends every spike, one image at a time, see :mod:`fsrepro.genn`. ``options``: of
+    that simulator, the arguments of :func:`fsrepro.genn.to_mlgenn` such as ``{"backend": "cuda"}``.
 
     Raises ``ValueError`` for images of the wrong shape or not finite, for labels that are
-    out of range or not one per image, and for another simulator; ``ImportError`` where GeNN is
-    not installed.
+    out of range or not one per image, for another simulator and for options it does not have;
+    ``ImportError`` where GeNN is not installed.
     """
     if simulator not in _SIMULATORS:
         raise ValueError(f"simulator must be {' or '.join(_SIMULATORS)}, got {simulator!r}")
+    options = dict(options or {})
+    if unknown := set(options) - set(_OPTIONS[simulator]):
+        raise ValueError(
+            f"simulator {simulator!r} has no option {', '.join(sorted(unknown))}; it has "
+            f"{', '.join(_OPTIONS[simulator]) or 'none'}"
+        )
     images = check_images(snn.keras_model, images, "images")
     labels = _check_labels(snn, images, labels, "labels")
     if reference is not None:
         reference = _check_labels(snn, images, reference, "reference answers")
     names = [layer.name for layer in snn.spiking_layers]
-    predictions, spikes = _SIMULATORS[simulator](snn, images, batch_size, progress)
+    predictions, spikes = _SIMULATORS[simulator](snn, images, batch_size, progress, **options)
 
     synapses = count_synapses(snn)
     fired = [spikes[name].sum() for name in names]
@@ -141,14 +149,15 @@ def _by_keras(snn, images, batch_size, progress):
     return np.concatenate(predictions), spikes
 
 
-def _by_genn(snn, images, batch_size, progress):
+def _by_genn(snn, images, batch_size, progress, **options):
     from . import genn
 
-    outputs, spikes = genn.to_mlgenn(snn).run(images, progress=progress)
+    outputs, spikes = genn.to_mlgenn(snn, **options).run(images, progress=progress)
     return outputs.argmax(1), {name: z.sum(-1, dtype=np.float64) for name, z in spikes.items()}
 
 
 _SIMULATORS = {"keras": _by_keras, "genn": _by_genn}
+_OPTIONS = {"keras": (), "genn": ("optimize_code", "backend")}
 
 
 def decoding_costs(

@@ -181,3 +181,11 @@ def test_sampled_words_are_what_the_neurons_send(snn):
     assert table.equals(measures.sample_words(snn, image, neurons=10, seed=3))
     with pytest.raises(ValueError, match="the image"):
         measures.sample_words(snn, image[:3])
+
+
+def test_options_of_a_simulator(snn):
+    x, labels = random_images(2), np.zeros(2, int)
+    with pytest.raises(ValueError, match="'keras' has no option backend; it has none"):
+        measures.evaluate(snn, x, labels, options={"backend": "cuda"})
+    with pytest.raises(ValueError, match="'genn' has no option gpu; it has optimize_code, backend"):
+        measures.evaluate(snn, x, labels, simulator="genn", options={"gpu": True})
