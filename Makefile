@@ -1,4 +1,6 @@
 # make book     set up, run the notebooks that are stale, build the book     (PROFILE=quick|full)
+# make pdf      also the whole book on paper, _build/pdf/fsrepro.pdf; needs Chromium
+# make check    look at the built pages again, and at each in Chromium if it is installed
 # make test     set up, run all tests
 # make genn     build the simulator GeNN into .venv       make test-genn  run its tests
 # make lab      open the notebooks in JupyterLab
@@ -9,7 +11,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: book test test-genn genn lab bench lint readme clean FORCE
+.PHONY: book pdf check test test-genn genn lab bench lint readme clean FORCE
 
 PROFILE ?= quick
 PYTHON ?= python3
@@ -29,7 +31,17 @@ ENVIRONMENT := .venv/.complete
 
 book: $(EXECUTED) $(FIGURES) $(MATHJAX) $(NEURON)
 	$(BIN)/jupyter-book build book -W --keep-going --quiet
+	$(BIN)/python book/check_pages.py
 	echo "The book is in _build/html/index.html (profile $(PROFILE))"
+
+# After the pages, because both builds keep their state in _build/.doctrees.
+pdf: book
+	$(BIN)/jupyter-book build book --builder singlehtml -W --keep-going --quiet
+	$(BIN)/python book/print.py
+
+check: $(ENVIRONMENT)
+	$(BIN)/python book/check_pages.py
+	$(BIN)/python -m pytest tests/test_book_in_browser.py
 
 test: $(ENVIRONMENT)
 	$(BIN)/python -m pytest -n 2 --dist worksteal

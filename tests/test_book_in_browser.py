@@ -1,0 +1,198 @@
+"""Every built page in a browser, wide and narrow: no error, no request, no sideways scroll."""
+
+import importlib.util
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from websocket import create_connection
+
+BOOK = Path(__file__).parents[1] / "book"
+specification = importlib.util.spec_from_file_location("book_print", BOOK / "print.py")
+book_print = importlib.util.module_from_spec(specification)
+specification.loader.exec_module(book_print)
+
+PAGES = BOOK.parent / "_build" / "html"
+FILES = sorted(path for path in PAGES.rglob("*.html") if "_static" not in path.parts)
+BROWSER = book_print.installed_browser()
+in_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium to show pages in")
+
+# Formulas are set, and what was drawn for this width is drawn.
+SETTLED = """(async () => {
+  if (window.MathJax?.startup) await MathJax.startup.promise;
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+})()"""
+# How wide the page is, and which elements reach over its edge that no box scrolls or hides.
+WIDTH = """(() => {
+  const edge = document.documentElement.clientWidth + 1;
+  const boxed = (element) => element !== document.body
+    && (getComputedStyle(element).overflowX !== "visible" || boxed(element.parentElement));
+  const names = [...document.querySelectorAll("body *")]
+    .filter((element) => {
+      const { left, right } = element.getBoundingClientRect();
+      return Math.max(right, left + element.scrollWidth) > edge && !boxed(element);
+    })
+    .map((element) => `${element.localName}: ${element.textContent.slice(0, 60)}`);
+  return [document.documentElement.scrollWidth, names.slice(-3)];
+})()"""
+
+
+class Tab:
+    """A new tab of a browser, spoken to in the DevTools protocol; its messages are ``events``."""
+
+    def __init__(self, address, width):
+        self.socket = create_connection(address, suppress_origin=True, timeout=60)
+        self.events, self.calls, self.session = [], 0, None
+        self.target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        attached = self.call("Target.attachToTarget", targetId=self.target, flatten=True)
+        self.session = attached["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=900, deviceScaleFactor=1, mobile=False,
+        )  # fmt: skip
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.session = None
+        self.call("Target.closeTarget", targetId=self.target)
+        self.socket.close()
+
+    def call(self, method, **parameters):
+        self.calls += 1
+        message = {"id": self.calls, "method": method, "params": parameters}
+        if self.session:
+            message["sessionId"] = self.session
+        self.socket.send(json.dumps(message))
+        while (answer := self._receive()).get("id") != self.calls:
+            pass
+        assert "error" not in answer, (method, answer)
+        return answer["result"]
+
+    def run(self, script):
+        answer = self.call(
+            "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True
+        )
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def show(self, path):
+        self.events.clear()
+        self.call("Page.navigate", url=path.as_uri())
+        while not any(event["method"] == "Page.loadEventFired" for event in self.events):
+            self._receive()
+        self.run(SETTLED)
+
+    def _receive(self):
+        message = json.loads(self.socket.recv())
+        if "method" in message:
+            self.events.append(message)
+        return message
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """The address at which a headless Chromium listens."""
+    profile = tmp_path_factory.mktemp("profile")
+    command = [
+        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+        "--remote-debugging-port=0", f"--user-data-dir={profile}",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        port = profile / "DevToolsActivePort"  # Chromium writes here where it listens
+        for _ in range(600):
+            if port.exists() and len(port.read_text().splitlines()) == 2:
+                break
+            time.sleep(0.1)
+        number, path = port.read_text().splitlines()
+        yield f"ws://127.0.0.1:{number}{path}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def complaints(events):
+    """Errors that a page reported, and requests for anything but files of the book."""
+    for event in events:
+        parameters = event["params"]
+        match event["method"]:
+            case "Runtime.exceptionThrown":
+                yield json.dumps(parameters["exceptionDetails"])
+            case "Runtime.consoleAPICalled" if parameters["type"] in ("error", "assert"):
+                yield json.dumps(parameters["args"])
+            case "Log.entryAdded" if parameters["entry"]["level"] == "error":
+                yield json.dumps(parameters["entry"])
+            case "Network.requestWillBeSent":
+                address = parameters["request"]["url"]
+                if not address.startswith(("file://", "data:", "about:")):
+                    yield f"asks for {address}"
+
+
+@in_browser
+@pytest.mark.skipif(not FILES, reason="no built pages: make book")
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(
+    "path", FILES or [PAGES / "index.html"], ids=lambda path: path.relative_to(PAGES).as_posix()
+)
+def test_page_loads_in_silence_and_fits(browser, path, width):
+    with Tab(browser, width) as tab:
+        tab.show(path)
+        reaches, names = tab.run(WIDTH)
+    assert list(complaints(tab.events)) == []
+    assert reaches <= width + 1, f"wider than the page: {names}"
+
+
+@in_browser
+def test_browser_test_sees_what_is_wrong(browser, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text(
+        '<script>console.error("one"); throw Error("two")</script><img src="three.png">'
+        '<img src="http://127.0.0.1:9/four.png"><p style="width: 2000px">five</p>'
+    )
+    with Tab(browser, 390) as tab:
+        tab.show(page)
+        reaches, names = tab.run(WIDTH)
+    found = "\n".join(complaints(tab.events))
+    assert all(word in found for word in ("one", "two", "three", "asks for http://127.0.0.1:9/"))
+    assert reaches > 2000 and names[-1] == "p: five"
+
+
+@in_browser
+def test_printed_contents_have_the_pages_of_the_headings(tmp_path):
+    chapter = """<span id="document-{0}"></span><section id="{0}">
+      <h2><span class="section-number">{1}. </span>Of {0}<a class="headerlink">#</a></h2>
+      <p id="id1">Text, cited <a href="index.html#id1">there</a>.</p>
+      <section id="results"><h3>Results</h3><p style="break-before: page">More</p></section>
+    </section>"""
+    source = (
+        '<html><head><title></title></head><body><nav>Menu</nav><article class="bd-article">'
+        f"<section><h1>Spikes: a book</h1><p>First</p>{chapter.format('one', 1)}"
+        f'{chapter.format("two", 2)}<div class="citation" id="id1">A paper</div>'
+        "</section></article></body></html>"
+    )
+    config = {"title": "trial", "author": "nobody"}
+    page = book_print.paper(source, config, {"one": "Part"}, "tiny")
+    pdf = book_print.printed(page, tmp_path)
+    where = book_print.pages_of_anchors(pdf)
+    book_print.fill_pages(page, where)
+    contents = page.select_one("nav.book-contents")
+    lines = [[cell.get_text() for cell in line] for line in contents.select("a")]
+    assert contents.get_text(" ").startswith("Contents Part 1 Of one")
+    assert [line[:2] for line in lines] == [
+        ["1", "Of one"],
+        ["", "Results"],
+        ["2", "Of two"],
+        ["", "Results"],
+    ]
+    first, inner, second, _ = (int(line[2]) for line in lines)
+    assert first == inner < second == first + 2
+    assert "Menu" not in page.get_text() and not page.select(".headerlink")
+    identifiers = [element["id"] for element in page.select("[id]")]
+    assert len(identifiers) == len(set(identifiers))
+    assert page.select_one(page.select_one("p > a")["href"]).get_text() == "A paper"
