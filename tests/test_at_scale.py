@@ -1,5 +1,7 @@
 """Evaluation as a stream: the figures of `evaluate`, whatever the tasks, workers and kills."""
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -167,41 +169,29 @@ def test_without_background(some):
 # --- on a cluster --------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def cluster():
+@pytest.fixture(scope="module")
+def client():
     distributed = pytest.importorskip("distributed", reason="needs fsrepro[scale]")
-    import dask
-
-    made = []
-
-    def start(workers: int):
-        dask.config.set({"distributed.worker.daemon": False})
-        local = distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=None
-        )
-        client = distributed.Client(local)
-        made.extend([client, local])
-        return client
-
-    yield start
-    for thing in made:
-        thing.close()
+    cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None)
+    with cluster, distributed.Client(cluster) as client:
+        yield client
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
-def test_any_number_of_workers(networks, some, expected, cluster, workers):
-    found = evaluate_pictures(
-        *networks, some, PREPROCESSING, client=cluster(workers), pictures_per_task=16,
-        progress=False,
+def on_cluster(client, networks, some, **options):
+    return evaluate_pictures(
+        *networks, some, PREPROCESSING, client=client, pictures_per_task=16, progress=False,
+        **options,
     )  # fmt: skip
-    assert same(found, expected)
 
 
-def test_a_killed_worker_costs_time_and_nothing_else(networks, some, expected, cluster, tmp_path):
-    import os
-    import signal
+def test_any_number_of_workers(networks, some, expected, client):
+    for workers in (1, 2, 4):
+        client.cluster.scale(workers)
+        client.wait_for_workers(workers)
+        assert same(on_cluster(client, networks, some), expected)
 
-    client = cluster(2)
+
+def test_a_killed_worker_costs_time_and_nothing_else(networks, some, expected, client):
     victim = next(iter(client.run(os.getpid).values()))
     kept = []
     genuine = at_scale.Sweep._keep
@@ -214,27 +204,27 @@ def test_a_killed_worker_costs_time_and_nothing_else(networks, some, expected, c
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(at_scale.Sweep, "_keep", keep)
-        found = evaluate_pictures(
-            *networks, some, PREPROCESSING, client=client, pictures_per_task=16, progress=False
-        )
+        found = on_cluster(client, networks, some)
     assert len(kept) == 4
     assert same(found, expected)
 
 
-def test_networks_with_decoders_stay_here(networks, some, cluster):
+def test_networks_with_decoders_stay_here(networks, some, client):
     ann, _ = networks
     names = activation_layers(normal_form(ann))
     decoded = with_decoders(ann, dict.fromkeys(names, ExponentMantissa(2, 2, 4.0)))
     found = evaluate_pictures(ann, decoded, some[:3], PREPROCESSING, progress=False)
     assert found.report.images == 3
     with pytest.raises(TypeError, match="needs decoders"):
-        evaluate_pictures(ann, decoded, some[:3], PREPROCESSING, client=cluster(1), progress=False)
+        on_cluster(client, (ann, decoded), some[:3])
 
 
 # --- memory --------------------------------------------------------------------------------------
 
 MEASURE = """
 import resource, sys
+import os
+import signal
 import subprocess
 import sys
 
