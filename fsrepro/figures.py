@@ -366,7 +366,8 @@ def error_against_spikes(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for i, (setting, rows) in enumerate(table.groupby("setting", sort=False)):
         rows = rows.sort_values("spikes")
         ax.plot(
-            rows["spikes"], rows["mse"], color=f"C{i}", ls=_LINES[i], marker=_MARKERS[i], ms=4,
+            rows["spikes"], rows["mse"], color=f"C{i}", ls=_LINES[i % len(_LINES)],
+            marker=_MARKERS[i % len(_MARKERS)], ms=4,
             label=setting,
         )  # fmt: skip
     ax.set(xlabel="spikes per neuron", ylabel="mean squared error", yscale="log")
