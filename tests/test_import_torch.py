@@ -15,7 +15,7 @@ import pytest
 
 from fsrepro.conversion import normal_form
 from fsrepro.models import import_torch, resnet
-from fsrepro.models.import_torch import _torch_names
+from fsrepro.models.import_torch import _torch_names, resnet_torch_name
 from fsrepro.models.torch_file import read_tensors
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -226,7 +226,7 @@ def state_dict(model):
     """The weights of a Keras ResNet under the names and in the order of PyTorch."""
     arrays = {}
     for layer in model.layers:
-        for variable, name in _torch_names(layer).items():
+        for variable, name in _torch_names(layer, resnet_torch_name).items():
             value = np.asarray(getattr(layer, variable))
             order = {4: (3, 2, 0, 1), 2: (1, 0)}.get(value.ndim, (0,))
             arrays[name] = np.ascontiguousarray(value.transpose(order))
