@@ -31,10 +31,13 @@ def test_notebook_runs_and_writes_its_results(name, tmp_path):
     assert document["provenance"]["parameters"]["profile"] == "tiny"
     assert document["provenance"]["data"]["data_sha256"]
     headline = pd.read_csv(tmp_path / "headline.csv")
+    assert not list(tmp_path.glob("*partial*"))
     assert list(headline.columns) == results.HEADLINE_COLUMNS
+    if name == "07_imagenet":  # its few pictures have no labels, so it has nothing to claim
+        assert headline.empty
+        return
     assert set(headline["experiment"]) == {name}
     assert headline[["snn_accuracy", "ann_accuracy"]].to_numpy().max() <= 100
-    assert not list(tmp_path.glob("*partial*"))
 
 
 @pytest.mark.parametrize("profile", ["quick", "full", "tiny"])
