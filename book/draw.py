@@ -13,7 +13,7 @@ import pandas as pd
 matplotlib.use("svg")
 from matplotlib import pyplot as plt
 
-from fsrepro import figures, pictures, results
+from fsrepro import figures, picture_stream, pictures, results
 from fsrepro.preprocessing import Preprocessing
 
 PROJECT = Path(__file__).parents[1]
@@ -221,7 +221,7 @@ def imagenet(folder: Path) -> None:
     save(ax, folder, "imagenet_layers")
     as_seen = Preprocessing(224, crop=224 / 256)
     shipped = pictures.shipped()
-    (batch,) = pictures.batches(shipped, as_seen, len(shipped))
+    (batch,) = picture_stream.batches(shipped, as_seen, len(shipped))
     images = {f.stem: x for f, x in zip(shipped.files, batch.images.astype("uint8"), strict=True)}
     answers = pd.read_csv(RESULTS / f"{name}_answers.csv")
     save(figures.first_answers(images, answers).flat[0], folder, "imagenet_gallery")

@@ -32,7 +32,25 @@ RECIPES = {
         "network": lambda: models.resnet(20),
         "ann": "resnet20_cifar10",
         "convert": {"steps": 8, "spikes_per_neuron": 0.5},
-        "fine_tune": {"spikes_per_neuron": 0.34, "epochs": 14, "learning_rate": 1e-3, "seed": 0},
+        "fine_tune": {
+            "spikes_per_neuron": 0.34,
+            "epochs": 14,
+            "learning_rate": 1e-3,
+            "averaging": 0.0,  # it was made before there was a mean, its scales rounded at the end
+            "seed": 0,
+        },
+    },
+    "resnet20_cifar10_K8_on": {  # the one above, trained on with a mean of its weights
+        "network": lambda: models.resnet(20),
+        "ann": "resnet20_cifar10",
+        "start": "resnet20_cifar10_K8",
+        "fine_tune": {
+            "spikes_per_neuron": 0.34,
+            "epochs": 12,
+            "learning_rate": 5e-4,
+            "averaging": 2.0,
+            "seed": 0,
+        },
     },
 }
 

@@ -25,7 +25,8 @@ from .conversion.graph import batch_slices
 from .conversion.population import Population
 from .conversion.spiking_model import SpikingModel
 from .measures import Report, report
-from .pictures import Pictures, batches
+from .picture_stream import batches
+from .pictures import Pictures
 from .sweep import Sweep
 from .synapses import count_synapses
 
@@ -53,7 +54,7 @@ class PictureReport:
 
     @property
     def ann_accuracy(self) -> float:
-        """Percent of the readable pictures."""
+        """Percent of the readable pictures; NaN if they have no labels, as all below."""
         return 100 * float(self._right("ann").mean())
 
     @property
@@ -73,7 +74,8 @@ class PictureReport:
         return self.loss - error, self.loss + error
 
     def _right(self, network: str) -> np.ndarray:
-        return (self.answers[network] == self.answers["label"]).to_numpy(int)
+        right = (self.answers[network] == self.answers["label"]).to_numpy(float)
+        return np.where(self.answers["label"] < 0, np.nan, right)
 
 
 def evaluate_pictures(

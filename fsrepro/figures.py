@@ -43,6 +43,16 @@ _MARKERS = ("o", "s", "^", "D", "v", "P")
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 
 
+def _look(i: int) -> dict:
+    """Colour, dash and marker of the line number ``i``; told apart in grey print too."""
+    return {
+        "color": f"C{i % 10}",
+        "ls": _LINES[i % len(_LINES)],
+        "marker": _MARKERS[i % len(_MARKERS)],
+        "mfc": "white" if i >= len(_MARKERS) else None,
+    }
+
+
 def set_style() -> None:
     """One look for all figures: colour-blind safe, told apart by marker and dash in grey print."""
     sns.set_theme(context="notebook", style="ticks", palette="colorblind")
@@ -125,9 +135,7 @@ def against_steps(
         ax.axhline(reference, color="0.55", lw=1.2, zorder=0, label=f"ANN ({reference:.2f} %)")
         ax.set_ylim(max(table[y].min(), reference - 12), reference + 1)
     for i, (setting, rows) in enumerate(table.groupby("setting", sort=False)):
-        ax.plot(
-            rows["steps"], rows[y], color=f"C{i}", ls=_LINES[i], marker=_MARKERS[i], label=setting
-        )
+        ax.plot(rows["steps"], rows[y], **_look(i), label=setting)
     ax.set(xlabel="time steps K", ylabel=ylabel, xticks=sorted(table["steps"].unique()))
     ax.legend()
     return ax
@@ -314,10 +322,7 @@ def frontier(table: pd.DataFrame, axes: Sequence[Axes] | None = None) -> Sequenc
         part = table[table["steps"] == K]
         for i, family in enumerate(families):
             rows = part[part["family"] == family].sort_values("snr_target")
-            ax.plot(
-                rows["snr_target"], rows["spikes"], color=f"C{i}", ls=_LINES[i],
-                marker=_MARKERS[i], label=family,
-            )  # fmt: skip
+            ax.plot(rows["snr_target"], rows["spikes"], **_look(i), label=family)
         rows = part.drop_duplicates("snr_target").sort_values("snr_target")
         ax.plot(rows["snr_target"], rows["bound"], color=INK, lw=1.5, label="bound")
         ax.set(title=f"K = {K}", xlabel="SNR (dB)", ylabel="")
@@ -347,11 +352,8 @@ def against_spikes(
         ax.plot(
             rows["spikes_per_neuron"],
             rows["accuracy"],
-            color=f"C{i % 10}",
-            ls=_LINES[i % len(_LINES)],
-            marker=_MARKERS[i % len(_MARKERS)],
+            **_look(i),
             ms=5,
-            mfc="white" if i >= len(_MARKERS) else None,
             label=setting,
         )
     ax.set_ylim(reference - below, reference + 0.15 * below)
@@ -365,11 +367,7 @@ def error_against_spikes(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax = ax or plt.gca()
     for i, (setting, rows) in enumerate(table.groupby("setting", sort=False)):
         rows = rows.sort_values("spikes")
-        ax.plot(
-            rows["spikes"], rows["mse"], color=f"C{i}", ls=_LINES[i % len(_LINES)],
-            marker=_MARKERS[i % len(_MARKERS)], ms=4,
-            label=setting,
-        )  # fmt: skip
+        ax.plot(rows["spikes"], rows["mse"], **_look(i), ms=4, label=setting)
     ax.set(xlabel="spikes per neuron", ylabel="mean squared error", yscale="log")
     ax.legend(fontsize="small")
     return ax
@@ -388,7 +386,7 @@ def relative_precision(
     for ax in axes:
         ax.axvspan(1 / designed_for, designed_for, color="0.94", zorder=0)
     for i, (kind, rows) in enumerate(table.groupby("kind", sort=False)):
-        look = {"color": f"C{i}", "ls": _LINES[i], "marker": _MARKERS[i], "ms": 4, "label": kind}
+        look = {**_look(i), "ms": 4, "label": kind}
         axes[0].plot(rows["scale"], rows["snr"], **look)
         axes[1].plot(rows["scale"], rows["spikes"], **look)
     for ax, label in zip(axes, ("SNR of the channel (dB)", "spikes per neuron"), strict=True):
@@ -416,8 +414,7 @@ def spread_fronts(
         for i, kind in enumerate(kinds):
             rows = part[part["kind"] == kind]
             ax.plot(
-                rows["spikes"], rows[value], color=f"C{i}", ls=_LINES[i], marker=_MARKERS[i],
-                ms=4, markevery=0.1, label=kind,
+                rows["spikes"], rows[value], **_look(i), ms=4, markevery=0.1, label=kind,
             )  # fmt: skip
         title = "one scale, known" if factor == 1 else f"scales from 1/{factor:g} to {factor:g}"
         ax.set(title=title, xlabel="spikes per neuron", xlim=(0.2, 1.3), ylim=(0, 50))
@@ -437,7 +434,7 @@ def mis_set(
         _, axes = plt.subplots(1, 2, sharex=True, figsize=(9, 4))
     axes[0].axhline(reference, color="0.55", lw=1.2, zorder=0)
     for i, (kind, rows) in enumerate(table.groupby("kind", sort=False)):
-        look = {"color": f"C{i}", "ls": _LINES[i], "marker": _MARKERS[i], "ms": 5, "label": kind}
+        look = {**_look(i), "ms": 5, "label": kind}
         axes[0].plot(rows["factor"], rows["accuracy"], **look)
         axes[1].plot(rows["factor"], rows["spikes_per_neuron"], **look)
     for ax, label in zip(axes, ("accuracy (%)", "spikes per neuron"), strict=True):
@@ -470,10 +467,7 @@ def inner_spikes(
         ax.axhline(reference, color="0.55", lw=1.2, zorder=0)
         for i, kind in enumerate(kinds):
             rows = table[(table["spread"] == factor) & (table["kind"] == kind)]
-            ax.plot(
-                rows["inner_spikes"], rows["accuracy"], color=f"C{i}", ls=_LINES[i],
-                marker=_MARKERS[i], ms=5, label=kind,
-            )  # fmt: skip
+            ax.plot(rows["inner_spikes"], rows["accuracy"], **_look(i), ms=5, label=kind)
         title = "channels as trained" if factor == 1 else f"scales from 1/{factor:g} to {factor:g}"
         ax.set(title=title, xlabel="spikes per inner neuron")
     axes[0].set(ylabel="accuracy (%)", ylim=(reference - below, reference + 0.15 * below))
@@ -544,7 +538,7 @@ def fine_tuning(
         _, axes = plt.subplots(1, 2, sharex=True, figsize=(8.2, 3.6))
     axes[0].axhline(reference, color="0.55", lw=1.2, zorder=0, label="ANN")
     for i, (name, rows) in enumerate(table.groupby("name", sort=False)):
-        look = {"color": f"C{i}", "ls": _LINES[i], "marker": _MARKERS[i], "ms": 4, "label": name}
+        look = {**_look(i), "ms": 4, "label": name}
         axes[0].plot(rows["epoch"], rows["calibration_accuracy"], **look)
         axes[1].plot(rows["epoch"], rows["spikes_per_neuron"], **look)
     labels = ("accuracy on held-out images (%)", "spikes per neuron, training")

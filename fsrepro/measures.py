@@ -27,14 +27,22 @@ from .conversion.graph import batch_slices
 from .conversion.spiking_model import SpikingModel
 from .synapses import Synapses, count_synapses
 
-__all__ = ["Report", "decoding_costs", "evaluate", "predict_classes", "sample_words", "sampled"]
+__all__ = [
+    "Report",
+    "decoding_costs",
+    "evaluate",
+    "predict_classes",
+    "report",
+    "sample_words",
+    "sampled",
+]
 
 
 @dataclass(frozen=True)
 class Report:
     """The result of :func:`evaluate`.
 
-    Percent: ``accuracy``, ``agreement`` (NaN without a reference). Per image:
+    Percent: ``accuracy`` (NaN without labels), ``agreement`` (NaN without a reference). Per image:
     ``spikes_per_neuron``, ``synops_per_image``, ``macs_per_image`` (multiplications left, by
     layers that read analog values), ``ann_macs_per_image`` (those of the ANN).
     ``layers``: a row per spiking layer with its own spikes per neuron and SynOps.
@@ -113,7 +121,11 @@ def report(
     spikes: Sequence[float],
     synops: Sequence[float],
 ) -> Report:
-    """The report of what was counted: ``spikes`` and ``synops`` of each layer, over all images."""
+    """The report of what was counted: ``spikes`` and ``synops`` of each layer, over all images.
+
+    ``labels``: classes, (N,); -1 where unknown, and then there is no accuracy. ``reference`` and
+    ``predictions``: the classes answered by ANN and SNN, (N,).
+    """
     images = len(labels)
     layers = snn.layers.copy()
     per_image = np.asarray(spikes, float) / images
@@ -121,7 +133,7 @@ def report(
     layers["synops_per_image"] = np.asarray(synops, float) / images
     return Report(
         images=images,
-        accuracy=_percent(predictions == labels),
+        accuracy=float("nan") if (labels < 0).any() else _percent(predictions == labels),
         agreement=float("nan") if reference is None else _percent(predictions == reference),
         spikes_per_neuron=float(per_image.sum() / snn.neurons),
         synops_per_image=float(layers["synops_per_image"].sum()),

@@ -45,7 +45,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
-from fsrepro import figures, models, pictures
+from fsrepro import figures, models, picture_stream, pictures
 from fsrepro import results as result_files
 from fsrepro.at_scale import evaluate_pictures
 from fsrepro.conversion import convert, plan
@@ -69,7 +69,7 @@ display(Markdown(f"**Profile {profile}**: {len(test):,} {what}."))
 
 
 def as_array(some, preprocessing):
-    return np.concatenate([b.images for b in pictures.batches(some, preprocessing, 16)])
+    return np.concatenate([b.images for b in picture_stream.batches(some, preprocessing, 16)])
 
 
 def for_calibration(preprocessing):
@@ -118,12 +118,11 @@ def run_of(network, setting, K, budget):
     net, snn = network_of(network), spiking(network, setting, K, budget)
     found = evaluate_pictures(net.model, snn, test, net.preprocessing, progress=False)
     low, high = found.interval
-    scores = {"ann_accuracy": found.ann_accuracy, "loss": found.loss, "low": low, "high": high}
     return {
         **found.report.row(),
-        **(scores if labelled else {"accuracy": None, "ann_accuracy": None, "loss": None}),
+        "ann_accuracy": found.ann_accuracy, "loss": found.loss, "low": low, "high": high,
         "unreadable": len(found.unreadable),
-    }
+    }  # fmt: skip
 
 
 sweep = Sweep(  # keeps finished rows, so that a killed run goes on from there
@@ -233,7 +232,7 @@ result_files.write(
             "synops_per_image": row["synops_per_image"],
             "simulator": "keras",
         }
-        for row in runs.astype(object).where(runs.notna(), None).to_dict("records")
+        for row in runs.to_dict("records")
     ] if labelled else [],
     parameters={
         "profile": profile,

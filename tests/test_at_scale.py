@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fsrepro import at_scale, measures, pictures
+from fsrepro import at_scale, measures, picture_stream, pictures
 from fsrepro.at_scale import evaluate_pictures
 from fsrepro.codes import ExponentMantissa
 from fsrepro.conversion import convert, normal_form, with_decoders
@@ -32,7 +33,7 @@ def write_pictures(folder, number: int) -> pictures.Pictures:
 
 
 def array_of(found, preprocessing) -> np.ndarray:
-    (batch,) = pictures.batches(found, preprocessing, len(found))
+    (batch,) = picture_stream.batches(found, preprocessing, len(found))
     return batch.images
 
 
@@ -166,6 +167,14 @@ def test_without_background(some):
         )
 
 
+def test_pictures_without_labels_have_no_accuracy(networks, some, expected):
+    unknown = replace(some, labels=np.full(len(some), -1))
+    found = evaluate_pictures(*networks, unknown, PREPROCESSING, progress=False)
+    assert np.isnan([found.ann_accuracy, found.loss, *found.interval, found.report.accuracy]).all()
+    assert found.report.agreement == expected.report.agreement
+    assert found.report.spikes_per_neuron == expected.report.spikes_per_neuron
+
+
 # --- on a cluster --------------------------------------------------------------------------------
 
 
@@ -227,6 +236,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 from fsrepro import pictures

@@ -1,23 +1,16 @@
 """Every built page in a browser, wide and narrow: no error, no request, no sideways scroll."""
 
-import importlib.util
 import json
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
+from scripts import BROWSER, PROJECT, in_browser, script
 from websocket import create_connection
 
-BOOK = Path(__file__).parents[1] / "book"
-specification = importlib.util.spec_from_file_location("book_print", BOOK / "print.py")
-book_print = importlib.util.module_from_spec(specification)
-specification.loader.exec_module(book_print)
-
-PAGES = BOOK.parent / "_build" / "html"
+book_print = script("book/print.py")
+PAGES = PROJECT / "_build" / "html"
 FILES = sorted(path for path in PAGES.rglob("*.html") if "_static" not in path.parts)
-BROWSER = book_print.installed_browser()
-in_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium to show pages in")
 
 # Formulas are set, and what was drawn for this width is drawn.
 SETTLED = """(async () => {

@@ -1,14 +1,9 @@
 """What `make book` finds wrong with a page, on small pages that are wrong in one way."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
+from scripts import script
 
-BOOK = Path(__file__).parents[1] / "book"
-specification = importlib.util.spec_from_file_location("check_pages", BOOK / "check_pages.py")
-check_pages = importlib.util.module_from_spec(specification)
-specification.loader.exec_module(check_pages)
+check_pages = script("book/check_pages.py")
 
 WELL = """<link rel="stylesheet" href="_static/book.css?v=1"><article>
   <h1 id="top">A title</h1> <h2>A section</h2> <h3>Below</h3> <h2>Another</h2>

@@ -1,30 +1,22 @@
 """The page "A neuron to play with", run by a browser, against fsrepro bit for bit."""
 
 import html
-import importlib.util
 import json
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
+from scripts import BROWSER, PROJECT, in_browser, script
 
 from fsrepro import activations
 from fsrepro.codes import PrefixCode, SpikeCode
 from fsrepro.fitting import gaussian, measure, uniform
 
-BOOK = Path(__file__).parents[1] / "book"
+BOOK = PROJECT / "book"
 SOURCES = BOOK / "static" / "neuron"
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-in_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium to run the page in")
-
-specification = importlib.util.spec_from_file_location("export_codes", BOOK / "export_codes.py")
-export = importlib.util.module_from_spec(specification)
-specification.loader.exec_module(export)
+export = script("book/export_codes.py")
 
 EVERY_CODE = [
     (f, i) for f in range(len(export.FAMILIES)) for i in range(len(export.FAMILIES[f].sizes))

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from fsrepro import pictures
+from fsrepro import picture_stream, pictures
 from fsrepro.preprocessing import Preprocessing
 
 WNIDS = pictures.imagenet_classes()["wnid"].tolist()
@@ -46,7 +46,7 @@ def plain(picture):
 
 
 def streamed(found, batch_size=2, preprocess=plain, **options):
-    return list(pictures.batches(found, preprocess, batch_size, **options))
+    return list(picture_stream.batches(found, preprocess, batch_size, **options))
 
 
 def alone(path):
@@ -438,7 +438,7 @@ def test_reading_ahead_is_bounded(tmp_path, batch_size, workers):
 
     bound = max(batch_size, 2 * workers)
     consumed = furthest = 0
-    for batch in pictures.batches(found, counted, batch_size, workers):
+    for batch in picture_stream.batches(found, counted, batch_size, workers):
         consumed += len(batch.index)
         time.sleep(0.02)  # a slow consumer, while the threads go as far as they may
         furthest = max(furthest, len(read) - consumed)
@@ -449,7 +449,7 @@ def test_reading_ahead_is_bounded(tmp_path, batch_size, workers):
 
 def test_threads_end_when_the_stream_is_closed_early(eleven):
     before = set(threading.enumerate())
-    stream = pictures.batches(eleven, plain, 2, workers=3)
+    stream = picture_stream.batches(eleven, plain, 2, workers=3)
     next(stream)
     assert set(threading.enumerate()) > before
     stream.close()
@@ -466,7 +466,7 @@ def test_threads_end_after_an_error(eleven):
 @pytest.mark.parametrize(("batch_size", "workers"), [(0, 1), (1, 0), (-1, None)])
 def test_impossible_batches_are_refused_at_once(eleven, batch_size, workers):
     with pytest.raises(ValueError, match="batch_size and workers must be at least 1"):
-        pictures.batches(eleven, plain, batch_size, workers)
+        picture_stream.batches(eleven, plain, batch_size, workers)
 
 
 def test_no_pictures_are_no_batches(eleven):
@@ -575,3 +575,11 @@ def test_blue_first_with_mean_and_scale_of_the_result(tmp_path):
 def test_impossible_preprocessing(options, message):
     with pytest.raises(ValueError, match=message):
         Preprocessing(**{"size": 224} | options)
+
+
+def test_pictures_that_packages_ship():
+    found = pictures.shipped()
+    assert len(found) >= 2 and (found.labels == -1).all()
+    assert {"china", "flower"} <= {file.stem for file in found.files}
+    (batch,) = picture_stream.batches(found, Preprocessing(size=16), len(found))
+    assert batch.images.shape == (len(found), 16, 16, 3) and not batch.unreadable

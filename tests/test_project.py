@@ -1,26 +1,17 @@
 """The project as a whole: notebooks run, results are written safely, pages say what files hold."""
 
-import importlib.util
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
+from scripts import PROJECT, script
 
 from fsrepro import results
 
-PROJECT = Path(__file__).parents[1]
 NOTEBOOKS = sorted(path.stem for path in (PROJECT / "notebooks").glob("[0-9][0-9]_*.py"))
-
-
-def script(path: str):
-    spec = importlib.util.spec_from_file_location(Path(path).stem, PROJECT / path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.notebook

@@ -23,8 +23,8 @@ class FewSpikes(Population):
     The layer runs the K time steps of :class:`~fsrepro.codes.SpikeCode` as written there: only
     comparisons, additions and selections, which round alike everywhere. On TensorFlow they are
     compiled into one loop (XLA), so the steps cost little more than a ReLU; once, whatever the
-    code, for all layers of one shape and number of steps. Exactness is tested against
-    ``SpikeCode.encode``.
+    code, for all layers of one shape, number of steps and function of the soma. Exactness is tested
+    against ``SpikeCode.encode``.
 
     ``code``: a linear :class:`~fsrepro.codes.SpikeCode`. Raises ``TypeError`` for anything else.
     """
@@ -84,7 +84,7 @@ def time_steps(v, threshold, reset, weight, offset, soma, max_spikes, counting):
 
 @cache
 def _compiled():
-    """:func:`time_steps`, compiled once for all layers of one shape and number of steps."""
+    """:func:`time_steps`, compiled once for each shape, number of steps and soma."""
     import tensorflow as tf
 
     return tf.function(time_steps, jit_compile=True)

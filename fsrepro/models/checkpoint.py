@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-__all__ = ["load_checkpoint", "save_checkpoint"]
+__all__ = ["file_sha256", "load_checkpoint", "save_checkpoint"]
 
 
 def save_checkpoint(model: keras.Model, path: str | Path, card: dict) -> Path:
@@ -22,7 +22,7 @@ def save_checkpoint(model: keras.Model, path: str | Path, card: dict) -> Path:
     partial = path.with_name(f".partial-{path.name}")
     model.save_weights(partial)
     partial.replace(path)
-    text = json.dumps({**card, "weights_sha256": _sha256(path)}, indent=2) + "\n"
+    text = json.dumps({**card, "weights_sha256": file_sha256(path)}, indent=2) + "\n"
     partial = _card_path(path).with_suffix(".partial")
     partial.write_text(text)
     partial.replace(_card_path(path))
@@ -42,7 +42,7 @@ def load_checkpoint(model: keras.Model, path: str | Path) -> dict:
                 f"{needed} is missing; weights and card belong together in {path.parent}"
             )
     card = json.loads(_card_path(path).read_text())
-    if _sha256(path) != card["weights_sha256"]:
+    if file_sha256(path) != card["weights_sha256"]:
         raise ValueError(f"{path} does not match the SHA-256 in {_card_path(path).name}")
     try:
         model.load_weights(path)
@@ -62,6 +62,7 @@ def _card_path(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(".weights.h5") + ".json")
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """The checksum of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

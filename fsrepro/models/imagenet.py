@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import re
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 import keras
 
 from ..preprocessing import Preprocessing
-from .checkpoint import load_checkpoint, save_checkpoint
+from .checkpoint import file_sha256, load_checkpoint, save_checkpoint
 from .efficientnet_lite import LITE_SIZES, efficientnet_lite, lite_torch_name
 from .import_torch import import_torch
 from .mobilenet_v3 import import_quantised, mobilenet_v3_small
@@ -131,7 +130,7 @@ def _mobilenet_v3(weights) -> ImageNetNetwork:
     import_quantised(model, weights)
     source = "MobileNetV3-small, 8 bits, of Google"
     return ImageNetNetwork(
-        model, _preprocessing(224, **_MINUS_ONE_TO_ONE), source, _sha256(Path(weights))
+        model, _preprocessing(224, **_MINUS_ONE_TO_ONE), source, file_sha256(Path(weights))
     )
 
 
@@ -154,7 +153,7 @@ def _keras_application(name: str, weights) -> ImageNetNetwork:
         path = Path(weights)
         if not path.is_file():
             raise FileNotFoundError(f"{path} does not exist")
-        model, sha256 = build(weights=None, **options), _sha256(path)
+        model, sha256 = build(weights=None, **options), file_sha256(path)
         try:
             model.load_weights(path)
         except (OSError, ValueError, KeyError) as error:
@@ -167,13 +166,8 @@ def _keras_application(name: str, weights) -> ImageNetNetwork:
 def _check(path: Path, sha256: str) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
-    found = _sha256(path)
+    found = file_sha256(path)
     if found != sha256:
         raise ValueError(
             f"{path} is not the published checkpoint: its SHA-256 is {found}, expected {sha256}"
         )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

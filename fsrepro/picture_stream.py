@@ -1,0 +1,125 @@
+"""Pictures as a stream of arrays: they are too many to be one.
+
+Decoded in parallel, in order, and never more than a few batches at a time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .pictures import Pictures
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["Batch", "batches"]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some pictures, decoded.
+
+    ``images``: (n, H, W, C), as preprocessed. ``labels``: int64, (n,). ``index``: int64, (n,),
+    where in the :class:`Pictures` they are. ``unreadable``: file and reason of each picture of
+    this batch that is not in ``images`` because it could not be decoded.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    index: np.ndarray
+    unreadable: tuple[tuple[Path, str], ...]
+
+
+def batches(
+    pictures: Pictures,
+    preprocess: Callable[[Image], np.ndarray],
+    batch_size: int,
+    workers: int | None = None,
+) -> Iterator[Batch]:
+    """All pictures in order, ``batch_size`` at a time; the same for any number of ``workers``.
+
+    ``preprocess``: a picture in RGB -> array (H, W, C), the same shape for all; called from
+    ``workers`` threads (default: one per processor). At most one batch, or two pictures per
+    worker, is read ahead, so that memory does not depend on the number of pictures.
+
+    Grey and palette pictures become RGB; CMYK by Pillow's plain formula, without a colour profile;
+    transparent pixels are laid on white. EXIF orientation is ignored, as in the usual ImageNet
+    evaluations. A picture that Pillow cannot decode whole, that has more than 8 bits per channel,
+    or more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``, is left out of its batch, which is then
+    smaller, and reported in it.
+
+    Raises ``ValueError`` for less than one picture per batch or worker. What ``preprocess`` raises
+    is passed on.
+    """
+    workers = os.cpu_count() or 1 if workers is None else workers
+    if batch_size < 1 or workers < 1:
+        raise ValueError(
+            f"batch_size and workers must be at least 1, got {batch_size} and {workers}"
+        )
+    return _stream(pictures, preprocess, batch_size, workers)
+
+
+def _stream(pictures, preprocess, batch_size, workers) -> Iterator[Batch]:
+    pool = ThreadPoolExecutor(workers)  # Pillow decodes and resizes without the interpreter's lock
+    jobs = (pool.submit(_read, file, preprocess) for file in pictures.files)
+    ahead = deque(islice(jobs, max(batch_size, 2 * workers)))
+    try:
+        for start in range(0, len(pictures), batch_size):
+            index, images, unreadable = [], [], []
+            for i in range(start, min(start + batch_size, len(pictures))):
+                image, reason = ahead.popleft().result()
+                ahead.extend(islice(jobs, 1))
+                if reason:
+                    unreadable.append((pictures.files[i], reason))
+                else:
+                    index.append(i)
+                    images.append(image)
+            index = np.array(index, np.int64)
+            stacked = np.stack(images) if images else _no_images(preprocess)
+            yield Batch(stacked, pictures.labels[index], index, tuple(unreadable))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _read(file: Path, preprocess) -> tuple[np.ndarray | None, str]:
+    """The array and an empty reason, or no array and the reason."""
+    try:
+        picture = _decode(file)
+    except Exception as error:  # Pillow's readers raise nearly anything on a broken file
+        return None, f"{type(error).__name__}: {error}"
+    try:
+        return preprocess(picture), ""
+    except Exception as error:
+        error.add_note(f"in preprocessing {file}")
+        raise
+
+
+def _decode(file: Path) -> Image:
+    from PIL import Image
+
+    with Image.open(file) as picture:
+        width, height = picture.size
+        if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
+            raise ValueError(f"{width} x {height} pixels are more than {Image.MAX_IMAGE_PIXELS}")
+        if picture.mode.startswith(("I", "F")):  # Pillow would clip it to 8 bits
+            raise ValueError(f"mode {picture.mode} has more than 8 bits per channel")
+        if picture.has_transparency_data:
+            white = Image.new("RGBA", picture.size, "white")
+            return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
+        return picture.convert("RGB")
+
+
+def _no_images(preprocess) -> np.ndarray:
+    """No images, of the shape and type that ``preprocess`` gives: (0, H, W, C)."""
+    from PIL import Image
+
+    return np.stack([preprocess(Image.new("RGB", (256, 256)))])[:0]
