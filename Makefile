@@ -2,6 +2,7 @@
 # make pdf      also the whole book on paper, _build/pdf/fsrepro.pdf; needs Chromium
 # make check    look at the built pages again, and at each in Chromium if it is installed
 # make test     set up, run all tests
+# make verify   recompute a part of every published experiment, compare with results/full
 # make genn     build the simulator GeNN into .venv       make test-genn  run its tests
 # make lab      open the notebooks in JupyterLab
 # make bench    time the spiking network against the trained one
@@ -11,7 +12,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: book pdf check test test-genn genn lab bench lint readme clean FORCE
+.PHONY: book pdf check test verify test-genn genn lab bench lint readme clean FORCE
 
 PROFILE ?= quick
 PYTHON ?= python3
@@ -46,6 +47,9 @@ check: $(ENVIRONMENT)
 test: $(ENVIRONMENT)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
+verify: $(ENVIRONMENT)
+	$(BIN)/python notebooks/verify.py
+
 test-genn: $(ENVIRONMENT)
 	$(BIN)/python -c "import pygenn, ml_genn" || { echo "GeNN is not installed: make genn"; exit 1; }
 	$(BIN)/python -m pytest -m genn
@@ -73,7 +77,7 @@ readme: $(ENVIRONMENT)
 	$(BIN)/python book/readme.py
 
 clean:
-	rm -rf _build book/notebooks book/figures results/quick results/tiny
+	rm -rf _build book/notebooks book/figures results/quick results/tiny results/verify
 
 # The lock file pins and hashes every package; the project itself is installed in place.
 $(ENVIRONMENT): requirements.lock pyproject.toml

@@ -28,6 +28,7 @@ radix_steps = [4, 8]  # time steps K of the mixed-radix codes
 budgets = [0.2, 0.3, 0.4, 0.5]  # spikes per neuron
 tolerance = 0.2  # points below the ANN on calibration images that a chosen setting may have
 most_spikes = 0.4  # per neuron, of the setting that is chosen for its accuracy
+other_codes = []  # the kinds of code beside mixed radix, by name; none: all
 code_snr = [16, 22]  # dB: what the other codes are designed for
 rate_steps = [8, 32]  # time steps of the rate code
 ann_bits = [3, 4, 8]  # of the quantised ANN's weights and activations
@@ -251,6 +252,7 @@ kinds = {
     ),
     "fitted, K = 8": fitting.fitted_to(8, seconds=1.0, seed=seed),
 }
+kinds = {name: kinds[name] for name in other_codes or kinds}
 
 
 @cache
@@ -550,8 +552,8 @@ result_files.write(
     parameters={
         "profile": profile, "dataset": dataset, "network": network, "checkpoint": checkpoint,
         "epochs": epochs, "radix_steps": radix_steps, "budgets": budgets, "tolerance": tolerance,
-        "most_spikes": most_spikes, "code_snr": code_snr, "rate_steps": rate_steps,
-        "ann_bits": ann_bits,
+        "most_spikes": most_spikes, "other_codes": other_codes, "code_snr": code_snr,
+        "rate_steps": rate_steps, "ann_bits": ann_bits,
         "published": published, "published_budgets": published_budgets,
         "fine_tuned": fine_tuned, "tuned_budget": tuned_budget, "tuned_epochs": tuned_epochs,
         "images": images, "diagnosed": diagnosed, "seed": seed,

@@ -1,6 +1,7 @@
 """What tests of the book share: its scripts, which are no package, and a browser."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,14 @@ PROJECT = Path(__file__).parents[1]
 
 
 def script(path: str):
-    """The module at ``path`` in the project."""
+    """The module at ``path`` in the project, which finds its neighbours as when it is run."""
     spec = importlib.util.spec_from_file_location(Path(path).stem, PROJECT / path)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.path.insert(0, str((PROJECT / path).parent))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.pop(0)
     return module
 
 
