@@ -94,8 +94,9 @@ book/notebooks/.profile: FORCE
 book/notebooks/%.ipynb: notebooks/%.py notebooks/run.py profiles/$(PROFILE).yml $(LIBRARY) book/notebooks/.profile $(ENVIRONMENT)
 	$(BIN)/python notebooks/run.py $* --profile $(PROFILE) --output $@
 
-$(FIGURES): book/draw.py fsrepro/figures.py fsrepro/results.py $(wildcard results/full/*) $(if $(filter full,$(PROFILE)),$(EXECUTED)) | $(ENVIRONMENT)
+$(FIGURES): book/draw.py book/provenance.py fsrepro/figures.py fsrepro/results.py $(wildcard results/full/* checkpoints/*) $(if $(filter full,$(PROFILE)),$(EXECUTED)) | $(ENVIRONMENT)
 	$(BIN)/python book/draw.py
+	$(BIN)/python book/provenance.py
 	touch $@
 
 # One file renders all equations without a network; a package of the lock file ships it.

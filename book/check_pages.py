@@ -22,6 +22,7 @@ BIBLIOGRAPHY = PROJECT / "book" / "references.bib"
 LINKED = {
     "https://doi.org/": "papers",
     "https://github.com/": "software that was used or compared with",
+    "https://mybinder.org/": "the notebooks, to run",
 }
 UNRESOLVED = {
     "unresolved reference": r"\[\?\]|\?\?|<missing>",

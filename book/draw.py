@@ -248,5 +248,13 @@ if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "book" / "figures"
     target.mkdir(parents=True, exist_ok=True)
     figures.set_style()
-    for draw in (relu_baseline, huffman_codes, float_codes, silu_sigmoid, cifar10, mlgenn):
+    for draw in (
+        relu_baseline,
+        huffman_codes,
+        float_codes,
+        silu_sigmoid,
+        cifar10,
+        mlgenn,
+        imagenet,
+    ):
         draw(target)

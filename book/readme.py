@@ -1,4 +1,4 @@
-"""Refill the README's headline table and picture from the published result files."""
+"""Refill the tables of README.md and REPRODUCING.md, and a picture, from the published results."""
 
 import shutil
 import sys
@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-PROJECT = Path(__file__).parents[1]
-START, END = "<!-- headline: filled by `make readme` -->", "<!-- end of headline -->"
+from fsrepro import results
 
+PROJECT = Path(__file__).parents[1]
+RESULTS = PROJECT / "results" / "full"
 
 SHOWN = [  # of the many codes of results/full/headline.csv
     "binary_floor, range 25 (paper)",
@@ -27,10 +28,53 @@ SHOWN = [  # of the many codes of results/full/headline.csv
     "exponent + mantissa, 3 + 3, rounding, silent zero, no calibration",
 ]
 
+EXPECTED = {  # by experiment: a setting, and where its accuracy and spikes are in the JSON
+    "01_relu_baseline": {
+        "paper's code": ("paper_accuracy", "paper_spikes"),
+        "calibrated, rounding": ("calibrated_accuracy", "calibrated_spikes"),
+    },
+    "02_huffman_codes": {
+        "mixed radix": ("chosen_accuracy", "chosen_spikes"),
+        "Huffman": ("huffman_accuracy", "huffman_spikes"),
+    },
+    "03_float_codes": {
+        "float code, channels of any scale": ("float_accuracy", "float_spikes"),
+        "mixed radix, the same": ("radix_accuracy", "radix_spikes"),
+    },
+    "04_silu_sigmoid": {
+        "SiLU": ("silu_soma_accuracy", "silu_soma_spikes_per_neuron"),
+        "sigmoid": ("sigmoid_soma_accuracy", "sigmoid_soma_spikes_per_neuron"),
+        "gates": ("gates_soma_accuracy", "gates_soma_spikes_per_neuron"),
+    },
+    "05_cifar10": {
+        "within a budget": ("chosen_accuracy", "chosen_spikes"),
+        "fine-tuned": ("tuned_accuracy", "tuned_spikes"),
+    },
+    "06_mlgenn": {"in GeNN, 1,000 images": ("genn_accuracy", "spikes")},
+}
 
-def table() -> str:
+
+def expected() -> str:
+    """Per experiment its duration, and what its main settings gave."""
+    lines = [
+        "| experiment | hours | setting | SNN % | spikes per neuron |",
+        "|---|---|---|---|---|",
+    ]
+    for name, settings in EXPECTED.items():
+        found = results.read(RESULTS, name)
+        first = f"{name} | {found['provenance']['minutes'] / 60:.1f}"
+        for setting, (accuracy, spikes) in settings.items():
+            headline = found["headline"]
+            lines.append(
+                f"| {first} | {setting} | {headline[accuracy]:.2f} | {headline[spikes]:.3f} |"
+            )
+            first = " | "
+    return "\n".join(lines)
+
+
+def headline() -> str:
     """Per code, the run with the fewest spikes within 0.5 points of the ANN, else the best."""
-    runs = pd.read_csv(PROJECT / "results" / "full" / "headline.csv")
+    runs = pd.read_csv(RESULTS / "headline.csv")
     runs = runs[runs["code"].isin(SHOWN)]
     lines = [
         "| experiment | network | code | K | ANN % | SNN % | agreement % | spikes per neuron |",
@@ -48,19 +92,29 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def filled(readme: str) -> str:
-    """``readme`` with the table between its two marks renewed."""
-    before, rest = readme.split(START)
-    _, after = rest.split(END)
-    return f"{before}{START}\n{table()}\n{END}{after}"
+FILLED = {"README.md": ("headline", headline), "REPRODUCING.md": ("expected", expected)}
+
+
+def filled(name: str, text: str) -> str:
+    """The text of a file of :data:`FILLED` with the table between its two marks renewed."""
+    mark, table = FILLED[name]
+    start, end = f"<!-- {mark}: filled by `make readme` -->", f"<!-- end of {mark} -->"
+    before, rest = text.split(start)
+    _, after = rest.split(end)
+    return f"{before}{start}\n{table()}\n{end}{after}"
 
 
 if __name__ == "__main__":
-    path = PROJECT / "README.md"
-    text = filled(path.read_text(encoding="utf-8"))
+    stale = []
+    for name in FILLED:
+        path = PROJECT / name
+        text = path.read_text(encoding="utf-8")
+        if filled(name, text) != text:
+            stale.append(name)
+            if "--check" not in sys.argv:
+                path.write_text(filled(name, text), encoding="utf-8")
     if "--check" in sys.argv:
-        sys.exit(0 if text == path.read_text(encoding="utf-8") else "README.md: run `make readme`")
-    path.write_text(text, encoding="utf-8")
+        sys.exit(f"{', '.join(stale)}: run `make readme`" if stale else 0)
     picture = PROJECT / "book" / "figures" / "network_codes.svg"
     if picture.exists():
-        shutil.copy(picture, PROJECT / "results" / "full" / "accuracy_against_spikes.svg")
+        shutil.copy(picture, RESULTS / "accuracy_against_spikes.svg")

@@ -90,9 +90,10 @@ def test_published_results_are_of_the_full_profile_on_all_test_images():
     assert (headline.loc[in_keras, "images"] == 10_000).all()
 
 
-def test_readme_table_is_what_the_results_say():
-    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
-    assert script("book/readme.py").filled(readme) == readme, "run `make readme`"
+@pytest.mark.parametrize("name", ["README.md", "REPRODUCING.md"])
+def test_tables_are_what_the_results_say(name):
+    text = (PROJECT / name).read_text(encoding="utf-8")
+    assert script("book/readme.py").filled(name, text) == text, "run `make readme`"
 
 
 def test_import_is_light():
