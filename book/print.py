@@ -45,6 +45,12 @@ def tidied(page: BeautifulSoup) -> Tag:
     article = page.select_one("article.bd-article")
     for useless in article.select("a.headerlink, button, details.hide, noscript"):
         useless.decompose()
+    for anchor in article.select("span[id^='document-api/']"):  # the reference is for the screen
+        if not anchor.decomposed:
+            anchor.find_next_sibling("section").decompose()
+            anchor.decompose()
+    for link in article.select("a[href^='#document-api/']"):
+        link.unwrap()
     for picture in article.select("img[loading]"):
         del picture["loading"]  # lazy pictures below the first screen would stay blank
 
@@ -52,7 +58,8 @@ def tidied(page: BeautifulSoup) -> Tag:
     for reference in article.select("div.citation[id]"):
         reference["id"] = f"reference-{reference['id']}"
     for link in article.select("a[href^='index.html#']"):
-        link["href"] = "#reference-" + link["href"].split("#")[1]
+        anchor = link["href"].split("#")[1]
+        link["href"] = f"#{anchor}" if anchor.startswith("equation-") else f"#reference-{anchor}"
     for anchor in article.select("span[id^='document-']"):
         anchor.find_next_sibling("section").insert(0, anchor.extract())
     seen = set()

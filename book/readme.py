@@ -51,6 +51,12 @@ EXPECTED = {  # by experiment: a setting, and where its accuracy and spikes are 
         "fine-tuned": ("tuned_accuracy", "tuned_spikes"),
     },
     "06_mlgenn": {"in GeNN, 1,000 images": ("genn_accuracy", "spikes")},
+    "07_imagenet": {
+        "EfficientNet-Lite0, K = 12, 650 pictures": (
+            "efficientnet_lite0_k12_accuracy",
+            "efficientnet_lite0_k12_spikes_per_neuron",
+        ),
+    },
 }
 
 

@@ -17,7 +17,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # twice as fast where Tenso
 import keras
 
 from fsrepro import datasets, measures, models, training
-from fsrepro.conversion import SpikingModel, convert
+from fsrepro.conversion import convert
 
 HERE = Path(__file__).parent
 PROGRESS = Path.home() / ".cache" / "fsrepro"
@@ -40,18 +40,6 @@ RECIPES = {
             "seed": 0,
         },
     },
-    "resnet20_cifar10_K8_on": {  # the one above, trained on with a mean of its weights
-        "network": lambda: models.resnet(20),
-        "ann": "resnet20_cifar10",
-        "start": "resnet20_cifar10_K8",
-        "fine_tune": {
-            "spikes_per_neuron": 0.34,
-            "epochs": 12,
-            "learning_rate": 5e-4,
-            "averaging": 2.0,
-            "seed": 0,
-        },
-    },
 }
 
 
@@ -60,16 +48,13 @@ def main(name: str) -> None:
     data = datasets.cifar10()
     ann = recipe["network"]()
     models.load_checkpoint(ann, HERE / f"{recipe['ann']}.weights.h5")
-    if "start" in recipe:
-        snn = SpikingModel.load(HERE / f"{recipe['start']}.fs")
-    else:
-        x = data.normalise(data.calibration.images)
-        snn = convert(ann, x, **recipe["convert"])
+    x = data.normalise(data.calibration.images)
+    snn = convert(ann, x, **recipe["convert"])
     tuned, history = training.fine_tune(
         snn, data, teacher=ann, **recipe["fine_tune"], checkpoint=PROGRESS / f"{name}.weights.h5"
     )
     card = {
-        **{key: recipe[key] for key in ("ann", "start", "convert") if key in recipe},
+        **{key: recipe[key] for key in ("ann", "convert")},
         **data.summary(),
         "recipe": history.attrs["recipe"],
         "minutes": round(history["seconds"].sum() / 60, 1),

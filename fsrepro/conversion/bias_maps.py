@@ -1,7 +1,7 @@
 r"""What neurons receive while all is silent: a bias of their own for each, from offsets folded in.
 
-A neuron that is silent stands for its offset y_0. With y = y_0 + \sum_t d(t) z(t), what the next
-layer receives splits into spikes and a constant:
+A neuron that is silent stands for its offset y_0. With :math:`y = y_0 + \sum_t d(t)\, z(t)`, what
+the next layer receives splits into spikes and a constant:
 
 .. math:: x = W y + b = \underbrace{W (y - y_0)}_{\text{by spikes}} +
               \underbrace{W y_0 + b}_{\text{bias map}}

@@ -111,7 +111,7 @@ def best_scale(
     snr: float | None = None,
     spike_penalty: float | None = None,
 ) -> Design:
-    """The scale at which ``family(scale)`` serves ``f`` best; criteria as in `best_mixed_radix`.
+    """The scale at which ``family(scale)`` serves ``f`` best; criteria: :func:`best_mixed_radix`.
 
     ``family``: e.g. ``lambda a: binary(8, a)``. ``scales``: the ones to try; by default a geometric
     grid over twenty octaves around the largest value, then a finer one around its best, both of
@@ -119,7 +119,7 @@ def best_scale(
     because they leave the first steps silent for good: a shorter code.
 
     Raises ``ValueError`` if no scale reaches the SNR, if f is zero everywhere and no scales are
-    given, and for criteria that are refused in `best_mixed_radix` too.
+    given, and for criteria that are refused in :func:`best_mixed_radix` too.
     """
     values = apply(f, distribution.points)
     cost = _cost(snr, spike_penalty, float(distribution.weights @ values**2))

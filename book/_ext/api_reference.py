@@ -1,0 +1,140 @@
+"""The API reference: signatures as they are written, links by short names, the command line.
+
+autodoc evaluates annotations, and an ``ArrayLike`` becomes four lines of what it stands for. Here
+they stay as they are in the source. Docstrings name things as their module does, ``SpikeCode``;
+such a name is linked wherever one object of the reference has it. ``{command-line}`` makes a
+section of every command of ``fsrepro``.
+"""
+
+import collections.abc
+import inspect
+import re
+import sys
+import typing
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.nodes import make_refnode
+from sphinx.util.typing import stringify_annotation
+
+
+def setup(app):
+    app.connect("autodoc-process-signature", _as_written)
+    app.connect("autodoc-skip-member", _skip)
+    app.connect("missing-reference", _by_short_name)
+    app.add_directive("command-line", CommandLine)
+    return {"parallel_read_safe": True, "version": "1"}
+
+
+class _Source(str):
+    """An annotation that is printed without quotes."""
+
+    __repr__ = str.__str__
+
+
+def _as_written(app, what, name, obj, options, signature, returns):
+    if signature is None or what not in ("function", "method", "class"):
+        return None
+    written = inspect.signature(obj)
+    parameters = list(written.parameters.values())
+    if what == "method" and inspect.isfunction(obj):
+        parameters = parameters[1:]  # self
+    module = vars(sys.modules[obj.__module__])
+    parameters = [p.replace(annotation=_source(p.annotation, module)) for p in parameters]
+    empty = inspect.Signature.empty
+    result = empty if what == "class" else _source(written.return_annotation, module)
+    arguments = str(written.replace(parameters=parameters, return_annotation=empty))
+    return arguments, None if result is empty else str(result)
+
+
+def _source(annotation, module):
+    """The text of an annotation, with what functions of a name such as ``Family`` take and give."""
+    if isinstance(annotation, typing.ForwardRef):
+        annotation = annotation.__forward_arg__
+    if not isinstance(annotation, str):
+        return annotation
+
+    def spelt(match):
+        value = module.get(match[0])
+        if typing.get_origin(value) is not collections.abc.Callable:
+            return match[0]
+        return re.sub(r"~[\w.]+\.", "", stringify_annotation(value, "smart"))
+
+    return _Source(re.sub(r"\w+", spelt, annotation))
+
+
+def _skip(app, what, name, obj, skip, options):
+    """Fields of named tuples, whose docstrings say nothing but their number."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
+def _by_short_name(app, env, node, contnode):
+    if node.get("refdomain") != "py":
+        return None
+    domain = env.domains["py"]
+    kinds = domain.objtypes_for_role(node["reftype"]) or []
+    short = node["reftarget"].rpartition(".")[2]
+    found = {
+        (entry.docname, entry.node_id)
+        for name, entry in domain.objects.items()
+        if name.rpartition(".")[2] == short and entry.objtype in kinds and not entry.aliased
+    }
+    if len(found) != 1:
+        return None
+    docname, anchor = found.pop()
+    return make_refnode(app.builder, node["refdoc"], docname, anchor, contnode, short)
+
+
+class CommandLine(SphinxDirective):
+    """A section for every command: how it is used, and its options."""
+
+    def run(self):
+        from fsrepro import command_line
+
+        self.env.note_dependency(command_line.__file__)
+        commands = [command.callback for command in command_line.app.registered_commands]
+        return [self._section(command) for command in commands]
+
+    def _section(self, command):
+        title = f"fsrepro {command.__name__}"
+        section = nodes.section(ids=[nodes.make_id(title)], names=[title])
+        section += nodes.title("", title)
+        for paragraph in inspect.getdoc(command).split("\n\n"):
+            text, _, example = " ".join(paragraph.split()).partition("Example: ")
+            if text:
+                section += nodes.paragraph("", "", *_with_literals(text))
+            if example:
+                section += nodes.literal_block(example, example, language="sh", classes=["command"])
+        options = nodes.definition_list(classes=["command-options"])
+        for parameter in inspect.signature(command, eval_str=True).parameters.values():
+            options += _option(parameter)
+        section += options
+        return section
+
+
+def _option(parameter):
+    kind, described = typing.get_args(parameter.annotation)
+    kind = next(t.__name__.upper() for t in typing.get_args(kind) or [kind] if t is not None)
+    text, name = described.help, parameter.name
+    if type(described).__name__ == "ArgumentInfo":
+        usage = name.upper()
+    else:
+        # In an annotation Typer keeps the first name where the default would be.
+        names = [described.default, *(described.param_decls or [])]
+        names = [n for n in names if str(n).startswith("-")] or ["--" + name.replace("_", "-")]
+        usage = ", ".join(names) + ("" if kind == "BOOL" else f" {kind}")
+        if parameter.default is parameter.empty:
+            text += " Required."
+        elif parameter.default is not None and kind != "BOOL":
+            text += f" Default: {parameter.default:g}."
+    return nodes.definition_list_item(
+        "",
+        nodes.term("", "", nodes.literal("", usage)),
+        nodes.definition("", nodes.paragraph("", "", *_with_literals(text))),
+    )
+
+
+def _with_literals(text):
+    """Text and `literals` as nodes."""
+    pieces = enumerate(text.split("`"))
+    return [nodes.literal("", p) if i % 2 else nodes.Text(p) for i, p in pieces if p]
