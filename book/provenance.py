@@ -34,8 +34,10 @@ def part(documents: dict[str, dict], key: str) -> pd.DataFrame:
 
 
 def by_experiment(rows: dict[str, dict]) -> pd.DataFrame:
-    table = pd.DataFrame.from_dict(rows, orient="index", dtype=object)
-    table = table.where(table.notna(), "–").rename(columns=lambda name: name.replace("_", " "))
+    columns = list(dict.fromkeys(key for row in rows.values() for key in row))
+    cells = {name: [row.get(column, "–") for column in columns] for name, row in rows.items()}
+    table = pd.DataFrame.from_dict(cells, orient="index", columns=columns, dtype=object)
+    table = table.rename(columns=lambda name: name.replace("_", " "))
     if "data sha256" in table:
         table["data sha256"] = table["data sha256"].str[:SHORT]
     return table.rename_axis("experiment").reset_index()
