@@ -38,8 +38,8 @@ def by_experiment(rows: dict[str, dict]) -> pd.DataFrame:
     cells = {name: [row.get(column, "–") for column in columns] for name, row in rows.items()}
     table = pd.DataFrame.from_dict(cells, orient="index", columns=columns, dtype=object)
     table = table.rename(columns=lambda name: name.replace("_", " "))
-    if "data sha256" in table:
-        table["data sha256"] = table["data sha256"].str[:SHORT]
+    for column in table.filter(like="sha256"):
+        table[column] = table[column].str[:SHORT]
     return table.rename_axis("experiment").reset_index()
 
 
