@@ -69,11 +69,9 @@ def expected() -> str:
     for name, settings in EXPECTED.items():
         found = results.read(RESULTS, name)
         first = f"{name} | {found['provenance']['minutes'] / 60:.1f}"
-        for setting, (accuracy, spikes) in settings.items():
-            headline = found["headline"]
-            lines.append(
-                f"| {first} | {setting} | {headline[accuracy]:.2f} | {headline[spikes]:.3f} |"
-            )
+        for setting, keys in settings.items():
+            accuracy, spikes = (found["headline"][key] for key in keys)
+            lines.append(f"| {first} | {setting} | {accuracy:.2f} | {spikes:.3f} |")
             first = " | "
     return "\n".join(lines)
 

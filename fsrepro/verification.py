@@ -33,7 +33,7 @@ them are not: another processor adds in another order, and a value next to a thr
 on its other side.
 """
 
-_COLUMNS = ["table", "column", "rows", "difference", "tolerance", "within"]
+_COLUMNS = ["table", "column", "rows", "alone", "difference", "tolerance", "within"]
 
 
 def compare(
@@ -61,10 +61,11 @@ def compare(
 def compare_tables(found: pd.DataFrame, published: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """A row for each column of :data:`TOLERANCES` that both tables have.
 
-    ``found`` may be a part of ``published``: rows are matched by the columns ``keys``, and the
-    number of those compared is in ``rows``. ``difference``: the largest, as a share of what is
-    tolerated for that value (above 1: too much), and infinite where one value is missing or the
-    other should be zero. ``tolerance``: in words. ``within``: whether all rows are.
+    ``found`` may be a part of ``published``: rows are matched by the columns ``keys``. ``rows``: the
+    number of those compared; ``alone``: of those found that have no partner. ``difference``: the
+    largest, as a share of what is tolerated for that value (above 1: too much), and infinite where
+    one value is missing or the other should be zero. ``tolerance``: in words. ``within``: whether
+    all rows are.
 
     Raises ``ValueError`` if keys are missing or do not tell rows apart, or no row has a partner.
     """
@@ -93,6 +94,7 @@ def compare_tables(found: pd.DataFrame, published: pd.DataFrame, keys: list[str]
             {
                 "column": column,
                 "rows": len(both),
+                "alone": len(found) - len(both),
                 "difference": float(excess.max()),
                 "tolerance": f"{absolute:g}" if absolute or not relative else f"{relative:.1%}",
                 "within": bool((excess <= 1).all()),

@@ -12,6 +12,7 @@ import re
 import sys
 import typing
 
+import typer
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
@@ -86,52 +87,36 @@ def _by_short_name(app, env, node, contnode):
 
 
 class CommandLine(SphinxDirective):
-    """A section for every command: how it is used, and its options."""
+    """A section for every command: how it is used, and its options, as `--help` has them."""
 
     def run(self):
         from fsrepro import command_line
 
         self.env.note_dependency(command_line.__file__)
-        commands = [command.callback for command in command_line.app.registered_commands]
-        return [self._section(command) for command in commands]
+        group = typer.main.get_command(command_line.app)
+        return [self._section(name, command) for name, command in group.commands.items()]
 
-    def _section(self, command):
-        title = f"fsrepro {command.__name__}"
+    def _section(self, name, command):
+        title = f"fsrepro {name}"
         section = nodes.section(ids=[nodes.make_id(title)], names=[title])
         section += nodes.title("", title)
-        for paragraph in inspect.getdoc(command).split("\n\n"):
+        for paragraph in command.help.split("\n\n"):
             text, _, example = " ".join(paragraph.split()).partition("Example: ")
             if text:
                 section += nodes.paragraph("", "", *_with_literals(text))
             if example:
                 section += nodes.literal_block(example, example, language="sh", classes=["command"])
         options = nodes.definition_list(classes=["command-options"])
-        for parameter in inspect.signature(command, eval_str=True).parameters.values():
-            options += _option(parameter)
+        context = command.make_context(title, [], resilient_parsing=True)
+        for parameter in command.params:
+            usage, described = parameter.get_help_record(context)
+            options += nodes.definition_list_item(
+                "",
+                nodes.term("", "", nodes.literal("", usage)),
+                nodes.definition("", nodes.paragraph("", "", *_with_literals(described))),
+            )
         section += options
         return section
-
-
-def _option(parameter):
-    kind, described = typing.get_args(parameter.annotation)
-    kind = next(t.__name__.upper() for t in typing.get_args(kind) or [kind] if t is not None)
-    text, name = described.help, parameter.name
-    if type(described).__name__ == "ArgumentInfo":
-        usage = name.upper()
-    else:
-        # In an annotation Typer keeps the first name where the default would be.
-        names = [described.default, *(described.param_decls or [])]
-        names = [n for n in names if str(n).startswith("-")] or ["--" + name.replace("_", "-")]
-        usage = ", ".join(names) + ("" if kind == "BOOL" else f" {kind}")
-        if parameter.default is parameter.empty:
-            text += " Required."
-        elif parameter.default is not None and kind != "BOOL":
-            text += f" Default: {parameter.default:g}."
-    return nodes.definition_list_item(
-        "",
-        nodes.term("", "", nodes.literal("", usage)),
-        nodes.definition("", nodes.paragraph("", "", *_with_literals(text))),
-    )
 
 
 def _with_literals(text):

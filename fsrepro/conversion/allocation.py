@@ -1,6 +1,6 @@
 r"""Codes for all layers of a network under one budget of spikes.
 
-To first order, what an error of variance D in a layer's activations does to the answers is
+To second order, what an error of variance D in a layer's activations does to the answers is
 :math:`\tfrac12 n\, G D`: n neurons, G the mean squared gradient of the loss (here: of the
 divergence between the answers of ANN and SNN) at one of them. A budget of spikes is best spent
 where the last spike of every layer buys the same, so

@@ -96,7 +96,8 @@ def convert(
       spike per neuron (default 0; for ``"mixed_radix"``
       :data:`~fsrepro.conversion.design.SPIKE_PENALTY`);
     - ``spikes_per_neuron``: a budget for the whole network, spent where it matters most to its
-      answers, see :func:`~fsrepro.conversion.allocate`; kept on the calibration images;
+      answers, see :func:`~fsrepro.conversion.allocate`; kept by the spikes that the ANN's
+      pre-activations on the calibration images would cause;
     - ``scale="max"``: the largest activation seen; or ``scale`` is a number for all layers (25
       with ``"binary_floor"`` and 10 steps is the setting of Stöckl & Maass 2021), or one for each
       layer by name.
