@@ -61,11 +61,12 @@ def compare(
 def compare_tables(found: pd.DataFrame, published: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """A row for each column of :data:`TOLERANCES` that both tables have.
 
-    ``found`` may be a part of ``published``: rows are matched by the columns ``keys``. ``rows``: the
-    number of those compared; ``alone``: of those found that have no partner. ``difference``: the
-    largest, as a share of what is tolerated for that value (above 1: too much), and infinite where
-    one value is missing or the other should be zero. ``tolerance``: in words. ``within``: whether
-    all rows are.
+    ``found`` may be a part of ``published``: rows are matched by the columns ``keys``.
+
+    - ``rows``, ``alone``: how many rows were compared, and how many found have no partner;
+    - ``difference``: the largest, as a share of what is tolerated for that value (above 1: too
+      much); infinite where one value is missing or the other should be zero;
+    - ``tolerance``: in words; ``within``: whether all rows are.
 
     Raises ``ValueError`` if keys are missing or do not tell rows apart, or no row has a partner.
     """
