@@ -17,7 +17,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # twice as fast where Tenso
 import keras
 
 from fsrepro import datasets, measures, models, training
-from fsrepro.conversion import convert
+from fsrepro.conversion import SpikingModel, convert
 
 HERE = Path(__file__).parent
 PROGRESS = Path.home() / ".cache" / "fsrepro"
@@ -40,6 +40,20 @@ RECIPES = {
             "seed": 0,
         },
     },
+    "resnet20_cifar10_K8_on": {
+        "network": lambda: models.resnet(20),
+        "ann": "resnet20_cifar10",
+        "start": "resnet20_cifar10_K8",  # knows the training images by heart: blend them
+        "fine_tune": {
+            "spikes_per_neuron": 0.335,
+            "epochs": 20,
+            "learning_rate": 5e-4,
+            "distillation": 1.0,
+            "mixup": 0.4,
+            "averaging": 1.0,
+            "seed": 0,
+        },
+    },
 }
 
 
@@ -48,13 +62,16 @@ def main(name: str) -> None:
     data = datasets.cifar10()
     ann = recipe["network"]()
     models.load_checkpoint(ann, HERE / f"{recipe['ann']}.weights.h5")
-    x = data.normalise(data.calibration.images)
-    snn = convert(ann, x, **recipe["convert"])
+    if "start" in recipe:
+        snn = SpikingModel.load(HERE / f"{recipe['start']}.fs")
+    else:
+        x = data.normalise(data.calibration.images)
+        snn = convert(ann, x, **recipe["convert"])
     tuned, history = training.fine_tune(
         snn, data, teacher=ann, **recipe["fine_tune"], checkpoint=PROGRESS / f"{name}.weights.h5"
     )
     card = {
-        **{key: recipe[key] for key in ("ann", "convert")},
+        **{key: recipe[key] for key in ("ann", "start", "convert") if key in recipe},
         **data.summary(),
         "recipe": history.attrs["recipe"],
         "minutes": round(history["seconds"].sum() / 60, 1),

@@ -12,6 +12,7 @@ from fsrepro.conversion.population import activation_layers
 from fsrepro.fitting import round_scale
 from fsrepro.models import small_cnn
 from fsrepro.training import fine_tuning
+from fsrepro.training.batches import mix
 from fsrepro.training.learned_code import LearnedCode, in_units
 
 
@@ -100,7 +101,7 @@ def spiking():
     return ann, convert(ann, x, code="mixed_radix", steps=4, snr=12, progress=False)
 
 
-SETTINGS = {"epochs": 4, "batch_size": 64, "augmentation": False, "seed": 1}
+SETTINGS = {"epochs": 4, "batch_size": 64, "augmentation": False, "seed": 1, "mixup": 0.4}
 
 
 def test_fewer_spikes_and_no_less_accuracy(spiking):
@@ -182,6 +183,36 @@ def test_the_mean_of_weights_is_that_of_their_steps(spiking):
         assert 0 < np.abs(mean - w).max() < np.abs(last - w).max()
 
 
+def test_mixup_blends_images_and_targets_by_one_share():
+    rng = np.random.default_rng(3)
+    images = rng.normal(size=(6, 4, 4, 3)).astype(np.float32)
+    targets = np.eye(6, dtype=np.float32)
+    blended, wanted = mix(images, targets, 0.4, np.random.default_rng(8))
+    assert blended.dtype == wanted.dtype == np.float32
+    # Targets are unit vectors: they say which images went into each blend, and by which share.
+    np.testing.assert_allclose(blended, np.einsum("ab,bhwc->ahwc", wanted, images), atol=1e-6)
+    np.testing.assert_allclose(wanted.sum(0), 1, atol=1e-6)
+    shares = np.unique(wanted.max(1).round(6))
+    assert set(shares) <= {1.0, shares.min()} and 0.5 <= shares.min() < 1
+
+
+def test_the_teacher_answers_the_blended_images(spiking, monkeypatch):
+    ann, snn = spiking
+    digits, seen = data(), []
+    taught = fine_tuning._taught
+
+    def watched(images, *rest):
+        seen.append(images)
+        return taught(images, *rest)
+
+    monkeypatch.setattr(fine_tuning, "_taught", watched)
+    settings = {**SETTINGS, "epochs": 1}
+    training.fine_tune(snn, digits, spikes_per_neuron=0.2, teacher=ann, **settings)
+    (plain, _), *_ = fine_tuning.batches(digits, 64, False, [1, 1])
+    assert seen[0].shape == plain.shape
+    assert not (seen[0] == plain).all()
+
+
 @pytest.mark.parametrize("scale", [1.0, 0.3, 0.999, 0.9999, 1.0039, 7e-4, 255.5, 257.0])
 def test_scales_round_as_in_conversion(scale):
     code = mixed_radix((1, 3), 8.0)
@@ -194,6 +225,7 @@ def test_scales_round_as_in_conversion(scale):
         ({"spikes_per_neuron": 0}, "spikes_per_neuron must be positive and finite, got 0"),
         ({"spikes_per_neuron": np.nan}, "spikes_per_neuron must be positive and finite, got nan"),
         ({"distillation": 1.5}, "distillation must be between 0 and 1, got 1.5"),
+        ({"mixup": -0.5}, "mixup must be 0 for none, or positive, got -0.5"),
         ({"averaging": -1.0}, "averaging must be a number of epochs, 0 or more, got -1.0"),
         ({"epochs": 0}, "epochs, batch_size and learning_rate must be positive"),
         ({"batch_size": 10**6}, "batch_size 1000000 exceeds"),

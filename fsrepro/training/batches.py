@@ -8,7 +8,7 @@ import numpy as np
 
 from ..datasets import Dataset
 
-__all__ = ["augment", "batches"]
+__all__ = ["augment", "batches", "mix"]
 
 
 def batches(
@@ -37,3 +37,16 @@ def augment(images: np.ndarray, rng: np.random.Generator, *, shift: int = 4) -> 
     flip = rng.random(n) < 0.5
     columns[flip] = columns[flip, ::-1]
     return padded[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def mix(
+    images: np.ndarray, targets: np.ndarray, alpha: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""Blend each image of a batch, and its target, with another: mixup.
+
+    ``images``: (N, H, W, C). ``targets``: (N, classes). One share for the batch is drawn from
+    :math:`\mathrm{Beta}(\alpha, \alpha)`. Source: Zhang et al. (2018), equation 1.
+    """
+    share = np.float32(rng.beta(alpha, alpha))
+    other = rng.permutation(len(images))
+    return tuple(x + (1 - share) * (x[other] - x) for x in (images, targets))

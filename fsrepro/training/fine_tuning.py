@@ -16,7 +16,7 @@ from ..conversion.few_spikes import FewSpikes
 from ..conversion.population import Population
 from ..conversion.spiking_model import SpikingModel
 from ..datasets import Dataset
-from .batches import batches
+from .batches import batches, mix
 from .from_scratch import accuracy, check_settings
 from .learned_code import LearnedCode, in_units
 from .progress import resume, save
@@ -37,6 +37,7 @@ def fine_tune(
     epochs: int,
     teacher: keras.Model | None = None,
     distillation: float = 0.5,
+    mixup: float = 0.0,
     batch_size: int = 128,
     learning_rate: float = 1e-3,
     weight_decay: float = 0.0,
@@ -60,7 +61,10 @@ def fine_tune(
 
     ``snn``: of codes with positive weights; left unchanged. ``teacher``: a network that returns
     logits, usually the ANN; the targets are its probabilities with weight ``distillation``, and
-    the labels with the rest (Hinton et al. 2015, temperature 1). ``precision``: what synapses and
+    the labels with the rest (Hinton et al. 2015, temperature 1). ``mixup``: alpha of the Beta
+    distribution by which images are blended, 0 for none, see
+    :func:`~fsrepro.training.batches.mix`; the teacher answers the blended ones, as in Beyer et al.
+    (2022), so that a network that knows its images by heart goes on learning. ``precision``: what synapses and
     teacher compute in, see :func:`~fsrepro.training.twin.twin`; neurons compute in float32.
     ``averaging``: the network that is measured and returned has the exponential mean of weights
     and scales over so many epochs (Polyak & Juditsky 1992); 0 for the last ones. Weights behind
@@ -78,7 +82,7 @@ def fine_tune(
     """
     steps_per_epoch = len(data.train) // batch_size
     check_settings(snn.keras_model, data, epochs, batch_size, learning_rate, steps_per_epoch)
-    _check(snn, spikes_per_neuron, distillation, averaging)
+    _check(snn, spikes_per_neuron, distillation, mixup, averaging)
     price = keras.Variable(0.0, trainable=False, name="price")
     model = _trainable(snn, price, precision)
     if teacher is not None:
@@ -100,6 +104,7 @@ def fine_tune(
         "spikes_per_neuron": spikes_per_neuron,
         "epochs": epochs,
         "distillation": distillation if teacher is not None else 0.0,
+        "mixup": mixup,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
@@ -122,9 +127,13 @@ def fine_tune(
         for epoch in range(len(history) + 1, epochs + 1):
             start = time.perf_counter()
             losses, spikes = [], []
+            shares = np.random.default_rng([seed, epoch, 1])
             for images, labels in batches(data, batch_size, augmentation, [seed, epoch]):
                 price.assign(budget.price)
-                targets = _targets(images, labels, teacher, distillation, model.output_shape[-1])
+                targets = np.eye(model.output_shape[-1], dtype=np.float32)[labels]
+                if mixup:
+                    images, targets = mix(images, targets, mixup, shares)
+                targets = _taught(images, targets, teacher, distillation)
                 losses.append(float(model.train_on_batch(images, targets)))
                 spikes.append(sum(layer._share * float(layer.spikes) for layer in layers))
                 budget.observe(spikes[-1], (epoch - 1) * steps_per_epoch + len(spikes))
@@ -217,17 +226,20 @@ def _spiking(model: keras.Model) -> SpikingModel:
     return SpikingModel(twin(model, "float32", exact), scales)
 
 
-def _targets(images, labels, teacher, distillation, classes) -> np.ndarray:
-    targets = np.eye(classes, dtype=np.float32)[labels]
-    if teacher is not None and distillation > 0:
-        logits = teacher.predict_on_batch(images)
-        odds = np.exp(logits - logits.max(1, keepdims=True))
-        targets += distillation * (odds / odds.sum(1, keepdims=True) - targets)
-    return targets
+def _taught(images, targets, teacher, distillation) -> np.ndarray:
+    if teacher is None or distillation == 0:
+        return targets
+    logits = teacher.predict_on_batch(images)
+    odds = np.exp(logits - logits.max(1, keepdims=True))
+    return targets + distillation * (odds / odds.sum(1, keepdims=True) - targets)
 
 
 def _check(
-    snn: SpikingModel, spikes_per_neuron: float, distillation: float, averaging: float
+    snn: SpikingModel,
+    spikes_per_neuron: float,
+    distillation: float,
+    mixup: float,
+    averaging: float,
 ) -> None:
     for name, code in snn.codes.items():
         if not code.linear:
@@ -243,5 +255,7 @@ def _check(
         raise ValueError(f"spikes_per_neuron must be positive and finite, got {spikes_per_neuron}")
     if not 0 <= distillation <= 1:
         raise ValueError(f"distillation must be between 0 and 1, got {distillation}")
+    if not (np.isfinite(mixup) and mixup >= 0):
+        raise ValueError(f"mixup must be 0 for none, or positive, got {mixup}")
     if not (np.isfinite(averaging) and averaging >= 0):
         raise ValueError(f"averaging must be a number of epochs, 0 or more, got {averaging}")
