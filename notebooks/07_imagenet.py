@@ -25,7 +25,10 @@ pictures_folder = None  # the rows of this folder alone
 calibration_folder = None  # and of this one, for calibration
 images = 0  # pictures, from the first; 0: all
 calibration_images = 250
-settings = [{"K": 12, "budget": 0.75}]  # chosen before any picture was seen; the first is shown
+# Chosen before any picture was seen; the first is shown. A network may have settings of its own,
+# and a setting a list of budgets: the least that keeps enough answers on calibration pictures.
+settings = [{"K": 12, "budget": 0.75}]
+same_answers = 97.0  # percent: enough
 paper = {"steps": 10}  # K of the binary code with floor, as in the paper
 seed = 0
 
@@ -45,7 +48,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
-from fsrepro import figures, models, picture_stream, pictures
+from fsrepro import figures, measures, models, picture_stream, pictures
 from fsrepro import results as result_files
 from fsrepro.at_scale import evaluate_pictures
 from fsrepro.conversion import convert, plan
@@ -83,8 +86,9 @@ def for_calibration(preprocessing):
 # %% [markdown]
 # ## Answers and spikes
 #
-# The settings were fixed before any of these pictures was seen. The paper's row has binary codes
-# that round down, with the largest activation as their range.
+# The settings were fixed before any of these pictures was seen. Where there is a choice of budgets,
+# the calibration pictures make it: the least with which enough of the ANN's answers stay the same.
+# The paper's row has binary codes that round down, with the largest activation as their range.
 
 # %% tags=["remove-stderr"]
 NETWORKS = {entry["name"]: entry for entry in networks}
@@ -114,6 +118,16 @@ def spiking(name, setting, K, budget):
     return convert(ann, x, code=codes, bias_correction=True, progress=False)
 
 
+def answers_kept(network, K, budget):
+    """On the calibration pictures."""
+    ann, x = network_of(network).model, calibration_of(network)
+    report = measures.evaluate(
+        spiking(network, "mixed radix", K, budget), x, measures.predict_classes(ann, x),
+        progress=False,
+    )  # fmt: skip
+    return {"same_answers": report.accuracy, "spikes_per_neuron": report.spikes_per_neuron}
+
+
 def run_of(network, setting, K, budget):
     net, snn = network_of(network), spiking(network, setting, K, budget)
     found = evaluate_pictures(net.model, snn, test, net.preprocessing, progress=False)
@@ -129,9 +143,32 @@ sweep = Sweep(  # keeps finished rows, so that a killed run goes on from there
     f"{results}/.sweep-07_imagenet", test=test.checksum, calibration=calibration.checksum,
     weights={name: network_of(name).weights_sha256 for name in NETWORKS}, seed=seed,
 )  # fmt: skip
-rows = [{"setting": "paper", "K": paper["steps"], "budget": None}]
-rows += [{"setting": f"mixed radix, K = {s['K']}", **s} for s in settings]
-runs = sweep.table("networks", [{"network": n, **row} for n in NETWORKS for row in rows], run_of)
+wanted = [{"network": n, **s} for n in NETWORKS for s in NETWORKS[n].get("settings", settings)]
+tried = sweep.table(
+    "budgets",
+    [{**w, "budget": b} for w in wanted if isinstance(w["budget"], list) for b in w["budget"]],
+    answers_kept,
+)
+
+
+def with_its_budget(network, K, budget):
+    if isinstance(budget, list):
+        possible = tried[(tried["network"] == network) & (tried["K"] == K)]
+        enough = possible["same_answers"] >= same_answers
+        budget = float(possible["budget"][enough].min() if enough.any() else max(budget))
+    return {"network": network, "setting": f"mixed radix, K = {K}", "K": K, "budget": budget}
+
+
+chosen = [with_its_budget(**w) for w in wanted]
+rows = [
+    row
+    for n in NETWORKS
+    for row in (
+        {"network": n, "setting": "paper", "K": paper["steps"], "budget": None},
+        *(c for c in chosen if c["network"] == n),
+    )
+]
+runs = sweep.table("networks", rows, run_of)
 columns = ["network", "setting", "steps", "loss", "agreement", "spikes_per_neuron",
            "synops_per_image", "macs_per_image", "neurons"]  # fmt: skip
 runs[columns].style.format(precision=3, na_rep="–").hide()
@@ -142,9 +179,8 @@ runs[columns].style.format(precision=3, na_rep="–").hide()
 # Where the spikes of the first network are.
 
 # %% tags=["remove-stderr"]
-first = next(iter(NETWORKS))
-chosen = (first, rows[1]["setting"], settings[0]["K"], settings[0]["budget"])
-snn, net = spiking(*chosen), network_of(first)
+shown = chosen[0]
+first, net, snn = shown["network"], network_of(shown["network"]), spiking(*shown.values())
 few = test[:32]
 layers = pd.concat(
     [
@@ -152,7 +188,7 @@ layers = pd.concat(
         .report.layers.assign(setting=label)
         for some, label in (
             (spiking(first, "paper", paper["steps"], None), "paper"),
-            (snn, f"mixed radix, K = {settings[0]['K']}"),
+            (snn, shown["setting"]),
         )
     ],
     ignore_index=True,
@@ -181,8 +217,8 @@ for label, logits in (("ANN", net.model.predict_on_batch(x)), ("SNN", snn.predic
                  "answer": names[k].split(",")[0], "percent": 100 * float(row[k])}
             )  # fmt: skip
 answers = pd.DataFrame(answers)
-shown = as_array(shipped, replace(net.preprocessing, mean=0.0, scale=1.0)).astype(np.uint8)
-figures.first_answers({f.stem: x for f, x in zip(shipped.files, shown, strict=True)}, answers)
+seen = as_array(shipped, replace(net.preprocessing, mean=0.0, scale=1.0)).astype(np.uint8)
+figures.first_answers({f.stem: x for f, x in zip(shipped.files, seen, strict=True)}, answers)
 plt.show()
 
 # %% [markdown]
@@ -202,6 +238,8 @@ headline = {
 for (name, setting), part in runs.groupby(["network", "setting"], sort=False):
     row = part.iloc[0]
     key = f"{name}_{setting}".replace("mixed radix, K = ", "k").replace("-", "_")
+    if setting != "paper":
+        headline[f"{key}_budget"] = row["budget"]
     for column in ("agreement", "spikes_per_neuron", "steps", "neurons", "synops_per_image"):
         headline[f"{key}_{column}"] = row[column]
     if labelled:
@@ -210,10 +248,13 @@ for (name, setting), part in runs.groupby(["network", "setting"], sort=False):
 pd.Series(headline).rename("value").to_frame().style.format(precision=3, thousands=",")
 
 # %%
+tables = {"": runs, "layers": layers, "answers": answers}
+if len(tried):
+    tables["budgets"] = tried
 result_files.write(
     results,
     "07_imagenet",
-    tables={"": runs, "layers": layers, "answers": answers},
+    tables=tables,
     headline=headline,
     headline_rows=[
         {
@@ -240,7 +281,7 @@ result_files.write(
         "pictures_table": Path(pictures_table).name,
         "pictures_folder": pictures_folder, "calibration_folder": calibration_folder,
         "images": images, "calibration_images": calibration_images, "settings": settings,
-        "paper": paper, "seed": seed,
+        "same_answers": same_answers, "paper": paper, "seed": seed,
     },
     data={
         "dataset": "imagenet sample" if labelled else "shipped pictures",

@@ -41,14 +41,14 @@ def snn(trained, calibration_images):
     return convert(trained, calibration_images, steps=8, progress=False)
 
 
-def tiny(*, seed=0, bias=0.0):
+def tiny(*, seed=0, bias=0.0, activation="relu"):
     """An untrained network for tests of messages and files."""
     inputs = keras.Input((6, 6, 1))
     start = keras.initializers.HeNormal(seed)
     x = layers.Conv2D(
         4, 3, kernel_initializer=start, bias_initializer=keras.initializers.Constant(bias), name="c"
     )(inputs)
-    x = layers.Flatten()(layers.ReLU(name="act")(x))
+    x = layers.Flatten()(layers.Activation(activation, name="act")(x))
     x = layers.Dense(5, activation="relu", kernel_initializer=start, name="hidden")(x)
     return keras.Model(inputs, layers.Dense(3, kernel_initializer=start)(x), name="tiny")
 
@@ -347,6 +347,18 @@ def test_silent_layer_warns():
     with pytest.warns(UserWarning, match="layer 'act' is silent on all calibration images"):
         snn = convert(model, pictures(), progress=False)
     assert 0.9 < snn.scales["act"] < 1.1
+
+
+@pytest.mark.parametrize(
+    "options", [{"code": "mixed_radix"}, {"spikes_per_neuron": 2.0}, {"scale": "max"}]
+)
+def test_a_gate_that_is_always_open_stays_open(options):
+    """The constant that is written is the one that was seen, not that of inputs up to 1."""
+    model = tiny(bias=100.0, activation="hard_sigmoid")
+    with pytest.warns(UserWarning, match=r"layer 'act' is constant \(1\) on all calibration"):
+        snn = convert(model, pictures(), **options, progress=False)
+    silent = snn.codes["act"]
+    np.testing.assert_allclose(silent.quantise(np.float32([50, 150])), 1, atol=0.01)
 
 
 # --- the file -----------------------------------------------------------------------------------

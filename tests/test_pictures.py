@@ -248,6 +248,21 @@ def test_devkit_without_its_order_of_classes(flat):
         pictures.from_flat(flat, path)
 
 
+@pytest.mark.parametrize("damage", [lambda b: b[:1000], lambda b: b"", lambda b: b"no " + b])
+def test_a_damaged_order_of_classes(flat, damage):
+    path = devkit(flat)
+    (flat / "meta.mat").write_bytes(damage(meta_mat()))
+    with pytest.raises(ValueError, match=r"meta\.mat is not the devkit's meta\.mat, or it is dam"):
+        pictures.from_flat(flat, path)
+
+
+def test_a_matlab_file_of_something_else(flat):
+    path = devkit(flat)
+    savemat(flat / "meta.mat", {"synsets": np.zeros(3)})
+    with pytest.raises(ValueError, match=r"not the devkit's meta\.mat"):
+        pictures.from_flat(flat, path)
+
+
 def test_another_file_than_one_of_labels(flat):
     (flat / "val.txt").write_text("these are\nno labels\nat all you see\n\nbut\nwords\n")
     with pytest.raises(ValueError, match=r"val\.txt is not a label file"):

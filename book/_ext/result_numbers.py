@@ -3,7 +3,8 @@
 ``full`` holds the published results, ``run`` those of the profile this build ran (environment
 variable PROFILE). ``NN_name.json`` is reached as ``name``: its headline numbers, and from its
 provenance its parameters (profile, network, dataset, ...), commit and minutes. A missing number is
-an error of the build.
+an error of the build. NaN becomes None: it equals itself, so Sphinx sees that nothing changed and
+leaves the pages as they are.
 """
 
 import json
@@ -34,7 +35,7 @@ def _numbers(folder):
         parameters = source["parameters"]
         numbers[path.stem[3:]] = {
             **parameters,
-            **headline,
+            **{key: None if value != value else value for key, value in headline.items()},
             "images_text": f"{headline['images']:,}",
             "commit": source["commit"],
             "minutes": source["minutes"],

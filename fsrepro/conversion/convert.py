@@ -338,21 +338,30 @@ def _designed(
 ) -> tuple[SpikeCode, float] | pd.DataFrame:
     y = activations.get(function)(x)
     if y.min() == y.max() and (function != "relu" or y.max() == 0):
+        constant = "silent" if y.max() == 0 else f"constant ({y.max():g})"
         warnings.warn(
-            f"layer {name!r} is silent on all calibration images; it gets a code for "
-            "values up to 1",
+            f"layer {name!r} is {constant} on all calibration images; it gets a code for the "
+            "activations of inputs up to 1",
             stacklevel=3,
         )
-        plan = partial(_for_silence, plan)
+        plan = partial(_for_silence if y.max() == 0 else _for_a_constant, plan)
     try:
         return plan(x)
     except ValueError as error:
         raise ValueError(f"layer {name!r}: {error}") from None
 
 
+_UP_TO_ONE = np.linspace(0, 1, 1001, dtype=np.float32)
+
+
 def _for_silence(plan: Callable, x: np.ndarray) -> tuple[SpikeCode, float] | pd.DataFrame:
-    found = plan(np.linspace(0, 1, 1001, dtype=np.float32))
+    found = plan(_UP_TO_ONE)
     return found.assign(spikes=0.0) if isinstance(found, pd.DataFrame) else found
+
+
+def _for_a_constant(plan: Callable, x: np.ndarray) -> tuple[SpikeCode, float] | pd.DataFrame:
+    """A gate that is always open, say: what it always is must be written, and well."""
+    return plan(np.concatenate([_UP_TO_ONE, x]))
 
 
 def _check_criteria(scale, snr, spike_penalty, budget) -> None:

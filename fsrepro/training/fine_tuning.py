@@ -64,8 +64,9 @@ def fine_tune(
     the labels with the rest (Hinton et al. 2015, temperature 1). ``mixup``: alpha of the Beta
     distribution by which images are blended, 0 for none, see
     :func:`~fsrepro.training.batches.mix`; the teacher answers the blended ones, as in Beyer et al.
-    (2022), so that a network that knows its images by heart goes on learning. ``precision``: what synapses and
-    teacher compute in, see :func:`~fsrepro.training.twin.twin`; neurons compute in float32.
+    (2022), so that a network that knows its images by heart goes on learning. ``precision``: what
+    synapses and teacher compute in, see :func:`~fsrepro.training.twin.twin`; neurons compute in
+    float32.
     ``averaging``: the network that is measured and returned has the exponential mean of weights
     and scales over so many epochs (Polyak & Juditsky 1992); 0 for the last ones. Weights behind
     coarse codes go on jumping between levels, their mean does not.
