@@ -362,6 +362,22 @@ def against_spikes(
     return ax
 
 
+def kept_answers(table: pd.DataFrame, *, enough: float, ax: Axes | None = None) -> Axes:
+    """Share of the ANN's answers that stay the same against spikes, a line per ``setting``.
+
+    ``table``: columns ``setting``, ``spikes_per_neuron`` and ``same_answers`` (percent).
+    ``enough``: a share in percent to show as a line across.
+    """
+    ax = ax or plt.gca()
+    ax.axhline(enough, color="0.55", lw=1.2, zorder=0)
+    for i, (setting, rows) in enumerate(table.groupby("setting", sort=False)):
+        look = {**_look(i), "ms": 5, "label": setting}
+        ax.plot(rows["spikes_per_neuron"], rows["same_answers"], **look)
+    ax.set(xlabel="spikes per neuron and image", ylabel="answers that stay the same (%)")
+    ax.legend(fontsize="small", loc="lower right")
+    return ax
+
+
 def error_against_spikes(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Mean squared error against spikes per neuron, a line or a point per ``setting``."""
     ax = ax or plt.gca()

@@ -25,10 +25,11 @@ pictures_folder = None  # the rows of this folder alone
 calibration_folder = None  # and of this one, for calibration
 images = 0  # pictures, from the first; 0: all
 calibration_images = 250
-# Chosen before any picture was seen; the first is shown. A network may have settings of its own,
-# and a setting a list of budgets: the least that keeps enough answers on calibration pictures.
+# Fixed before any test picture was seen, the first is shown; a network may have its own. budget: in
+# spikes per neuron; None: the least of ``budgets`` that keeps ``same_answers``.
 settings = [{"K": 12, "budget": 0.75}]
-same_answers = 97.0  # percent: enough
+budgets = []  # tried on the calibration pictures
+same_answers = 97.0  # percent of the ANN's answers there, for a budget that is chosen
 paper = {"steps": 10}  # K of the binary code with floor, as in the paper
 seed = 0
 
@@ -86,9 +87,8 @@ def for_calibration(preprocessing):
 # %% [markdown]
 # ## Answers and spikes
 #
-# The settings were fixed before any of these pictures was seen. Where there is a choice of budgets,
-# the calibration pictures make it: the least with which enough of the ANN's answers stay the same.
-# The paper's row has binary codes that round down, with the largest activation as their range.
+# The settings were fixed before any of these pictures was seen. The paper's row has binary codes
+# that round down, with the largest activation as their range.
 
 # %% tags=["remove-stderr"]
 NETWORKS = {entry["name"]: entry for entry in networks}
@@ -121,10 +121,11 @@ def spiking(name, setting, K, budget):
 def answers_kept(network, K, budget):
     """On the calibration pictures."""
     ann, x = network_of(network).model, calibration_of(network)
-    report = measures.evaluate(
-        spiking(network, "mixed radix", K, budget), x, measures.predict_classes(ann, x),
-        progress=False,
-    )  # fmt: skip
+    try:
+        snn = spiking(network, "mixed radix", K, budget)
+    except ValueError as error:  # a budget below what the cheapest codes take
+        return {"refused": str(error)}
+    report = measures.evaluate(snn, x, measures.predict_classes(ann, x), progress=False)
     return {"same_answers": report.accuracy, "spikes_per_neuron": report.spikes_per_neuron}
 
 
@@ -146,16 +147,17 @@ sweep = Sweep(  # keeps finished rows, so that a killed run goes on from there
 wanted = [{"network": n, **s} for n in NETWORKS for s in NETWORKS[n].get("settings", settings)]
 tried = sweep.table(
     "budgets",
-    [{**w, "budget": b} for w in wanted if isinstance(w["budget"], list) for b in w["budget"]],
+    [{"network": w["network"], "K": w["K"], "budget": b} for w in wanted for b in budgets],
     answers_kept,
 )
 
 
 def with_its_budget(network, K, budget):
-    if isinstance(budget, list):
+    """Where none is given: the least that keeps enough answers on the calibration pictures."""
+    if budget is None:
         possible = tried[(tried["network"] == network) & (tried["K"] == K)]
         enough = possible["same_answers"] >= same_answers
-        budget = float(possible["budget"][enough].min() if enough.any() else max(budget))
+        budget = float(possible["budget"][enough].min() if enough.any() else max(budgets))
     return {"network": network, "setting": f"mixed radix, K = {K}", "K": K, "budget": budget}
 
 
@@ -172,6 +174,20 @@ runs = sweep.table("networks", rows, run_of)
 columns = ["network", "setting", "steps", "loss", "agreement", "spikes_per_neuron",
            "synops_per_image", "macs_per_image", "neurons"]  # fmt: skip
 runs[columns].style.format(precision=3, na_rep="–").hide()
+
+# %% [markdown]
+# ## A budget of spikes
+#
+# How many of the ANN's answers stay the same, on the calibration pictures, under each budget that
+# was tried. The line across is what a budget that is chosen must keep.
+
+# %% tags=["remove-stderr"]
+if len(tried):
+    tried["setting"] = tried["network"] + ", K = " + tried["K"].astype(str)
+    figures.kept_answers(tried, enough=same_answers)
+    plt.show()
+else:
+    print("No budgets were tried in this profile.")
 
 # %% [markdown]
 # ## Layers
@@ -281,7 +297,7 @@ result_files.write(
         "pictures_table": Path(pictures_table).name,
         "pictures_folder": pictures_folder, "calibration_folder": calibration_folder,
         "images": images, "calibration_images": calibration_images, "settings": settings,
-        "same_answers": same_answers, "paper": paper, "seed": seed,
+        "budgets": budgets, "same_answers": same_answers, "paper": paper, "seed": seed,
     },
     data={
         "dataset": "imagenet sample" if labelled else "shipped pictures",
