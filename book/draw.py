@@ -53,6 +53,7 @@ FORMS = {
     "worst_snr": "{:.1f}",
     "spikes": "{:.3f}",
     "spikes_per_neuron": "{:.3f}",
+    "budget": "{:g}",
     "inner_spikes": "{:.3f}",
     "ratio_to_bound": "{:.2f}",
     "on_layers": "{:.2f}",
@@ -213,12 +214,15 @@ def imagenet(folder: Path) -> None:
     runs["points below the ANN"] = [
         f"{row.loss:.1f} ({row.low:.1f} to {row.high:.1f})" for row in runs.itertuples()
     ]
-    shown = ["network", "setting", "steps", "points below the ANN", "agreement",
+    shown = ["network", "setting", "budget", "points below the ANN", "agreement",
              "spikes_per_neuron", "synops_per_image", "macs_per_image"]  # fmt: skip
     table(runs, shown, folder, "imagenet")
     ax = plt.subplots(figsize=(7.2, 8))[1]
     figures.spikes_per_layer(pd.read_csv(RESULTS / f"{name}_layers.csv"), ax)
     save(ax, folder, "imagenet_layers")
+    tried = pd.read_csv(RESULTS / f"{name}_budgets.csv")
+    enough = results.read(RESULTS, name)["provenance"]["parameters"]["same_answers"]
+    save(figures.kept_answers(tried, enough=enough), folder, "imagenet_budgets")
     as_seen = Preprocessing(224, crop=224 / 256)
     shipped = pictures.shipped()
     (batch,) = picture_stream.batches(shipped, as_seen, len(shipped))

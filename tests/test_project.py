@@ -31,7 +31,7 @@ def test_notebook_runs_and_writes_its_results(name, tmp_path):
     assert headline[["snn_accuracy", "ann_accuracy"]].to_numpy().max() <= 100
 
 
-@pytest.mark.parametrize("profile", ["quick", "full", "tiny"])
+@pytest.mark.parametrize("profile", ["quick", "full", "tiny", "verify"])
 def test_every_profile_has_every_notebook_with_the_same_parameters(profile):
     profiles = yaml.safe_load((PROJECT / "profiles" / f"{profile}.yml").read_text())
     quick = yaml.safe_load((PROJECT / "profiles" / "quick.yml").read_text())
