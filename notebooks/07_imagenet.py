@@ -25,8 +25,8 @@ pictures_folder = None  # the rows of this folder alone
 calibration_folder = None  # and of this one, for calibration
 images = 0  # pictures, from the first; 0: all
 calibration_images = 250
-# Fixed before any test picture was seen, the first is shown. budget: in spikes per neuron; None: the
-# least of ``budgets`` that keeps ``same_answers``. A network may have settings and budgets of its own.
+# Fixed before any test picture was seen, the first is shown; a network may have its own. budget: in
+# spikes per neuron; None: the least of ``budgets``, or its own, that keeps ``same_answers``.
 settings = [{"K": 12, "budget": 0.75}]
 budgets = []  # tried on the calibration pictures
 same_answers = 97.0  # percent of the ANN's answers there, for a budget that is chosen
