@@ -147,7 +147,7 @@ plt.show()
 # Each kind of code is designed for the SNR of the comparison on the synthetic source,
 # max(x, 0) of x drawn from N(-0.3, 1), and on what was recorded from each layer. The bound is the
 # fewest spikes that any code of as many time steps can have, whatever its decoder. To add a code,
-# add a line.
+# add a line; a second one in `in_network` below shows it in the network.
 
 # %%
 kinds = {
@@ -202,6 +202,8 @@ shown = {
     "ratio_to_bound": "ratio to bound",
 }  # fmt: skip
 synthetic = compared[compared["source"] == "synthetic"]
+for row in synthetic[synthetic["spikes"].isna()].itertuples():
+    print(f"{row.kind}: {row.code}")  # why not
 synthetic[list(shown)].rename(columns=shown).style.format(precision=3, na_rep="–").hide()
 
 # %%
@@ -270,7 +272,8 @@ for kind, target in tqdm([(k, t) for k in in_network for t in network_snr], desc
         continue
     rows.append(evaluated(networks[kind, target], kind, target))
 table = pd.DataFrame(rows)
-print("\n".join(missed))
+if missed:
+    print("\n".join(missed))
 
 # %%
 paper_spikes = reports["paper", rows[0]["snr_target"]].spikes_per_neuron
@@ -343,7 +346,8 @@ decoding.style.format(precision=2, thousands=",").hide()
 # What the book quotes.
 
 # %%
-few_steps = radix_rows[radix_rows["steps"] <= 10]
+least = max(10, min(radix_steps))  # at most ten steps, if any setting has so few
+few_steps = radix_rows[radix_rows["steps"] <= least]
 pick, default, paper = chosen(few_steps), table.iloc[1], table.iloc[0]
 value = synthetic.set_index("kind")
 mean_ratio = (

@@ -104,6 +104,10 @@ Markdown(
 
 
 # %%
+at_most = max(10, min(radix_steps))  # time steps, where choices are made
+few = [steps for steps in radix_steps if steps <= at_most]
+
+
 def held_out(snn):
     """The network on calibration images, where every choice is made."""
     report = measures.evaluate(
@@ -134,7 +138,8 @@ def chosen(rows):
 
 def most_accurate(rows):
     """The best accuracy on calibration images within ``most_spikes`` and ten steps."""
-    within = rows[(rows["calibration_spikes"] <= most_spikes) & (rows["K"] <= 10)]
+    within = rows[(rows["calibration_spikes"] <= most_spikes) & (rows["K"].isin(few))]
+    within = within if len(within) else rows
     return within["calibration_accuracy"].idxmax()
 
 
@@ -176,7 +181,6 @@ plt.show()
 # biases corrected, and with a scale for every channel that can have its own.
 
 # %% tags=["remove-stderr"]
-few = [K for K in radix_steps if K <= 10]
 pick = frontier.loc[chosen(frontier[frontier["K"].isin(few)])]
 K, budget = int(pick["K"]), pick["budget"]
 recorded = record(normal_form(ann), x_calibration, seed=seed, progress=False)
@@ -462,7 +466,8 @@ spent.style.format(precision=3).hide()
 kept = frontier.loc[most_accurate(frontier)]
 # Standard error of a difference in accuracy: no answer counts but those that changed.
 held_out_error = 100 * np.sqrt((1 - pick["calibration_agreement"] / 100) / len(x_calibration))
-short = frontier[frontier["K"] == max(K for K in radix_steps if K <= 8)]
+at_most = max(8, min(radix_steps))
+short = frontier[frontier["K"] == max(s for s in radix_steps if s <= at_most)]
 half = short.loc[(short["budget"] - 0.5).abs().idxmin()]  # half a spike in at most eight steps
 changed = 100 - diagnosis["agreement_alone"].to_numpy()
 headline = {

@@ -1,5 +1,7 @@
 """Spike codes against a neuron written here a second time, as a plain loop over time steps."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -432,6 +434,14 @@ def test_bad_steps(make, steps):
 def test_bad_scale(make, scale):
     with pytest.raises(ValueError, match=f"scale must be positive and finite, got {scale}"):
         make(4, scale)
+
+
+@pytest.mark.parametrize("wrong", ["8", None, True, 1e39])
+def test_what_is_no_number_is_named(wrong):
+    with pytest.raises(ValueError, match=re.escape(f"from 1 to 64, got {wrong!r}")):
+        binary(wrong, 1.0)
+    with pytest.raises(ValueError, match=re.escape(f"positive and finite, got {wrong!r}")):
+        binary(4, wrong)
 
 
 @pytest.mark.parametrize("method", ["encode", "quantise", "count"])

@@ -551,6 +551,22 @@ def test_code_of_the_wrong_type(code):
     refuse("code must be a name, a SpikeCode or a function", error=TypeError, code=code)
 
 
+def test_steps_of_a_code_that_has_its_own():
+    refuse(
+        "steps=12 is for codes that go by name; the code given has steps of its own",
+        code=lambda scale: binary(8, scale),
+        steps=12,
+    )
+
+
+def test_function_of_more_than_the_scale():
+    refuse(
+        r"one argument, the scale \(.*'scale'\); .* pass lambda scale: code\(8, scale\)",
+        error=TypeError,
+        code=binary,
+    )
+
+
 def test_function_that_returns_no_code():
     refuse(r"code\(1.0\) must return a SpikeCode, got 2.0", error=TypeError, code=lambda s: 2 * s)
 

@@ -58,7 +58,7 @@ def test_every_layer_bit_for_bit(gated):
 
 @pytest.mark.parametrize("code", ["binary", "mixed_radix", lambda a: leading_one(8, a, spikes=3)])
 def test_an_snr_is_reached(gated, code):
-    snn = convert(gated, pictures(), code=code, steps=8, snr=20, progress=False)
+    snn = convert(gated, pictures(), code=code, snr=20, progress=False)
     found = diagnose(gated, snn, pictures(), progress=False).set_index("layer")["snr"]
     # Each layer was designed on the ANN; here it reads what spiking layers before it wrote.
     assert (found > 18).all()

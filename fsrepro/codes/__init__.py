@@ -3,7 +3,7 @@
 A code is a function that returns a :class:`SpikeCode`, an FS neuron, whose spikes are read by a
 weighted sum. Codes with a word per level (:class:`PrefixCode`) have the same ``encode``,
 ``decode``, ``quantise``, ``count``, ``steps`` and ``name``, and say ``linear = False``. To add a
-code: a file here, and a line below.
+code: a file here, its import below, and its name in ``__all__``.
 """
 
 from . import fitted, published

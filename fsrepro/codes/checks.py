@@ -15,6 +15,7 @@ __all__ = [
 ]
 
 MAX_STEPS = 64
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def is_whole(number: float, most: float = np.inf) -> bool:
@@ -24,16 +25,20 @@ def is_whole(number: float, most: float = np.inf) -> bool:
 
 def check_steps(steps: int) -> int:
     """``steps`` as an int, or ``ValueError`` unless it is a whole number from 1 to 64."""
-    if not is_whole(steps, MAX_STEPS):
-        raise ValueError(f"steps must be a whole number from 1 to {MAX_STEPS}, got {steps}")
+    if not (_is_number(steps) and is_whole(steps, MAX_STEPS)):
+        raise ValueError(f"steps must be a whole number from 1 to {MAX_STEPS}, got {steps!r}")
     return int(steps)
 
 
 def check_scale(scale: float) -> float:
-    """``scale`` itself, or ``ValueError`` unless it is positive and finite."""
-    if not (np.isfinite(scale) and scale > 0):
-        raise ValueError(f"scale must be positive and finite, got {scale}")
+    """``scale`` itself, or ``ValueError`` unless it is positive and finite in float32."""
+    if not (_is_number(scale) and 0 < scale <= _LARGEST):
+        raise ValueError(f"scale must be positive and finite, got {scale!r}")
     return float(scale)
+
+
+def _is_number(given) -> bool:
+    return isinstance(given, (int, float, np.integer, np.floating)) and not isinstance(given, bool)
 
 
 def check_activations(x: ArrayLike) -> NDArray[np.float32]:

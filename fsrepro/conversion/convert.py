@@ -49,6 +49,7 @@ FAMILIES: Mapping[str, Callable[[int], Family]] = {
 Planned = tuple[SpikeCode, float] | Callable[[np.ndarray], tuple[SpikeCode, float]]
 """What a layer gets: a code and its scale, or how to design them from its pre-activations."""
 
+STEPS = 8  # unless told
 SENSITIVITY_IMAGES = 2500
 BIAS_IMAGES = 1000
 BIAS_FLOATS = 2**28  # of one layer: those of a few are held in memory
@@ -59,7 +60,7 @@ def convert(
     calibration: np.ndarray,
     *,
     code: str | SpikeCode | Family | Mapping[str, str | SpikeCode | Family] | None = None,
-    steps: int = 8,
+    steps: int | None = None,
     scale: str | float | Mapping[str, float] = "mse",
     snr: float | None = None,
     spike_penalty: float | None = None,
@@ -82,8 +83,9 @@ def convert(
     ``model``: functional or sequential, built, trained; left unchanged.
     ``calibration``: images as the network takes them, (N, H, W, C), from which the scales come.
     ``code``: ``"binary"`` (rounding; the default), ``"binary_floor"``, ``"rate"`` (rounding) or
-    ``"mixed_radix"`` (the default under a budget of spikes), with K = ``steps``; or a function
-    from a scale to a :class:`SpikeCode`, such as ``lambda scale: leading_one(8, scale, spikes=2)``;
+    ``"mixed_radix"`` (the default under a budget of spikes), with K = ``steps``, 8 unless given;
+    or a function from a scale to a :class:`SpikeCode`, such as
+    ``lambda scale: leading_one(8, scale, spikes=2)``, which has steps of its own;
     or a :class:`SpikeCode`, used as it is in every layer; or one of these for each layer by name,
     or for each activation function (``{"silu": published.silu(), "sigmoid": ...}``).
     ``"mixed_radix"`` chooses digits and scale of every layer, see :func:`design_mixed_radix`.
@@ -110,9 +112,9 @@ def convert(
 
     Raises what :func:`normal_form` raises; ``ValueError`` for calibration images that are
     missing, constant, not finite or of the wrong shape, for an unknown code or scale, for
-    criteria that exclude each other or are out of reach, for a network without any activation,
-    and for a code that writes another function than its layer computes;
-    ``TypeError`` for a code whose decoder is not linear.
+    criteria that exclude each other or are out of reach, for ``steps`` where no code goes by name,
+    for a network without any activation, and for a code that writes another function than its layer
+    computes; ``TypeError`` for a code whose decoder is not linear, or that is no code.
     """
     _check_criteria(scale, snr, spike_penalty, spikes_per_neuron)
     if channel_scales and spikes_per_neuron is None:
@@ -130,6 +132,7 @@ def convert(
         plans = {name: (row["code"], row["scale"]) for name, row in rows.items()}
     else:
         codes = _by_layer("code", "binary" if code is None else code, sites)
+        steps = _steps(steps, codes)
         scales = _by_layer("scale", scale, sites)
         criterion = {"snr": snr, "spike_penalty": spike_penalty}
         plans = {
@@ -158,7 +161,7 @@ def plan(
     calibration: np.ndarray,
     *,
     code: str | SpikeCode | Family | Mapping[str, str | SpikeCode | Family] = "mixed_radix",
-    steps: int = 8,
+    steps: int | None = None,
     batch_size: int | None = None,
     seed: int = 0,
     progress: bool = True,
@@ -195,6 +198,7 @@ def check_images(model: keras.Model, images, what: str) -> np.ndarray:
 def _plan(graph, calibration, code, steps, *, batch_size, seed, progress) -> Plan:
     sites = _functions(graph)
     codes = _by_layer("code", code, sites)
+    steps = _steps(steps, codes)
     makers = {name: _front_maker(codes[name], steps, sites[name]) for name in sites}
     calibration = _check_calibration(graph, calibration)
     options = {"batch_size": batch_size, "seed": seed, "progress": progress}
@@ -234,6 +238,18 @@ def _by_layer(what: str, given, sites: dict[str, str]) -> dict:
     if set(given) == set(sites.values()):
         return {name: given[function] for name, function in sites.items()}
     return by_layer(what, given, sites)
+
+
+def _steps(steps: int | None, codes: Mapping) -> int:
+    """K of the codes that go by name."""
+    if steps is None:
+        return STEPS
+    if not any(isinstance(code, str) for code in codes.values()):
+        raise ValueError(
+            f"steps={steps} is for codes that go by name; the code given has steps of its own. "
+            "Leave steps out"
+        )
+    return steps
 
 
 def _check_calibration(graph, calibration) -> np.ndarray:
@@ -310,16 +326,24 @@ def _family(code, steps: int) -> Family:
     if isinstance(code, str):
         if code not in FAMILIES:
             raise ValueError(
-                f"unknown code {code!r}; choose one of {', '.join(FAMILIES)}, mixed_radix"
+                f"unknown code {code!r}; choose one of {', '.join(FAMILIES)}, mixed_radix, or "
+                "pass a function of a scale, such as lambda scale: codes.rate(8, scale)"
             )
         code = FAMILIES[code](steps)
     elif not callable(code):
         raise TypeError(
             f"code must be a name, a SpikeCode or a function of a scale, got {type(code).__name__}"
         )
-    if not isinstance(code(1.0), Code):
-        raise TypeError(f"code(1.0) must return a SpikeCode, got {code(1.0)!r}")
-    _linear(code(1.0))
+    try:
+        example = code(1.0)
+    except TypeError as error:
+        raise TypeError(
+            f"code must be a function of one argument, the scale ({error}); for a code of 8 steps "
+            "pass lambda scale: code(8, scale)"
+        ) from error
+    if not isinstance(example, Code):
+        raise TypeError(f"code(1.0) must return a SpikeCode, got {example!r}")
+    _linear(example)
     return code
 
 

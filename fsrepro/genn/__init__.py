@@ -36,5 +36,5 @@ def _check() -> None:
     if not available():
         raise ImportError(
             "the event-driven simulator needs pygenn and ml_genn, which are built from source: "
-            "environment.yml says how"
+            "`make genn` does it, environment.yml says how with Conda"
         )
