@@ -14,6 +14,11 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .PHONY: book pdf check test verify test-genn genn lab bench lint readme clean FORCE
 
+# Two notebooks at a time, each mostly on one core, unless -j says otherwise.
+ifeq (,$(filter -j% --jobserver%,$(MAKEFLAGS)))
+MAKEFLAGS += -j2
+endif
+
 PROFILE ?= quick
 PYTHON ?= python3
 BIN := .venv/bin
