@@ -14,8 +14,9 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .PHONY: book pdf check test verify test-genn genn lab bench lint readme clean FORCE
 
-# Two notebooks at a time, each mostly on one core, unless -j says otherwise.
-ifeq (,$(filter -j% --jobserver%,$(MAKEFLAGS)))
+# Two notebooks at a time, each mostly on one core; unless -j says otherwise, or several goals are
+# named, which stay one after the other.
+ifeq (,$(filter -j% --jobserver%,$(MAKEFLAGS))$(word 2,$(MAKECMDGOALS)))
 MAKEFLAGS += -j2
 endif
 

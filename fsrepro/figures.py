@@ -53,6 +53,12 @@ def _look(i: int) -> dict:
     }
 
 
+def _lines(table: pd.DataFrame, x: str, y: str, ax: Axes) -> None:
+    """A line or a point for each ``setting``, from column ``x`` to column ``y``."""
+    for i, (setting, rows) in enumerate(table.groupby("setting", sort=False)):
+        ax.plot(rows[x], rows[y], **_look(i), ms=5, label=setting)
+
+
 def set_style() -> None:
     """One look for all figures: colour-blind safe, told apart by marker and dash in grey print."""
     sns.set_theme(context="notebook", style="ticks", palette="colorblind")
@@ -348,14 +354,7 @@ def against_spikes(
     ax.axhline(reference, color="0.55", lw=1.2, zorder=0, label=f"ANN ({reference:.2f} %)")
     if mark is not None:
         ax.axvline(mark, color="0.55", lw=1.2, ls=":", zorder=0, label="half of the paper's spikes")
-    for i, (setting, rows) in enumerate(table.groupby("setting", sort=False)):
-        ax.plot(
-            rows["spikes_per_neuron"],
-            rows["accuracy"],
-            **_look(i),
-            ms=5,
-            label=setting,
-        )
+    _lines(table, "spikes_per_neuron", "accuracy", ax)
     ax.set_ylim(reference - below, reference + 0.15 * below)
     ax.set(xlabel="spikes per neuron and image", ylabel="accuracy (%)")
     ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
@@ -370,9 +369,7 @@ def kept_answers(table: pd.DataFrame, *, enough: float, ax: Axes | None = None) 
     """
     ax = ax or plt.gca()
     ax.axhline(enough, color="0.55", lw=1.2, zorder=0)
-    for i, (setting, rows) in enumerate(table.groupby("setting", sort=False)):
-        look = {**_look(i), "ms": 5, "label": setting}
-        ax.plot(rows["spikes_per_neuron"], rows["same_answers"], **look)
+    _lines(table, "spikes_per_neuron", "same_answers", ax)
     ax.set(xlabel="spikes per neuron and image", ylabel="answers that stay the same (%)")
     ax.legend(fontsize="small", loc="lower right")
     return ax

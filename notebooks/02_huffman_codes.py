@@ -346,8 +346,8 @@ decoding.style.format(precision=2, thousands=",").hide()
 # What the book quotes.
 
 # %%
-least = max(10, min(radix_steps))  # at most ten steps, if any setting has so few
-few_steps = radix_rows[radix_rows["steps"] <= least]
+most = max(10, min(radix_steps))  # ten steps, or the fewest there are
+few_steps = radix_rows[radix_rows["steps"] <= most]
 pick, default, paper = chosen(few_steps), table.iloc[1], table.iloc[0]
 value = synthetic.set_index("kind")
 mean_ratio = (

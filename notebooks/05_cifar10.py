@@ -104,8 +104,9 @@ Markdown(
 
 
 # %%
-at_most = max(10, min(radix_steps))  # time steps, where choices are made
-few = [steps for steps in radix_steps if steps <= at_most]
+def at_most(steps):
+    """The K of ``radix_steps`` up to so many, or the least of all."""
+    return [k for k in radix_steps if k <= max(steps, min(radix_steps))]
 
 
 def held_out(snn):
@@ -138,8 +139,7 @@ def chosen(rows):
 
 def most_accurate(rows):
     """The best accuracy on calibration images within ``most_spikes`` and ten steps."""
-    within = rows[(rows["calibration_spikes"] <= most_spikes) & (rows["K"].isin(few))]
-    within = within if len(within) else rows
+    within = rows[(rows["calibration_spikes"] <= most_spikes) & rows["K"].isin(at_most(10))]
     return within["calibration_accuracy"].idxmax()
 
 
@@ -181,7 +181,7 @@ plt.show()
 # biases corrected, and with a scale for every channel that can have its own.
 
 # %% tags=["remove-stderr"]
-pick = frontier.loc[chosen(frontier[frontier["K"].isin(few)])]
+pick = frontier.loc[chosen(frontier[frontier["K"].isin(at_most(10))])]
 K, budget = int(pick["K"]), pick["budget"]
 recorded = record(normal_form(ann), x_calibration, seed=seed, progress=False)
 
@@ -466,8 +466,7 @@ spent.style.format(precision=3).hide()
 kept = frontier.loc[most_accurate(frontier)]
 # Standard error of a difference in accuracy: no answer counts but those that changed.
 held_out_error = 100 * np.sqrt((1 - pick["calibration_agreement"] / 100) / len(x_calibration))
-at_most = max(8, min(radix_steps))
-short = frontier[frontier["K"] == max(s for s in radix_steps if s <= at_most)]
+short = frontier[frontier["K"] == max(at_most(8))]
 half = short.loc[(short["budget"] - 0.5).abs().idxmin()]  # half a spike in at most eight steps
 changed = 100 - diagnosis["agreement_alone"].to_numpy()
 headline = {

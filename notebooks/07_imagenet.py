@@ -157,23 +157,19 @@ tried = sweep.table(
 
 
 def with_its_budget(network, K, budget):
-    """Where none is given: the least that keeps enough answers on the calibration pictures."""
+    """Where none is given: the least that keeps enough calibration answers, else the largest."""
     if budget is None:
         possible = tried[(tried["network"] == network) & (tried["K"] == K)]
-        enough = possible["same_answers"] >= same_answers
-        budget = float(possible["budget"][enough].min() if enough.any() else max(budgets))
+        enough = possible[possible["same_answers"] >= same_answers]
+        budget = float(enough["budget"].min() if len(enough) else possible["budget"].max())
     return {"network": network, "setting": f"mixed radix, K = {K}", "K": K, "budget": budget}
 
 
 chosen = [with_its_budget(**w) for w in wanted]
-rows = [
-    row
-    for n in NETWORKS
-    for row in (
-        {"network": n, "setting": "paper", "K": paper["steps"], "budget": None},
-        *(c for c in chosen if c["network"] == n),
-    )
-]
+rows = []
+for n in NETWORKS:
+    rows.append({"network": n, "setting": "paper", "K": paper["steps"], "budget": None})
+    rows += [c for c in chosen if c["network"] == n]
 runs = sweep.table("networks", rows, run_of)
 columns = ["network", "setting", "steps", "loss", "agreement", "spikes_per_neuron",
            "synops_per_image", "macs_per_image", "neurons"]  # fmt: skip

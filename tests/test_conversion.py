@@ -352,13 +352,14 @@ def test_silent_layer_warns():
 @pytest.mark.parametrize(
     "options", [{"code": "mixed_radix"}, {"spikes_per_neuron": 2.0}, {"scale": "max"}]
 )
-def test_a_gate_that_is_always_open_stays_open(options):
+@pytest.mark.parametrize(("bias", "constant"), [(100.0, 1), (-100.0, 0)])
+def test_a_gate_that_never_moves_stays_as_it_is(options, bias, constant):
     """The constant that is written is the one that was seen, not that of inputs up to 1."""
-    model = tiny(bias=100.0, activation="hard_sigmoid")
-    with pytest.warns(UserWarning, match=r"layer 'act' is constant \(1\) on all calibration"):
+    model = tiny(bias=bias, activation="hard_sigmoid")
+    with pytest.warns(UserWarning, match=rf"layer 'act' is constant \({constant}\) on all cal"):
         snn = convert(model, pictures(), **options, progress=False)
-    silent = snn.codes["act"]
-    np.testing.assert_allclose(silent.quantise(np.float32([50, 150])), 1, atol=0.01)
+    written = snn.codes["act"].quantise(np.float32([0.5 * bias, 1.5 * bias]))
+    np.testing.assert_allclose(written, constant, atol=0.01)
 
 
 # --- the file -----------------------------------------------------------------------------------

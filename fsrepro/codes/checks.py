@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -38,7 +40,7 @@ def check_scale(scale: float) -> float:
 
 
 def _is_number(given) -> bool:
-    return isinstance(given, (int, float, np.integer, np.floating)) and not isinstance(given, bool)
+    return isinstance(given, Real) and not isinstance(given, bool)
 
 
 def check_activations(x: ArrayLike) -> NDArray[np.float32]:

@@ -362,13 +362,14 @@ def _designed(
 ) -> tuple[SpikeCode, float] | pd.DataFrame:
     y = activations.get(function)(x)
     if y.min() == y.max() and (function != "relu" or y.max() == 0):
-        constant = "silent" if y.max() == 0 else f"constant ({y.max():g})"
+        silent = function == "relu"
+        constant = "silent" if silent else f"constant ({y.max():g})"
         warnings.warn(
             f"layer {name!r} is {constant} on all calibration images; it gets a code for the "
             "activations of inputs up to 1",
             stacklevel=3,
         )
-        plan = partial(_for_silence if y.max() == 0 else _for_a_constant, plan)
+        plan = partial(_for_silence if silent else _for_a_constant, plan)
     try:
         return plan(x)
     except ValueError as error:
@@ -384,7 +385,7 @@ def _for_silence(plan: Callable, x: np.ndarray) -> tuple[SpikeCode, float] | pd.
 
 
 def _for_a_constant(plan: Callable, x: np.ndarray) -> tuple[SpikeCode, float] | pd.DataFrame:
-    """A gate that is always open, say: what it always is must be written, and well."""
+    """A gate that is always open or closed, say: what it always is must be written, and well."""
     return plan(np.concatenate([_UP_TO_ONE, x]))
 
 
