@@ -215,9 +215,9 @@ def imagenet(folder: Path) -> None:
         f"{row.loss:.1f} ({row.low:.1f} to {row.high:.1f})" for row in runs.itertuples()
     ]
     for column, heading in (("synops_per_image", "SynOps"), ("macs_per_image", "products")):
-        runs[f"{heading} (millions)"] = [f"{n / 1e6:.0f}" for n in runs[column]]
+        runs[f"{heading} (M)"] = [f"{n / 1e6:.0f}" for n in runs[column]]
     shown = ["network", "setting", "budget", "points below the ANN", "agreement",
-             "spikes_per_neuron", "SynOps (millions)", "products (millions)"]  # fmt: skip
+             "spikes_per_neuron", "SynOps (M)", "products (M)"]  # fmt: skip
     table(runs, shown, folder, "imagenet")
     ax = plt.subplots(figsize=(7.2, 8))[1]
     figures.spikes_per_layer(pd.read_csv(RESULTS / f"{name}_layers.csv"), ax)
