@@ -40,7 +40,7 @@ RECIPES = {
             "seed": 0,
         },
     },
-    "resnet20_cifar10_K8_on": {
+    "resnet20_cifar10_K8_round2": {
         "network": lambda: models.resnet(20),
         "ann": "resnet20_cifar10",
         "start": "resnet20_cifar10_K8",  # knows the training images by heart: blend them
@@ -52,6 +52,20 @@ RECIPES = {
             "mixup": 0.4,
             "averaging": 1.0,
             "seed": 0,
+        },
+    },
+    "resnet20_cifar10_K8_round3": {
+        "network": lambda: models.resnet(20),
+        "ann": "resnet20_cifar10",
+        "start": "resnet20_cifar10_K8_round2",  # other blends, and the spikes that were left
+        "fine_tune": {
+            "spikes_per_neuron": 0.3405,
+            "epochs": 10,
+            "learning_rate": 5e-4,
+            "distillation": 1.0,
+            "mixup": 0.4,
+            "averaging": 1.0,
+            "seed": 1,
         },
     },
 }

@@ -4,10 +4,17 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import keras
 import pytest
 
 from fsrepro import datasets, training
 from fsrepro.models import small_cnn
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    """Weights that a test leaves to chance are the same in every run and order of the tests."""
+    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture(scope="session")
