@@ -15,6 +15,7 @@ from pathlib import Path
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # twice as fast where TensorFlow leaves it off
 
 import keras
+import pandas as pd
 
 from fsrepro import datasets, measures, models, training
 from fsrepro.conversion import SpikingModel, convert
@@ -96,7 +97,12 @@ def main(name: str) -> None:
     }
     tuned.save(HERE / f"{name}.fs", overwrite=True)
     (HERE / f"{name}.json").write_text(json.dumps(card, indent=2) + "\n")
-    history.drop(columns="seconds").round(5).to_csv(HERE / f"{name}.history.csv", index=False)
+    history = history.drop(columns="seconds").round(5)
+    if "start" in recipe:  # the epochs of earlier rounds come first
+        earlier = pd.read_csv(HERE / f"{recipe['start']}.history.csv")
+        history["epoch"] += earlier["epoch"].max()
+        history = pd.concat([earlier, history])
+    history.to_csv(HERE / f"{name}.history.csv", index=False)
     print(card)
 
 
