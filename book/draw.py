@@ -3,6 +3,7 @@
 python book/draw.py        # results/full -> book/figures
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from fsrepro import figures, picture_stream, pictures, results
 from fsrepro.preprocessing import Preprocessing
 
 PROJECT = Path(__file__).parents[1]
-RESULTS = PROJECT / "results" / "full"
+RESULTS, CHECKPOINTS = PROJECT / "results" / "full", PROJECT / "checkpoints"
 MEASURES = ["accuracy", "agreement", "spikes_per_neuron"]
 HEADINGS = {
     "steps": "K",
@@ -187,6 +188,7 @@ def cifar10(folder: Path) -> None:
     tuned = runs[runs["setting"] == "fine-tuned"]
     tuned = tuned.rename(columns={"name": "network"})
     table(tuned, ["network", "steps", *MEASURES, counts[0]], folder, "cifar10_tuned")
+    rounds(tuned["network"].iloc[0]).to_csv(folder / "cifar10_rounds.csv", index=False)
     reference = headline["ann_calibration"]
     save(figures.fine_tuning(read("history"), reference=reference)[0], folder, "cifar10_tuning")
     spent = ["setting", "arithmetic", "ann_nj", "snn_nj", "ratio"]
@@ -231,6 +233,29 @@ def imagenet(folder: Path) -> None:
     images = {f.stem: x for f, x in zip(shipped.files, batch.images.astype("uint8"), strict=True)}
     answers = pd.read_csv(RESULTS / f"{name}_answers.csv")
     save(figures.first_answers(images, answers).flat[0], folder, "imagenet_gallery")
+
+
+def rounds(network: str) -> pd.DataFrame:
+    """How a fine-tuned network was trained: from the cards of it and of those it started from."""
+    rows = []
+    while network:
+        card = json.loads((CHECKPOINTS / f"{network}.json").read_text(encoding="utf-8"))
+        recipe = card["recipe"]
+        rows.insert(
+            0,
+            {
+                "network": network,
+                "epochs": recipe["epochs"],
+                "learning rate": recipe["learning_rate"],
+                r"$\gamma$": recipe["distillation"],
+                "mixup": recipe.get("mixup", 0.0),  # the oldest card was written before there was
+                "budget": recipe["spikes_per_neuron"],
+                "SNN (%)": f"{card['test_accuracy']:.2f}",
+                "spikes per neuron": f"{card['test_spikes_per_neuron']:.3f}",
+            },
+        )
+        network = card.get("start")
+    return pd.DataFrame(rows)
 
 
 def table(rows: pd.DataFrame, columns: list[str], folder: Path, name: str) -> None:

@@ -11,9 +11,13 @@ from fsrepro import datasets, training
 from fsrepro.models import small_cnn
 
 
-@pytest.fixture(autouse=True)
-def seed():
-    """Weights that a test leaves to chance are the same in every run and order of the tests."""
+def pytest_fixture_setup():
+    """Weights that a fixture leaves to chance are the same, whichever tests ran before."""
+    keras.utils.set_random_seed(0)
+
+
+def pytest_runtest_call():
+    """The same for what a test leaves to chance."""
     keras.utils.set_random_seed(0)
 
 

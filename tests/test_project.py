@@ -49,6 +49,20 @@ def test_unknown_parameter_stops_the_run(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+ROUNDS = sorted(path.stem for path in (PROJECT / "checkpoints").glob("*_round*.fs"))
+
+
+@pytest.mark.parametrize("name", ROUNDS)
+def test_the_history_of_a_later_round_holds_the_earlier_ones(name):
+    folder = PROJECT / "checkpoints"
+    card = json.loads((folder / f"{name}.json").read_text())
+    history, earlier = (
+        pd.read_csv(folder / f"{network}.history.csv") for network in (name, card["start"])
+    )
+    pd.testing.assert_frame_equal(history.head(len(earlier)), earlier)
+    assert list(history["epoch"]) == list(range(1, len(earlier) + card["recipe"]["epochs"] + 1))
+
+
 def written(folder, **changes):
     row = dict.fromkeys(results.HEADLINE_COLUMNS, 1) | changes
     del row["experiment"], row["commit"]
