@@ -244,7 +244,6 @@ def rounds(network: str) -> pd.DataFrame:
         rows.insert(
             0,
             {
-                "network": network,
                 "epochs": recipe["epochs"],
                 "learning rate": recipe["learning_rate"],
                 r"$\gamma$": recipe["distillation"],
@@ -255,7 +254,7 @@ def rounds(network: str) -> pd.DataFrame:
             },
         )
         network = card.get("start")
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="round")).reset_index()
 
 
 def table(rows: pd.DataFrame, columns: list[str], folder: Path, name: str) -> None:
