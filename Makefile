@@ -31,6 +31,7 @@ export TF_ENABLE_ONEDNN_OPTS ?= 1
 LIBRARY := $(shell find fsrepro -name '*.py' -o -name '*.json' -o -name '*.csv' | sort)
 NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/[0-9][0-9]_*.py)))
 EXECUTED := $(NOTEBOOKS:%=book/notebooks/%.ipynb)
+PARAMETERS := $(NOTEBOOKS:%=book/notebooks/.%.yml)
 FIGURES := book/figures/.drawn
 MATHJAX := book/static/mathjax/tex-svg.js
 NEURON := book/static/neuron/codes.js
@@ -85,19 +86,23 @@ readme: $(ENVIRONMENT)
 clean:
 	rm -rf _build book/notebooks book/figures results/quick results/tiny results/verify
 
-# The lock file pins and hashes every package; the project itself is installed in place.
+# The lock file pins and hashes every package; the project itself is installed in place. Compiled
+# by all cores afterwards, because pip uses one.
 $(ENVIRONMENT): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	$(BIN)/python -m compileall -qq -j 0 .venv/lib || true  # some packages ship files for other Pythons
 	touch $@
 
-# Holds the profile of the executed notebooks, so that another profile makes them stale.
-book/notebooks/.profile: FORCE
-	@mkdir -p $(@D)
-	echo $(PROFILE) | cmp -s - $@ || echo $(PROFILE) > $@
+# Each notebook's own parameters, written anew where they changed: another profile makes all
+# notebooks stale, another value in a profile only the notebook that reads it.
+book/notebooks/.parameters: FORCE $(ENVIRONMENT)
+	@$(BIN)/python notebooks/parameters.py $(PROFILE) $(@D)
 
-book/notebooks/%.ipynb: notebooks/%.py notebooks/run.py profiles/$(PROFILE).yml $(LIBRARY) book/notebooks/.profile $(ENVIRONMENT)
+$(PARAMETERS): book/notebooks/.parameters ;
+
+book/notebooks/%.ipynb: book/notebooks/.%.yml notebooks/%.py notebooks/run.py $(LIBRARY) $(ENVIRONMENT)
 	$(BIN)/python notebooks/run.py $* --profile $(PROFILE) --output $@
 
 $(FIGURES): book/draw.py book/provenance.py fsrepro/figures.py fsrepro/results.py $(wildcard results/full/* checkpoints/*) $(if $(filter full,$(PROFILE)),$(EXECUTED)) | $(ENVIRONMENT)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jupytext
 import papermill
-import yaml
+from parameters import expanded, read
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parent
@@ -23,11 +23,10 @@ def run(name: str, profile: str, output: Path, **overrides) -> None:
     Raises ``SystemExit`` for a profile without this notebook or with a parameter that the
     notebook does not have: papermill alone would only warn.
     """
-    source = PROJECT / "profiles" / f"{profile}.yml"
-    profiles = yaml.safe_load(source.read_text())
+    profiles = read(profile)
     if name not in profiles:
-        raise SystemExit(f"{source.name} has no parameters for {name}")
-    parameters = _expanded({**profiles[name], **overrides}, source.name)
+        raise SystemExit(f"profile {profile} has no parameters for {name}")
+    parameters = expanded({**profiles[name], **overrides}, profile)
     notebook = jupytext.read(HERE / f"{name}.py")
     notebook.metadata.kernelspec = {
         "name": "python3",
@@ -41,28 +40,21 @@ def run(name: str, profile: str, output: Path, **overrides) -> None:
     try:
         known = papermill.inspect_notebook(str(plain))
         if unknown := set(parameters) - set(known):
-            raise SystemExit(f"{source.name}: {name} has no parameter {', '.join(sorted(unknown))}")
+            raise SystemExit(
+                f"profile {profile}: {name} has no parameter {', '.join(sorted(unknown))}"
+            )
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
         papermill.execute_notebook(
-            str(plain), str(partial), parameters=parameters, cwd=str(PROJECT), kernel_name="python3"
+            str(plain),
+            str(partial),
+            parameters=parameters,
+            cwd=str(PROJECT),
+            kernel_name="python3",
+            progress_bar={"desc": name},
         )
         partial.replace(output)
     finally:
         plain.unlink(missing_ok=True)
-
-
-def _expanded(value, source: str):
-    """``$NAME`` in texts, however deep, as the environment has it."""
-    if isinstance(value, dict):
-        return {key: _expanded(part, source) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_expanded(part, source) for part in value]
-    if not isinstance(value, str):
-        return value
-    found = os.path.expandvars(value)
-    if "$" in found:
-        raise SystemExit(f"{source} reads {value}: set this variable of the environment first")
-    return found
 
 
 if __name__ == "__main__":

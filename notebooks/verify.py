@@ -4,19 +4,21 @@
 
 The part is what `profiles/verify.yml` says: the same notebooks, data and seeds as the published
 run, with fewer settings. Results go to `results/verify`. Prints a table; exits with 1 if a number
-differs by more than `fsrepro.verification.TOLERANCES` allow. What this machine cannot run is named.
+differs by more than `fsrepro.verification.TOLERANCES` allow, or a notebook fails; the others still
+run. What this machine cannot run is named.
 """
 
 import argparse
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import pandas as pd
 import run as notebook
 
-from fsrepro import genn
+from fsrepro import genn, results
 from fsrepro.verification import compare
 
 PROJECT = Path(__file__).parents[1]
@@ -47,18 +49,43 @@ def missing(name: str) -> str:
     return ""
 
 
-def verify(names: list[str]) -> bool:
-    tables, start = [], time.monotonic()
-    for name in names:
-        if lack := missing(name):
-            print(f"{name}: skipped, {lack}", flush=True)
-            continue
-        notebook.run(name, "verify", FOUND / f"{name}.ipynb")
-        tables.append(compare(FOUND, PUBLISHED, name, KEYS[name]))
+def published_minutes(name: str) -> float:
+    return results.read(PUBLISHED, name)["provenance"]["minutes"]
+
+
+def recomputed(name: str) -> pd.DataFrame:
+    notebook.run(name, "verify", FOUND / f"{name}.ipynb")
+    return compare(FOUND, PUBLISHED, name, KEYS[name])
+
+
+def verify(names: list[str], jobs: int = 2) -> bool:
+    """Whether all of ``names`` that can run here agree; ``jobs`` of them run at a time."""
+    lacks = {name: missing(name) for name in names}
+    for name in filter(lacks.get, names):
+        print(f"{name}: skipped, {lacks[name]}", flush=True)
+    # The longest first, so that none is left to run alone at the end.
+    longest_first = sorted((n for n in names if not lacks[n]), key=published_minutes, reverse=True)
+    start, tables, failed = time.monotonic(), {}, []
+    pool = ThreadPoolExecutor(jobs)  # each notebook has a process of its own
+    try:
+        runs = {pool.submit(recomputed, name): name for name in longest_first}
+        for run in as_completed(runs):
+            name = runs[run]
+            minutes = (time.monotonic() - start) / 60
+            try:
+                tables[name] = run.result()
+                print(f"{name}: recomputed after {minutes:.1f} minutes", flush=True)
+            except Exception as error:  # the others go on, or their minutes would be lost
+                failed.append(name)
+                print(f"{name}: failed after {minutes:.1f} minutes\n{error}", flush=True)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    if failed:
+        print(f"not verified, their notebooks failed: {', '.join(sorted(failed))}")
     if not tables:
         print("nothing was verified")
         return False
-    table = pd.concat(tables, ignore_index=True)
+    table = pd.concat([tables[name] for name in names if name in tables], ignore_index=True)
     shown = table.rename(columns={"difference": "difference / tolerance"})
     print(shown.to_string(index=False, float_format="{:.3f}".format))
     off = table[~table["within"]]
@@ -66,13 +93,14 @@ def verify(names: list[str]) -> bool:
         f"{len(table) - len(off)} of {len(table)} columns of results within their tolerances, "
         f"{(time.monotonic() - start) / 60:.1f} minutes"
     )
-    return off.empty
+    return off.empty and not failed
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NN_name", help="some experiments; none: all")
-    chosen = parser.parse_args().names
-    if unknown := set(chosen) - set(KEYS):
+    parser.add_argument("--jobs", type=int, default=2, help="experiments at a time")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(KEYS):
         parser.error(f"no experiment {', '.join(sorted(unknown))}; choose from {', '.join(KEYS)}")
-    sys.exit(0 if verify(chosen or list(KEYS)) else 1)
+    sys.exit(0 if verify(arguments.names or list(KEYS), arguments.jobs) else 1)

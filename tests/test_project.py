@@ -1,6 +1,8 @@
 """The project as a whole: notebooks run, results are written safely, pages say what files hold."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 
@@ -47,6 +49,62 @@ def test_unknown_parameter_stops_the_run(tmp_path):
     with pytest.raises(SystemExit, match="no parameter stpes"):
         run(NOTEBOOKS[0], "tiny", tmp_path / "out.ipynb", stpes=[1])
     assert not list(tmp_path.iterdir())
+
+
+def test_only_changed_parameters_make_a_notebook_stale(tmp_path, monkeypatch):
+    parameters = script("notebooks/parameters.py")
+    monkeypatch.setattr(parameters, "PROFILES", tmp_path)
+    profile, out = tmp_path / "mine.yml", tmp_path / "out"
+    profile.write_text("a: {steps: [4, 8]}\nb: {steps: [4]}\n")
+    parameters.write("mine", out)
+    for path in out.iterdir():
+        os.utime(path, (0, 0))
+    profile.write_text("# a comment\na: {steps: [4, 6]}\nb: {steps: [4]}\n")
+    parameters.write("mine", out)
+    assert yaml.safe_load((out / ".a.yml").read_text()) == {"steps": [4, 6]}
+    assert (out / ".a.yml").stat().st_mtime > 0 == (out / ".b.yml").stat().st_mtime
+    with pytest.raises(SystemExit, match="no profile yours; choose from mine"):
+        parameters.write("yours", out)
+
+
+def test_make_runs_the_notebook_whose_parameters_changed(tmp_path):
+    """The real Makefile, with a Python that only writes down what it is asked to run."""
+    (tmp_path / "Makefile").write_text((PROJECT / "Makefile").read_text())
+    for folder in ("notebooks", "profiles", ".venv/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("requirements.lock", "pyproject.toml", ".venv/.complete", "notebooks/run.py"):
+        (tmp_path / name).touch()
+    shutil.copy(PROJECT / "notebooks" / "parameters.py", tmp_path / "notebooks")
+    for name in ("01_a", "02_b"):
+        (tmp_path / "notebooks" / f"{name}.py").touch()
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.write_text(
+        f"""#!/bin/sh
+case $1 in
+  notebooks/parameters.py) exec {sys.executable} "$@" ;;
+  notebooks/run.py) echo "$2" >> ran; touch "$6" ;;
+esac
+"""
+    )
+    python.chmod(0o755)
+
+    def ran(profile, *steps):
+        (tmp_path / "profiles" / f"{profile}.yml").write_text(
+            "\n".join(
+                f"{name}: {{profile: {profile}, steps: [{k}]}}"
+                for name, k in zip(("01_a", "02_b"), steps, strict=True)
+            )
+        )
+        goals = [f"book/notebooks/{name}.ipynb" for name in ("01_a", "02_b")]
+        (tmp_path / "ran").write_text("")
+        subprocess.run(["make", f"PROFILE={profile}", *goals], cwd=tmp_path, check=True)
+        return sorted((tmp_path / "ran").read_text().split())
+
+    assert ran("quick", 4, 4) == ["01_a", "02_b"]
+    assert ran("quick", 4, 4) == []
+    assert ran("quick", 8, 4) == ["01_a"]
+    assert ran("full", 8, 4) == ["01_a", "02_b"]
+    assert ran("quick", 8, 4) == ["01_a", "02_b"]
 
 
 ROUNDS = sorted(path.stem for path in (PROJECT / "checkpoints").glob("*_round*.fs"))

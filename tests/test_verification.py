@@ -1,5 +1,6 @@
 """Does a comparison of two runs see what differs, and only that?"""
 
+import shutil
 from functools import partial
 
 import numpy as np
@@ -140,3 +141,22 @@ def test_a_run_that_differs_fails(monkeypatch, tmp_path, capsys):
         monkeypatch.setattr(verify.notebook, "run", partial(write, off=off))
         assert verify.verify(["01_relu_baseline"]) == agrees
     assert "01_relu_baseline" in capsys.readouterr().out
+
+
+def test_a_notebook_that_fails_does_not_stop_the_others(monkeypatch, tmp_path, capsys):
+    verify = script("notebooks/verify.py")
+    monkeypatch.setattr(verify, "FOUND", tmp_path)
+
+    def write(name, profile, output):
+        if name == "05_cifar10":
+            raise RuntimeError("no memory left")
+        for suffix in verify.KEYS[name]:
+            file = f"{name}_{suffix}.csv" if suffix else f"{name}.csv"
+            shutil.copy(verify.PUBLISHED / file, tmp_path)
+
+    monkeypatch.setattr(verify.notebook, "run", write)
+    assert not verify.verify(["01_relu_baseline", "05_cifar10"])
+    said = capsys.readouterr().out
+    assert "05_cifar10: failed" in said and "no memory left" in said
+    assert "01_relu_baseline: recomputed" in said
+    assert "not verified, their notebooks failed: 05_cifar10" in said

@@ -1,0 +1,60 @@
+"""What a profile gives each notebook to run with, and what of that has changed.
+
+    python notebooks/parameters.py quick book/notebooks
+
+writes the parameters of every notebook of ``profiles/quick.yml`` to ``book/notebooks/.NAME.yml``.
+A file whose parameters have not changed is left as it is, with its time, so that Make runs again
+what was given others and nothing else.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import yaml
+
+PROFILES = Path(__file__).parents[1] / "profiles"
+
+
+def read(profile: str) -> dict[str, dict]:
+    """By name of the notebook, its parameters in ``profiles/PROFILE.yml``.
+
+    Raises ``SystemExit`` for a profile that does not exist.
+    """
+    source = PROFILES / f"{profile}.yml"
+    if not source.is_file():
+        known = ", ".join(sorted(path.stem for path in PROFILES.glob("*.yml")))
+        raise SystemExit(f"there is no profile {profile}; choose from {known}")
+    return yaml.safe_load(source.read_text())
+
+
+def expanded(value, profile: str):
+    """``$NAME`` in texts, however deep, as the environment has it."""
+    if isinstance(value, dict):
+        return {key: expanded(part, profile) for key, part in value.items()}
+    if isinstance(value, list):
+        return [expanded(part, profile) for part in value]
+    if not isinstance(value, str):
+        return value
+    found = os.path.expandvars(value)
+    if "$" in found:
+        raise SystemExit(
+            f"profile {profile} reads {value}: set this variable of the environment first"
+        )
+    return found
+
+
+def write(profile: str, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, parameters in read(profile).items():
+        path, text = folder / f".{name}.yml", yaml.safe_dump(parameters)
+        if not path.is_file() or path.read_text() != text:
+            path.write_text(text)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("profile")
+    parser.add_argument("folder", type=Path)
+    arguments = parser.parse_args()
+    write(arguments.profile, arguments.folder)
