@@ -59,6 +59,6 @@ def check_spikes(spikes: ArrayLike, steps: int, name: str) -> NDArray:
             f"code {name!r} has {steps} time steps, got spikes of shape {spikes.shape}; time is "
             "the first axis"
         )
-    if not np.isin(spikes, (0, 1)).all():
+    if not ((spikes == 0) | (spikes == 1)).all():
         raise ValueError("spikes must be 0 or 1")
     return spikes

@@ -12,6 +12,7 @@ from .. import activations
 from ..codes import SpikeCode, mixed_radix, soma
 from ..fitting import (
     Design,
+    Distribution,
     best_mixed_radix,
     best_scale,
     empirical,
@@ -98,16 +99,15 @@ def radix_front(x: NDArray[np.float32], steps: int) -> pd.DataFrame:
 def family_front(family: Callable[[float], SpikeCode], x: NDArray[np.float32]) -> pd.DataFrame:
     """As :func:`radix_front`, of the codes of a family at all scales, eight to the octave."""
     scales = [round_scale(scale) for scale in x.max() * np.exp2(np.arange(-6, 8.01, 0.125))]
-    rows = pd.concat([code_front(family(scale), x, scale) for scale in scales])
+    source = empirical(x, points=_POINTS)
+    rows = pd.concat([_measured(family(scale), source, scale) for scale in scales])
     rows = rows.sort_values(["spikes", "mse"], ignore_index=True)
     return rows[rows["mse"] < rows["mse"].cummin().shift(fill_value=np.inf)]
 
 
 def code_front(code: SpikeCode, x: NDArray[np.float32], scale: float = 1.0) -> pd.DataFrame:
     """As :func:`radix_front`, of one code: there is nothing to choose."""
-    function = activations.get(code.activation).function
-    found = measure(code, function, empirical(x, points=_POINTS))
-    return pd.DataFrame({"code": [code], "scale": scale, "mse": found.mse, "spikes": found.spikes})
+    return _measured(code, empirical(x, points=_POINTS), scale)
 
 
 def soma_front(
@@ -154,6 +154,11 @@ def choose(
     else:
         row = front.loc[(front["mse"] / power + (spike_penalty or 0) * front["spikes"]).idxmin()]
     return row["code"], row["scale"]
+
+
+def _measured(code: SpikeCode, source: Distribution, scale: float) -> pd.DataFrame:
+    found = measure(code, activations.get(code.activation).function, source)
+    return pd.DataFrame({"code": [code], "scale": scale, "mse": found.mse, "spikes": found.spikes})
 
 
 def _offsets(y: NDArray[np.float32]) -> list[float]:
