@@ -13,7 +13,7 @@ from fsrepro.models.checkpoint import file_sha256
 
 PROJECT = Path(__file__).parents[1]
 RESULTS, CHECKPOINTS = PROJECT / "results" / "full", PROJECT / "checkpoints"
-SHORT = 16  # hexadecimal digits of a checksum that are shown
+SHORT = 10  # hexadecimal digits of a checksum that are shown
 
 
 def runs(documents: dict[str, dict]) -> pd.DataFrame:

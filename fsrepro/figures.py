@@ -544,14 +544,15 @@ def fine_tuning(
 ) -> Sequence[Axes]:
     """Accuracy on held-out images and spikes per neuron over the epochs, a line per ``name``.
 
-    ``table``: of :func:`fsrepro.training.fine_tune`, with a column ``name``. ``reference``: the
-    accuracy of the ANN on the same images in percent.
+    A single network is called SNN. ``table``: of :func:`fsrepro.training.fine_tune`, with a column
+    ``name``. ``reference``: the accuracy of the ANN on the same images in percent.
     """
     if axes is None:
         _, axes = plt.subplots(1, 2, sharex=True, figsize=(8.2, 3.6))
     axes[0].axhline(reference, color="0.55", lw=1.2, zorder=0, label="ANN")
+    several = table["name"].nunique() > 1
     for i, (name, rows) in enumerate(table.groupby("name", sort=False)):
-        look = {**_look(i), "ms": 4, "label": name}
+        look = {**_look(i), "ms": 4, "label": name if several else "SNN"}
         axes[0].plot(rows["epoch"], rows["calibration_accuracy"], **look)
         axes[1].plot(rows["epoch"], rows["spikes_per_neuron"], **look)
     labels = ("accuracy on held-out images (%)", "spikes per neuron, training")
