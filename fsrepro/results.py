@@ -8,6 +8,7 @@ tables, prose reads the JSON.
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import json
 import os
 import platform
@@ -130,12 +131,17 @@ def _rounded(value):
 
 
 def _update_headline(path: Path, name: str, rows: list[dict]) -> None:
-    table = pd.DataFrame(rows, columns=HEADLINE_COLUMNS)
+    # As texts: how a number is written must not depend on which other experiments are there.
+    table = _texts(io.StringIO(_csv(pd.DataFrame(rows, columns=HEADLINE_COLUMNS))))
     with _locked(path):
         if path.exists():
-            others = pd.read_csv(path, dtype={"commit": str})
+            others = _texts(path)
             table = pd.concat([others[others["experiment"] != name], table])
         _write_csv(path, table.sort_values("experiment", kind="stable"))
+
+
+def _texts(csv: Path | io.StringIO) -> pd.DataFrame:
+    return pd.read_csv(csv, dtype=str, keep_default_na=False)
 
 
 @contextmanager
@@ -147,8 +153,12 @@ def _locked(path: Path):
         yield
 
 
+def _csv(table: pd.DataFrame) -> str:
+    return table.to_csv(index=False, float_format=_FORM)
+
+
 def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    _write_text(path, table.to_csv(index=False, float_format=_FORM))
+    _write_text(path, _csv(table))
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -1,5 +1,6 @@
 """The project as a whole: notebooks run, results are written safely, pages say what files hold."""
 
+import itertools
 import json
 import os
 import shutil
@@ -140,6 +141,22 @@ def test_results_are_rounded_and_headline_rows_replaced(tmp_path):
     assert pd.read_csv(tmp_path / "headline.csv")["steps"].tolist() == [9]
     assert (tmp_path / "09_trial_layers.csv").read_text() == "b\n0.333333333\n"
     assert results.read(tmp_path, "09_trial")["headline"] == {"accuracy": 0.666666667}
+
+
+def test_the_headline_does_not_depend_on_which_experiment_is_done_first(tmp_path):
+    row = dict.fromkeys(results.HEADLINE_COLUMNS, 1 / 3)
+    del row["experiment"], row["commit"]
+    found = {"01_some": [row], "02_none": [], "03_whole": [dict.fromkeys(row, 0.0)]}
+    texts = set()
+    for order in itertools.permutations(found):
+        folder = tmp_path / "-".join(order)
+        for name in order:
+            results.write(
+                folder, name, tables={}, headline={}, headline_rows=found[name], parameters={},
+                data={},
+            )  # fmt: skip
+        texts.add((folder / "headline.csv").read_text())
+    assert len(texts) == 1 and "0.333333333," in texts.pop()
 
 
 def test_wrong_headline_columns_write_nothing(tmp_path):
