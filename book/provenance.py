@@ -33,13 +33,29 @@ def part(documents: dict[str, dict], key: str) -> pd.DataFrame:
     return by_experiment({name: d["provenance"][key] for name, d in documents.items()})
 
 
+def data(documents: dict[str, dict]) -> pd.DataFrame:
+    """Pictures of ImageNet have a checksum for each of their two sets, CIFAR-10 one for all."""
+    rows = {}
+    for name, document in documents.items():
+        source = document["provenance"]["data"]
+        keys = ("data_sha256", "calibration_sha256")
+        sums = [source[key][:SHORT] for key in keys if key in source]
+        rows[name] = {
+            "dataset": source["dataset"],
+            "sha256": " ".join(sums),
+            "split seed": source.get("split_seed", "–"),
+            "train": source.get("train_images", "–"),
+            "calibration": source.get("calibration_images", source.get("calibration_pictures")),
+            "test": source.get("test_images", source.get("pictures")),
+        }
+    return by_experiment(rows).map(lambda cell: f"{cell:,}" if isinstance(cell, int) else cell)
+
+
 def by_experiment(rows: dict[str, dict]) -> pd.DataFrame:
     columns = list(dict.fromkeys(key for row in rows.values() for key in row))
     cells = {name: [row.get(column, "–") for column in columns] for name, row in rows.items()}
     table = pd.DataFrame.from_dict(cells, orient="index", columns=columns, dtype=object)
     table = table.rename(columns=lambda name: name.replace("_", " "))
-    for column in table.filter(like="sha256"):
-        table[column] = table[column].str[:SHORT]
     return table.rename_axis("experiment").reset_index()
 
 
@@ -75,7 +91,7 @@ if __name__ == "__main__":
     found = {name: results.read(RESULTS, name) for name in names}
     tables = {
         "runs": runs(found),
-        "data": part(found, "data"),
+        "data": data(found),
         "versions": part(found, "versions"),
         "parameters": parameters(found),
         "weights": weights(CHECKPOINTS),

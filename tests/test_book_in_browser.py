@@ -31,6 +31,13 @@ WIDTH = """(() => {
   return [document.documentElement.scrollWidth, names.slice(-3)];
 })()"""
 
+# Formulas that a reader would have to scroll, and tables of chapters, at the width of a desktop.
+CUT = """[...document.querySelectorAll(
+  "article div.math mjx-container, .pst-scrollable-table-container")]
+  .filter((box) => box.scrollWidth > box.clientWidth + 2)
+  .map((box) => `${box.scrollWidth - box.clientWidth} px of ${box.textContent.trim().slice(0, 60)}`)
+"""
+
 
 class Tab:
     """A new tab of a browser, spoken to in the DevTools protocol; its messages are ``events``."""
@@ -137,8 +144,10 @@ def test_page_loads_in_silence_and_fits(browser, path, width):
     with Tab(browser, width) as tab:
         tab.show(path)
         reaches, names = tab.run(WIDTH)
+        cut = tab.run(CUT)
     assert list(complaints(tab.events)) == []
     assert reaches <= width + 1, f"wider than the page: {names}"
+    assert width < 1280 or not cut
 
 
 @in_browser

@@ -18,7 +18,7 @@ __all__ = ["PrefixCode", "level_probability", "midpoints", "uniform_levels"]
 class PrefixCode(Code):
     r"""x is rounded to a level, and the level's word is sent: 1 is a spike, 0 a silent step.
 
-    .. math:: y = \ell_i \quad\text{for}\quad b_i \le x < b_{i+1}, \qquad
+    .. math:: y = \ell_i \quad\text{for}\quad b_i \le x < b_{i+1}, \\
               z(1..|w_i|) = w_i, \qquad z(t) = 0 \text{ for } |w_i| < t \le K
 
     No word may be the beginning of another, so the receiver knows when a word ends; but it must

@@ -34,9 +34,7 @@ class SpikeCode(Code):
 
     .. math::
 
-        v(1) = x, \qquad
-        z(t) = [\, v(t) \ge T(t) \,], \qquad
-        v(t+1) = v(t) - h(t)\, z(t), \qquad
+        v(1) = x, \qquad z(t) = [\, v(t) \ge T(t) \,], \qquad v(t+1) = v(t) - h(t)\, z(t), \\
         y = y_0 + \sum_{t=1}^{K} d(t)\, z(t)
 
     With ``soma``, the neuron computes its activation function f once, before the first step, and

@@ -78,8 +78,8 @@ def rate_distortion(
 
     For any slope s > 0 and any distribution q of the reproductions, in nats,
 
-    .. math:: R(D) \ge -s D - \sum_i p_i \ln A_i - \ln \max_j c_j, \qquad
-       A_i = \sum_j q_j e^{-s (y_i - \hat y_j)^2}, \quad
+    .. math:: R(D) \ge -s D - \sum_i p_i \ln A_i - \ln \max_j c_j, \\
+       A_i = \sum_j q_j e^{-s (y_i - \hat y_j)^2}, \qquad
        c_j = \sum_i \frac{p_i}{A_i} e^{-s (y_i - \hat y_j)^2}
 
     The Blahut-Arimoto step :math:`q_j \leftarrow q_j c_j` closes the gap; the right side, a line
