@@ -102,7 +102,7 @@ book/notebooks/.parameters: FORCE $(ENVIRONMENT)
 
 $(PARAMETERS): book/notebooks/.parameters ;
 
-book/notebooks/%.ipynb: book/notebooks/.%.yml notebooks/%.py notebooks/run.py $(LIBRARY) $(ENVIRONMENT)
+book/notebooks/%.ipynb: book/notebooks/.%.yml notebooks/%.py notebooks/run.py notebooks/parameters.py $(LIBRARY) $(ENVIRONMENT)
 	$(BIN)/python notebooks/run.py $* --profile $(PROFILE) --output $@
 
 $(FIGURES): book/draw.py book/provenance.py fsrepro/figures.py fsrepro/results.py $(wildcard results/full/* checkpoints/*) $(if $(filter full,$(PROFILE)),$(EXECUTED)) | $(ENVIRONMENT)

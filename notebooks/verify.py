@@ -75,7 +75,7 @@ def verify(names: list[str], jobs: int = 2) -> bool:
             try:
                 tables[name] = run.result()
                 print(f"{name}: recomputed after {minutes:.1f} minutes", flush=True)
-            except Exception as error:  # the others go on, or their minutes would be lost
+            except (Exception, SystemExit) as error:  # the others go on: minutes would be lost
                 failed.append(name)
                 print(f"{name}: failed after {minutes:.1f} minutes\n{error}", flush=True)
     finally:

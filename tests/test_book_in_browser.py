@@ -156,13 +156,17 @@ def test_browser_test_sees_what_is_wrong(browser, tmp_path):
     page.write_text(
         '<script>console.error("one"); throw Error("two")</script><img src="three.png">'
         '<img src="http://127.0.0.1:9/four.png"><p style="width: 2000px">five</p>'
+        '<div class="pst-scrollable-table-container" style="overflow-x: auto; width: 200px">'
+        '<table style="width: 300px"><td>six</table></div>'
     )
     with Tab(browser, 390) as tab:
         tab.show(page)
         reaches, names = tab.run(WIDTH)
+        cut = tab.run(CUT)
     found = "\n".join(complaints(tab.events))
     assert all(word in found for word in ("one", "two", "three", "asks for http://127.0.0.1:9/"))
     assert reaches > 2000 and names[-1] == "p: five"
+    assert cut == ["100 px of six"]
 
 
 @in_browser

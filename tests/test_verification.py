@@ -143,13 +143,14 @@ def test_a_run_that_differs_fails(monkeypatch, tmp_path, capsys):
     assert "01_relu_baseline" in capsys.readouterr().out
 
 
-def test_a_notebook_that_fails_does_not_stop_the_others(monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize("failure", [RuntimeError, SystemExit])
+def test_a_notebook_that_fails_does_not_stop_the_others(failure, monkeypatch, tmp_path, capsys):
     verify = script("notebooks/verify.py")
     monkeypatch.setattr(verify, "FOUND", tmp_path)
 
     def write(name, profile, output):
         if name == "05_cifar10":
-            raise RuntimeError("no memory left")
+            raise failure("no memory left")
         for suffix in verify.KEYS[name]:
             file = f"{name}_{suffix}.csv" if suffix else f"{name}.csv"
             shutil.copy(verify.PUBLISHED / file, tmp_path)

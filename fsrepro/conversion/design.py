@@ -105,9 +105,9 @@ def family_front(family: Callable[[float], SpikeCode], x: NDArray[np.float32]) -
     return rows[rows["mse"] < rows["mse"].cummin().shift(fill_value=np.inf)]
 
 
-def code_front(code: SpikeCode, x: NDArray[np.float32], scale: float = 1.0) -> pd.DataFrame:
+def code_front(code: SpikeCode, x: NDArray[np.float32]) -> pd.DataFrame:
     """As :func:`radix_front`, of one code: there is nothing to choose."""
-    return _measured(code, empirical(x, points=_POINTS), scale)
+    return _measured(code, empirical(x, points=_POINTS), scale=1.0)
 
 
 def soma_front(
