@@ -1,6 +1,6 @@
 """How much slower is a network with FS neurons than with ReLU? Ratios, measured in one run.
 
-    python benchmarks/few_spikes.py            # ResNet-8 and 20, then codes alone
+    python benchmarks/few_spikes.py            # ResNet-8 and 20, EfficientNet-Lite0, codes alone
 
 Times are minima over interleaved repetitions on the same batch: machines are noisy, ratios of
 minima are not.
@@ -8,6 +8,7 @@ minima are not.
 
 import time
 
+import keras
 import numpy as np
 
 from fsrepro import codes, models
@@ -29,23 +30,22 @@ def minima(functions: dict, repeats: int = REPEATS) -> dict[str, float]:
     return best
 
 
-def network(depth: int, batch: int = 250) -> None:
+def network(ann: keras.Model, batch: int = 250, steps: tuple[int, ...] = (4, 8, 10)) -> None:
     rng = np.random.default_rng(0)
-    images = rng.normal(size=(batch, 32, 32, 3)).astype(np.float32)
-    ann = models.resnet(depth)
+    images = rng.normal(size=(batch, *ann.input_shape[1:])).astype(np.float32)
     folded = normal_form(ann)  # part of the ANN's time is batch norm, which conversion folds away
     functions = {
         "ANN": lambda: ann.predict_on_batch(images),
         "ANN, folded": lambda: folded.predict_on_batch(images),
     }
-    for K in (4, 8, 10):
+    for K in steps:
         snn = convert(ann, images[:50], steps=K, progress=False)
         functions[f"K = {K}"] = lambda snn=snn: snn.keras_model.predict_on_batch(images)
         functions[f"K = {K}, counting"] = lambda snn=snn: snn.counting_model.predict_on_batch(
             images
         )
     times = minima(functions)
-    print(f"\nResNet-{depth}, batch of {batch}")
+    print(f"\n{ann.name}, batch of {batch}")
     for name, seconds in times.items():
         print(f"  {name:<18} {1e3 * seconds:8.1f} ms   {seconds / times['ANN']:5.2f} x ANN")
 
@@ -92,6 +92,7 @@ def activations(size: int = 1_000_000) -> None:
 
 
 if __name__ == "__main__":
-    network(8)
-    network(20)
+    network(models.resnet(8))
+    network(models.resnet(20))
+    network(models.efficientnet_lite(0), batch=16, steps=(8, 12))
     activations()
