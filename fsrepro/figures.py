@@ -25,6 +25,8 @@ __all__ = [
     "fine_tuning",
     "frontier",
     "inner_spikes",
+    "kept_answers",
+    "loss_against_spikes",
     "mis_set",
     "neuron_trace",
     "points",
@@ -373,6 +375,41 @@ def kept_answers(table: pd.DataFrame, *, enough: float, ax: Axes | None = None) 
     ax.set(xlabel="spikes per neuron and image", ylabel="answers that stay the same (%)")
     ax.legend(fontsize="small", loc="lower right")
     return ax
+
+
+def loss_against_spikes(
+    table: pd.DataFrame, axes: Sequence[Axes] | None = None, *, below: float = 5.0
+) -> Sequence[Axes]:
+    """Accuracy minus the ANN's against spikes: a panel per ``network``, a line per ``setting``.
+
+    ``table``: columns ``network``, ``setting``, ``spikes_per_neuron``, and in points ``loss``,
+    ``low`` and ``high``, its interval, shown as a bar. What lies more than ``below`` points under
+    the ANN is an arrow at the lower edge.
+    """
+    networks = list(dict.fromkeys(table["network"]))
+    if axes is None:
+        size = {"figsize": (7.2, 3 * -(-len(networks) // 2)), "squeeze": False}
+        _, axes = plt.subplots(-(-len(networks) // 2), 2, sharex=True, sharey=True, **size)
+        axes = axes.flat
+    looks = {setting: _look(i) for i, setting in enumerate(dict.fromkeys(table["setting"]))}
+    for network, ax in zip(networks, axes, strict=False):
+        ax.axhline(0, color="0.55", lw=1.2, zorder=0)
+        part = table[table["network"] == network].sort_values("spikes_per_neuron")
+        for setting, rows in part.groupby("setting", sort=False):
+            inside = rows[rows["loss"] <= below]
+            bar = inside["loss"] - inside["low"]  # symmetric
+            look = {**looks[setting], "ms": 5, "capsize": 2, "elinewidth": 0.8}
+            ax.errorbar(inside["spikes_per_neuron"], -inside["loss"], bar, label=setting, **look)
+            outside = rows.loc[rows["loss"] > below, "spikes_per_neuron"]
+            ax.plot(outside, [0.25 - below] * len(outside), "v", color=look["color"], mfc="white")
+        ax.set(title=network, ylim=(-below, 0.6 * below), xlim=(0, None))
+    for ax in list(axes)[len(networks) :]:
+        ax.set_visible(False)
+    figure = axes[0].figure
+    figure.supxlabel("spikes per neuron and image", fontsize="medium")
+    figure.supylabel("accuracy minus the ANN's (points)", fontsize="medium")
+    axes[0].legend(fontsize="small", loc="upper right")
+    return axes
 
 
 def error_against_spikes(table: pd.DataFrame, ax: Axes | None = None) -> Axes:

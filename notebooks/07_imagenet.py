@@ -14,15 +14,18 @@
 # # Notebook: ImageNet
 #
 # Networks with the weights their authors published, converted without training. Pictures are read
-# as a stream, and a run that is killed goes on from where it was.
+# as a stream, on one machine or many, and a run that is killed goes on from where it was.
 
 # %% tags=["parameters"]
 profile = "quick"  # the name of the profile, shown on the page
 results = "results/quick"  # where the result files go
 networks = [{"name": "efficientnet-lite0", "weights": None}]  # see fsrepro.models.imagenet
-pictures_table = ""  # CSV of labelled pictures; empty: the few that scikit-image ships, unlabelled
-pictures_folder = None  # the rows of this folder alone
-calibration_folder = None  # and of this one, for calibration
+# Labelled pictures: a folder in a standard layout or a CSV, of which one folder's rows may be
+# taken alone. Empty: the few that scikit-image ships, unlabelled. See fsrepro.pictures.find.
+validation = ""
+validation_rows = None
+calibration = ""
+calibration_rows = None
 images = 0  # pictures, from the first; 0: all
 calibration_images = 250
 # Fixed before any test picture was seen, the first is shown; a network may have its own. budget: in
@@ -31,6 +34,7 @@ settings = [{"K": 12, "budget": 0.75}]
 budgets = []  # tried on the calibration pictures
 same_answers = 97.0  # percent of the ANN's answers there, for a budget that is chosen
 paper = {"steps": 10}  # K of the binary code with floor, as in the paper
+scheduler = ""  # address of a Dask scheduler whose workers share the pictures; empty: none
 seed = 0
 
 # %% tags=["hide-input"]
@@ -59,15 +63,18 @@ logging.getLogger("tensorflow").setLevel("ERROR")  # importing TensorFlow resets
 figures.set_style()
 
 # %% tags=["remove-stderr"]
-labelled = bool(pictures_table)
+labelled = bool(validation)
 shipped = pictures.shipped()
-if labelled:
-    test = pictures.from_table(pictures_table, folder=pictures_folder)
-    calibration = pictures.from_table(pictures_table, folder=calibration_folder)
-else:
-    test = calibration = shipped
-test = test[: images or None]
-calibration = calibration[:calibration_images]
+
+
+def pictures_of(source, rows):
+    if not source:
+        return shipped
+    return pictures.from_table(source, folder=rows) if rows else pictures.find(source)
+
+
+test = pictures_of(validation, validation_rows)[: images or None]
+for_codes = pictures_of(calibration, calibration_rows)[:calibration_images]
 what = "ImageNet pictures" if labelled else "pictures without labels: a demonstration, no result"
 display(Markdown(f"**Profile {profile}**: {len(test):,} {what}."))
 
@@ -79,7 +86,7 @@ def as_array(some, preprocessing):
 def for_calibration(preprocessing):
     """The pictures of the calibration set; where there is none, other cuts of the few we have."""
     if labelled:
-        return as_array(calibration, preprocessing)
+        return as_array(for_codes, preprocessing)
     cuts = [replace(preprocessing, crop=crop) for crop in (0.4, 0.6, 0.8)]
     return np.concatenate([as_array(calibration, cut) for cut in cuts])
 
@@ -110,11 +117,11 @@ def plan_for(name, K):
 
 
 @cache
-def spiking(name, setting, K, budget):
-    ann, x = network_of(name).model, calibration_of(name)
+def spiking(network, setting, K, budget):
+    ann, x = network_of(network).model, calibration_of(network)
     if setting == "paper":
         return convert(ann, x, code="binary_floor", steps=K, scale="max", progress=False)
-    codes = plan_for(name, K).codes(budget)
+    codes = plan_for(network, K).codes(budget)
     return convert(ann, x, code=codes, bias_correction=True, progress=False)
 
 
@@ -131,17 +138,30 @@ def answers_kept(network, K, budget):
 
 def run_of(network, setting, K, budget):
     net, snn = network_of(network), spiking(network, setting, K, budget)
-    found = evaluate_pictures(net.model, snn, test, net.preprocessing, progress=False)
+    found = evaluate_pictures(
+        net.model, snn, test, net.preprocessing, checkpoint=counts, client=client,
+        progress=len(test) > 1000,
+    )  # fmt: skip
     low, high = found.interval
+    layers = found.report.layers
     return {
         **found.report.row(),
         "ann_accuracy": found.ann_accuracy, "loss": found.loss, "low": low, "high": high,
         "unreadable": len(found.unreadable),
+        "layer": layers["layer"].tolist(),
+        "layer_neurons": layers["neurons"].tolist(),
+        "layer_spikes": layers["spikes_per_neuron"].tolist(),
     }  # fmt: skip
 
 
+counts = Path(results) / ".sweep-07_imagenet_pictures"  # of the row that is being computed
+client = None
+if scheduler:
+    from distributed import Client
+
+    client = Client(scheduler)
 sweep = Sweep(  # keeps finished rows, so that a killed run goes on from there
-    f"{results}/.sweep-07_imagenet", test=test.checksum, calibration=calibration.checksum,
+    f"{results}/.sweep-07_imagenet", test=test.checksum, calibration=for_codes.checksum,
     weights={name: network_of(name).weights_sha256 for name in NETWORKS}, seed=seed,
 )  # fmt: skip
 wanted = [{"network": n, **s} for n in NETWORKS for s in NETWORKS[n].get("settings", settings)]
@@ -170,7 +190,18 @@ rows = []
 for n in NETWORKS:
     rows.append({"network": n, "setting": "paper", "K": paper["steps"], "budget": None})
     rows += [c for c in chosen if c["network"] == n]
-runs = sweep.table("networks", rows, run_of)
+possible = tried[~tried["same_answers"].isna()] if len(tried) else tried
+others = [with_its_budget(t.network, t.K, t.budget) for t in possible.itertuples()]
+frontier = sweep.table("networks", rows + [o for o in others if o not in rows], run_of)
+by_layer = ["layer", "layer_neurons", "layer_spikes"]
+layers = frontier[: len(rows)].explode(by_layer, ignore_index=True)
+layers = (
+    layers[["network", "setting", *by_layer]]
+    .rename(columns={"layer_neurons": "neurons", "layer_spikes": "spikes_per_neuron"})
+    .astype({"neurons": int, "spikes_per_neuron": float})
+)
+frontier = frontier.drop(columns=by_layer)
+runs = frontier[: len(rows)]
 columns = ["network", "setting", "steps", "loss", "agreement", "spikes_per_neuron",
            "synops_per_image", "macs_per_image", "neurons"]  # fmt: skip
 runs[columns].style.format(precision=3, na_rep="–").hide()
@@ -190,27 +221,30 @@ else:
     print("No budgets were tried in this profile.")
 
 # %% [markdown]
+# ## The frontier
+#
+# Points of accuracy below the ANN against spikes, on the test pictures, under every budget that was
+# tried. The bars are the 95 percent intervals of the paired difference. Which budget is
+# quoted was decided above, without these pictures.
+
+# %% tags=["remove-stderr"]
+if labelled and len(tried):
+    figures.loss_against_spikes(frontier)
+    plt.show()
+else:
+    print("Without labels, or without budgets, there is no frontier.")
+
+# %% [markdown]
 # ## Layers
 #
 # Where the spikes of the first network are.
 
 # %% tags=["remove-stderr"]
 shown = chosen[0]
-first, net, snn = shown["network"], network_of(shown["network"]), spiking(*shown.values())
-few = test[:32]
-layers = pd.concat(
-    [
-        evaluate_pictures(net.model, some, few, net.preprocessing, progress=False)
-        .report.layers.assign(setting=label)
-        for some, label in (
-            (spiking(first, "paper", paper["steps"], None), "paper"),
-            (snn, shown["setting"]),
-        )
-    ],
-    ignore_index=True,
-)  # fmt: skip
+net, snn = network_of(shown["network"]), spiking(**shown)
+of_first = layers[layers["network"] == shown["network"]]
 _, ax = plt.subplots(figsize=(7.2, 8))
-figures.spikes_per_layer(layers, ax)
+figures.spikes_per_layer(of_first[of_first["setting"].isin(["paper", shown["setting"]])], ax)
 plt.show()
 
 # %% [markdown]
@@ -266,7 +300,7 @@ pd.Series(headline).rename("value").to_frame().style.format(precision=3, thousan
 # %%
 tables = {"": runs, "layers": layers, "answers": answers}
 if len(tried):
-    tables["budgets"] = tried
+    tables |= {"budgets": tried, "frontier": frontier}
 result_files.write(
     results,
     "07_imagenet",
@@ -294,16 +328,17 @@ result_files.write(
     parameters={
         "profile": profile,
         "networks": [{**n, "weights": n["weights"] and Path(n["weights"]).name} for n in networks],
-        "pictures_table": Path(pictures_table).name,
-        "pictures_folder": pictures_folder, "calibration_folder": calibration_folder,
+        "validation": Path(validation).name, "validation_rows": validation_rows,
+        "calibration": Path(calibration).name, "calibration_rows": calibration_rows,
         "images": images, "calibration_images": calibration_images, "settings": settings,
         "budgets": budgets, "same_answers": same_answers, "paper": paper, "seed": seed,
     },
     data={
         "dataset": "imagenet sample" if labelled else "shipped pictures",
         "pictures": len(test), "data_sha256": test.checksum,
-        "calibration_pictures": len(calibration), "calibration_sha256": calibration.checksum,
+        "calibration_pictures": len(for_codes), "calibration_sha256": for_codes.checksum,
     },
     seconds_before=sweep.seconds_before,
 )  # fmt: skip
 sweep.finish()
+counts.unlink(missing_ok=True)
