@@ -1,6 +1,8 @@
 """Spike codes against a neuron written here a second time, as a plain loop over time steps."""
 
+import inspect
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,24 +10,35 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from fsrepro import codes
 from fsrepro.codes import (
     ExponentMantissa,
     PrefixCode,
     SpikeCode,
     binary,
     fewest_spikes_words,
-    geometric,
-    leading_one,
     mixed_radix,
     published,
-    rate,
     uniform_levels,
 )
 
 MILLION = 1_000_000
 F = np.float32
 
+
+def made_from_steps_and_scale() -> dict:
+    """Every such code of the package, a new one too, by name; of ``spikes``, at most two."""
+    found = {}
+    for name in codes.__all__:
+        make = getattr(codes, name)
+        parameters = list(inspect.signature(make).parameters) if inspect.isfunction(make) else []
+        if parameters[:2] == ["steps", "scale"]:
+            found[name] = partial(make, spikes=2) if "spikes" in parameters else make
+    return found
+
+
 CODES = {
+    **{f"{name} K8": partial(make, 8, 3.7) for name, make in made_from_steps_and_scale().items()},
     "floor K1 scale 1": lambda: binary(1, 1.0),
     "floor K4 scale 2": lambda: binary(4, 2.0),
     "floor K8 scale 25": lambda: binary(8, 25.0),
@@ -408,12 +421,13 @@ def test_bad_max_spikes(limit):
         SpikeCode([1.0], [1.0], [1.0], max_spikes=limit)
 
 
-# Every code that is made for a number of steps and a scale.
+def test_codes_are_found():
+    assert {"binary", "rate", "geometric", "leading_one"} <= {*made_from_steps_and_scale()}
+
+
+# Every code of a number of steps and a scale.
 MAKE = {
-    "binary": binary,
-    "rate": rate,
-    "geometric": lambda steps, scale: geometric(steps, scale, spikes=2),
-    "leading one": lambda steps, scale: leading_one(steps, scale, spikes=2),
+    **made_from_steps_and_scale(),
     "mixed radix": lambda steps, scale: mixed_radix((steps,), scale),
     "exponent + mantissa": lambda steps, scale: ExponentMantissa(2, steps, scale),
     "words": lambda steps, scale: PrefixCode(
