@@ -36,13 +36,16 @@ class Activation:
 
     ``name``: as it is registered. ``function``: f for NumPy arrays, float64 -> float64, finite for
     every finite x. ``tensor_function``: the same for Keras tensors. ``homogeneous``: whether
-    f(a x) = a f(x) for all a > 0.
+    f(a x) = a f(x) for all a > 0. ``selects``: whether every value is x or a constant of float32.
+    Then float32 is as exact, and tensors are spared the way by float64, which takes as long as
+    several time steps.
     """
 
     name: str
     function: Callable[[NDArray[np.float64]], NDArray[np.float64]]
     tensor_function: Callable
     homogeneous: bool = False
+    selects: bool = False
 
     def __call__(self, x: ArrayLike) -> NDArray[np.float32]:
         """f(x), computed in float64 and rounded to float32. Shape of x.
@@ -58,7 +61,7 @@ class Activation:
         """f(x) of a Keras tensor, float32 -> float32, bit for bit as in NumPy."""
         from keras import ops
 
-        x = ops.clip(ops.cast(x, "float64"), -_LARGEST, _LARGEST)
+        x = ops.clip(x if self.selects else ops.cast(x, "float64"), -_LARGEST, _LARGEST)
         y = ops.cast(self.tensor_function(x), "float32")
         return ops.where(ops.abs(y) < _SMALLEST, 0.0, y)
 
@@ -179,8 +182,8 @@ def _leaky_relu(slope: float) -> Activation:
 _REGISTERED = {
     activation.name: activation
     for activation in (
-        Activation("relu", lambda x: np.maximum(x, 0), _of_keras("relu"), homogeneous=True),
-        Activation("relu6", lambda x: np.clip(x, 0, 6), _of_keras("relu6")),
+        Activation("relu", lambda x: np.maximum(x, 0), _of_keras("relu"), True, selects=True),
+        Activation("relu6", lambda x: np.clip(x, 0, 6), _of_keras("relu6"), selects=True),
         Activation("silu", lambda x: x * _sigmoid(x), _of_keras("silu")),
         Activation("sigmoid", _sigmoid, _of_keras("sigmoid")),
         Activation("tanh", np.tanh, _of_keras("tanh")),
