@@ -57,7 +57,8 @@ from matplotlib import pyplot as plt
 from fsrepro import figures, measures, models, picture_stream, pictures
 from fsrepro import results as result_files
 from fsrepro.at_scale import evaluate_pictures
-from fsrepro.conversion import convert, plan
+from fsrepro.conversion import convert, normal_form, plan
+from fsrepro.conversion.population import activation_layers
 from fsrepro.sweep import Sweep
 
 logging.getLogger("tensorflow").setLevel("ERROR")  # importing TensorFlow resets it
@@ -304,7 +305,13 @@ for (name, K), part in frontier[frontier["setting"] != "paper"].groupby(["networ
 headline["near_points"] = near_points
 pd.Series(headline).rename("value").to_frame().style.format(precision=3, thousands=",")
 
+
 # %%
+def activations_of(network):
+    graph = normal_form(network_of(network).model)
+    return ", ".join(sorted({graph.get_layer(n).function for n in activation_layers(graph)}))
+
+
 tables = {"": runs, "layers": layers, "answers": answers}
 if len(tried):
     tables |= {"budgets": tried, "frontier": frontier}
@@ -317,8 +324,7 @@ result_files.write(
         {
             "dataset": "imagenet sample",
             "network": row["network"],
-            "activation": ", ".join(sorted({c.activation for c in spiking(
-                row["network"], row["setting"], row["K"], row["budget"]).codes.values()})),
+            "activation": activations_of(row["network"]),
             "code": row["setting"],
             "steps": row["steps"],
             "fine_tuned": False,
