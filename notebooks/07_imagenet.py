@@ -33,6 +33,7 @@ calibration_images = 250
 settings = [{"K": 12, "budget": 0.75}]
 budgets = []  # tried on the calibration pictures
 same_answers = 97.0  # percent of the ANN's answers there, for a budget that is chosen
+near_points = 0.5  # of accuracy below the ANN: how few spikes stay within them is told
 paper = {"steps": 10}  # K of the binary code with floor, as in the paper
 scheduler = ""  # address of a Dask scheduler whose workers share the pictures; empty: none
 seed = 0
@@ -56,7 +57,8 @@ from matplotlib import pyplot as plt
 from fsrepro import figures, measures, models, picture_stream, pictures
 from fsrepro import results as result_files
 from fsrepro.at_scale import evaluate_pictures
-from fsrepro.conversion import convert, plan
+from fsrepro.conversion import convert, normal_form, plan
+from fsrepro.conversion.population import activation_layers
 from fsrepro.sweep import Sweep
 
 logging.getLogger("tensorflow").setLevel("ERROR")  # importing TensorFlow resets it
@@ -295,9 +297,21 @@ for (name, setting), part in runs.groupby(["network", "setting"], sort=False):
     if labelled:
         for column in ("ann_accuracy", "accuracy", "loss", "low", "high"):
             headline[f"{key}_{column}"] = row[column]
+for (name, K), part in frontier[frontier["setting"] != "paper"].groupby(["network", "K"]):
+    part = part.sort_values("spikes_per_neuron", ascending=False)
+    near = part[(part["loss"] <= near_points).astype(int).cummin() == 1]  # and with more spikes too
+    if len(near):
+        headline[f"{name}_k{K}_near_spikes".replace("-", "_")] = near["spikes_per_neuron"].min()
+headline["near_points"] = near_points
 pd.Series(headline).rename("value").to_frame().style.format(precision=3, thousands=",")
 
+
 # %%
+def activations_of(network):
+    graph = normal_form(network_of(network).model)
+    return ", ".join(sorted({graph.get_layer(n).function for n in activation_layers(graph)}))
+
+
 tables = {"": runs, "layers": layers, "answers": answers}
 if len(tried):
     tables |= {"budgets": tried, "frontier": frontier}
@@ -310,8 +324,7 @@ result_files.write(
         {
             "dataset": "imagenet sample",
             "network": row["network"],
-            "activation": ", ".join(sorted({c.activation for c in spiking(
-                row["network"], row["setting"], row["K"], row["budget"]).codes.values()})),
+            "activation": activations_of(row["network"]),
             "code": row["setting"],
             "steps": row["steps"],
             "fine_tuned": False,
@@ -331,7 +344,8 @@ result_files.write(
         "validation": Path(validation).name, "validation_rows": validation_rows,
         "calibration": Path(calibration).name, "calibration_rows": calibration_rows,
         "images": images, "calibration_images": calibration_images, "settings": settings,
-        "budgets": budgets, "same_answers": same_answers, "paper": paper, "seed": seed,
+        "budgets": budgets, "same_answers": same_answers, "near_points": near_points,
+        "paper": paper, "seed": seed,
     },
     data={
         "dataset": "imagenet sample" if labelled else "shipped pictures",
