@@ -221,9 +221,17 @@ def imagenet(folder: Path) -> None:
     shown = ["network", "setting", "budget", "points below the ANN", "agreement",
              "spikes_per_neuron", "SynOps (M)", "products (M)"]  # fmt: skip
     table(runs, shown, folder, "imagenet")
-    ax = plt.subplots(figsize=(7.2, 8))[1]
-    figures.spikes_per_layer(pd.read_csv(RESULTS / f"{name}_layers.csv"), ax)
-    save(ax, folder, "imagenet_layers")
+    layers = pd.read_csv(RESULTS / f"{name}_layers.csv")
+    layers = layers[layers["setting"].isin(["paper", "mixed radix, K = 12"])]
+    for network, figure in (
+        ("efficientnet-lite0", "imagenet_layers"),
+        ("mobilenet-v3-small", "imagenet_layers_gates"),
+    ):
+        ax = plt.subplots(figsize=(7.2, 8))[1]
+        figures.spikes_per_layer(layers[layers["network"] == network], ax)
+        save(ax, folder, figure)
+    frontier = pd.read_csv(RESULTS / f"{name}_frontier.csv")
+    save(figures.loss_against_spikes(frontier)[0], folder, "imagenet_frontier")
     tried = pd.read_csv(RESULTS / f"{name}_budgets.csv")
     enough = results.read(RESULTS, name)["provenance"]["parameters"]["same_answers"]
     save(figures.kept_answers(tried, enough=enough), folder, "imagenet_budgets")
