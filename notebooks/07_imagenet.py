@@ -90,7 +90,7 @@ def for_calibration(preprocessing):
     if labelled:
         return as_array(for_codes, preprocessing)
     cuts = [replace(preprocessing, crop=crop) for crop in (0.4, 0.6, 0.8)]
-    return np.concatenate([as_array(calibration, cut) for cut in cuts])
+    return np.concatenate([as_array(for_codes, cut) for cut in cuts])
 
 
 # %% [markdown]
