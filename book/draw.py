@@ -223,11 +223,11 @@ def imagenet(folder: Path) -> None:
     table(runs, shown, folder, "imagenet")
     layers = pd.read_csv(RESULTS / f"{name}_layers.csv")
     layers = layers[layers["setting"].isin(["paper", "mixed radix, K = 12"])]
-    for network, figure in (
-        ("efficientnet-lite0", "imagenet_layers"),
-        ("mobilenet-v3-small", "imagenet_layers_gates"),
+    for network, figure, height in (
+        ("efficientnet-lite0", "imagenet_layers", 8),
+        ("mobilenet-v3-small", "imagenet_layers_gates", 9.5),
     ):
-        ax = plt.subplots(figsize=(7.2, 8))[1]
+        ax = plt.subplots(figsize=(7.2, height))[1]
         figures.spikes_per_layer(layers[layers["network"] == network], ax)
         save(ax, folder, figure)
     frontier = pd.read_csv(RESULTS / f"{name}_frontier.csv")

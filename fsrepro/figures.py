@@ -410,7 +410,8 @@ def loss_against_spikes(
     figure = axes[0].figure
     figure.supxlabel("spikes per neuron and image", fontsize="medium")
     figure.supylabel("accuracy minus the ANN's (points)", fontsize="medium")
-    axes[0].legend(shown.values(), shown, fontsize="small", loc="upper right")
+    order = [setting for setting in looks if setting in shown]
+    axes[0].legend([shown[s] for s in order], order, fontsize="small", loc="upper right")
     return axes
 
 
