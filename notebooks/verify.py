@@ -36,7 +36,7 @@ KEYS = {
         "frontier": ["setting", "budget"],
     },
     "06_mlgenn": {"": ["setting"], "agreement": ["code", "steps"]},
-    "07_imagenet": {"": ["network", "setting"]},
+    "07_imagenet": {"": ["network", "setting"], "layers": ["network", "setting", "layer"]},
 }
 
 
