@@ -27,6 +27,8 @@ export PROFILE
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 # Twice as fast on processors where TensorFlow leaves it off; the same kernels everywhere.
 export TF_ENABLE_ONEDNN_OPTS ?= 1
+# Time steps in vectors of 512 bits on processors that have them: up to twice as fast, the same bits.
+export XLA_FLAGS ?= --xla_cpu_prefer_vector_width=512
 
 LIBRARY := $(shell find fsrepro -name '*.py' -o -name '*.json' -o -name '*.csv' | sort)
 NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/[0-9][0-9]_*.py)))
