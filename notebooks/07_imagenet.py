@@ -66,6 +66,10 @@ figures.set_style()
 
 # %% tags=["remove-stderr"]
 labelled = bool(validation)
+if labelled and not calibration:
+    raise ValueError(
+        "validation needs calibration: a folder or a CSV of other pictures, for scales and codes"
+    )
 shipped = pictures.shipped()
 
 

@@ -18,6 +18,7 @@ from fsrepro.conversion import convert, normal_form, with_decoders
 from fsrepro.conversion.population import activation_layers
 from fsrepro.models import small_cnn, without_background
 from fsrepro.preprocessing import Preprocessing
+from fsrepro.sweep import Sweep
 
 SIZE = 12
 WNIDS = list(pictures.imagenet_classes()["wnid"][:5])
@@ -237,13 +238,13 @@ def test_a_sweep_over_networks_codes_and_time_steps(client, tmp_path):
         for network in (1, 2)
         for code, K in (("binary", 3), ("mixed_radix", 5))
     ]
-    here = at_scale.Sweep(None).table("codes", settings, row_of, shared=shared, progress=False)
-    sweep = at_scale.Sweep(tmp_path / "kept")
+    here = Sweep(None).table("codes", settings, row_of, shared=shared, progress=False)
+    sweep = Sweep(tmp_path / "kept")
     there = sweep.table("codes", settings, row_of, shared=shared, client=client, progress=False)
     pd.testing.assert_frame_equal(there, here)
     assert here["spikes_per_neuron"].nunique() == len(settings)
     # All rows are kept, so nothing is computed:
-    again = at_scale.Sweep(tmp_path / "kept").table("codes", settings, None, progress=False)
+    again = Sweep(tmp_path / "kept").table("codes", settings, None, progress=False)
     pd.testing.assert_frame_equal(again, here)
 
 
