@@ -107,7 +107,7 @@ $(PARAMETERS): book/notebooks/.parameters ;
 book/notebooks/%.ipynb: book/notebooks/.%.yml notebooks/%.py notebooks/run.py notebooks/parameters.py $(LIBRARY) $(ENVIRONMENT)
 	$(BIN)/python notebooks/run.py $* --profile $(PROFILE) --output $@
 
-$(FIGURES): book/draw.py book/provenance.py fsrepro/figures.py fsrepro/results.py $(wildcard results/full/* checkpoints/*) $(if $(filter full,$(PROFILE)),$(EXECUTED)) | $(ENVIRONMENT)
+$(FIGURES): book/draw.py book/provenance.py fsrepro/figures.py fsrepro/experiments/figures.py fsrepro/experiments/results.py $(wildcard results/full/* checkpoints/*) $(if $(filter full,$(PROFILE)),$(EXECUTED)) | $(ENVIRONMENT)
 	$(BIN)/python book/draw.py
 	$(BIN)/python book/provenance.py
 	touch $@

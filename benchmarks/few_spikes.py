@@ -11,8 +11,9 @@ import time
 import keras
 import numpy as np
 
-from fsrepro import codes, models
+from fsrepro import codes
 from fsrepro.conversion import convert, normal_form
+from fsrepro.experiments import models
 
 REPEATS = 15
 
@@ -39,7 +40,7 @@ def network(ann: keras.Model, batch: int = 250, steps: tuple[int, ...] = (4, 8, 
         "ANN, folded": lambda: folded.predict_on_batch(images),
     }
     for K in steps:
-        snn = convert(ann, images[:50], steps=K, progress=False)
+        snn = convert(ann, images[:50], steps=K)
         functions[f"K = {K}"] = lambda snn=snn: snn.keras_model.predict_on_batch(images)
         functions[f"K = {K}, counting"] = lambda snn=snn: snn.counting_model.predict_on_batch(
             images

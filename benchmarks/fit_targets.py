@@ -43,7 +43,7 @@ def main() -> None:
     options.add_argument("--write", action="store_true")
     options = options.parse_args()
     source, range_ = gaussian(0, 1.5), uniform(-8, 8)
-    fit(silu, 1, source, seconds=0.01, progress=False)  # compile
+    fit(silu, 1, source, seconds=0.01)  # compile
     for f, code in ((silu, published.silu()), (sigmoid, published.sigmoid())):
         report("published", f, code, measure(code, f, source), measure(code, f, range_))
     entries = []
@@ -56,7 +56,6 @@ def main() -> None:
             started = time.process_time()
             code = fit(
                 f, steps, distribution, spike_penalty=penalty, seconds=seconds, seed=seed,
-                progress=False,
             )  # fmt: skip
             taken = time.process_time() - started
             m, tails = measure(code, f, source), measure(code, f, range_)

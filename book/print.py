@@ -7,8 +7,8 @@ first time to learn where each heading falls, the second time with these numbers
 How it looks is said in static/print.css, which also serves whoever prints a single page.
 """
 
+import io
 import os
-import re
 import shutil
 import subprocess
 import tempfile
@@ -16,14 +16,14 @@ from pathlib import Path
 
 import yaml
 from bs4 import BeautifulSoup, Tag
+from pypdf import PdfReader
 
-from fsrepro.results import commit
+from fsrepro.experiments.results import commit
 
 PROJECT = Path(__file__).parents[1]
 SOURCE = PROJECT / "_build" / "singlehtml" / "index.html"
 TARGET = PROJECT / "_build" / "pdf" / "fsrepro.pdf"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-HEADINGS = re.compile("^h[1-6]$")
 
 
 def installed_browser() -> str | None:
@@ -168,11 +168,13 @@ def paper(source: str, config: dict, parts: dict[str, str], profile: str) -> Bea
 
 
 def pages_of_anchors(pdf: bytes) -> dict[str, int]:
-    """On which page each anchor is, read from the destinations in a PDF of Chromium's."""
-    pages = re.findall(rb"(\d+) 0 obj\s*<<\s*/Type /Page\b(?!s)", pdf)
-    number = {page: i for i, page in enumerate(pages, start=1)}
-    places = re.findall(rb"/([\w-]+) \[(\d+) 0 R /XYZ", pdf)
-    return {anchor.decode(): number[page] for anchor, page in places if page in number}
+    """On which page each anchor is, from 1."""
+    reader = PdfReader(io.BytesIO(pdf))
+    places = reader.named_destinations.items()
+    return {
+        anchor.lstrip("/"): reader.get_destination_page_number(place) + 1
+        for anchor, place in places
+    }
 
 
 def fill_pages(page: BeautifulSoup, where: dict[str, int]) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from fsrepro import results
-from fsrepro.models.checkpoint import file_sha256
+from fsrepro.experiments import results
+from fsrepro.experiments.models.checkpoint import file_sha256
 
 PROJECT = Path(__file__).parents[1]
 RESULTS, CHECKPOINTS = PROJECT / "results" / "full", PROJECT / "checkpoints"

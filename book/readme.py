@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fsrepro import results
+from fsrepro.experiments import results
 
 PROJECT = Path(__file__).parents[1]
 RESULTS = PROJECT / "results" / "full"

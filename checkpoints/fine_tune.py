@@ -17,8 +17,9 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # twice as fast where Tenso
 import keras
 import pandas as pd
 
-from fsrepro import datasets, measures, models, training
+from fsrepro import measures
 from fsrepro.conversion import SpikingModel, convert
+from fsrepro.experiments import datasets, models, training
 
 HERE = Path(__file__).parent
 PROGRESS = Path.home() / ".cache" / "fsrepro"
@@ -83,7 +84,13 @@ def main(name: str) -> None:
         x = data.normalise(data.calibration.images)
         snn = convert(ann, x, **recipe["convert"])
     tuned, history = training.fine_tune(
-        snn, data, teacher=ann, **recipe["fine_tune"], checkpoint=PROGRESS / f"{name}.weights.h5"
+        snn,
+        *data.arrays("train"),
+        validation=data.arrays("calibration"),
+        teacher=ann,
+        augmentation=True,
+        **recipe["fine_tune"],
+        checkpoint=PROGRESS / f"{name}.weights.h5",
     )
     card = {
         **{key: recipe[key] for key in ("ann", "start", "convert") if key in recipe},
@@ -107,8 +114,7 @@ def main(name: str) -> None:
 
 
 def measured(snn, data, part: str) -> dict[str, float]:
-    images, labels = getattr(data, part).images, getattr(data, part).labels
-    report = measures.evaluate(snn, data.normalise(images), labels)
+    report = measures.evaluate(snn, *data.arrays(part))
     return {
         f"{part}_accuracy": round(report.accuracy, 2),
         f"{part}_spikes_per_neuron": round(report.spikes_per_neuron, 4),

@@ -15,7 +15,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # twice as fast where Tenso
 
 import keras
 
-from fsrepro import datasets, models, training
+from fsrepro.experiments import datasets, models, training
 
 HERE = Path(__file__).parent
 PROGRESS = Path.home() / ".cache" / "fsrepro"
@@ -64,7 +64,12 @@ def main(name: str) -> None:
     if "start" in recipe:
         models.load_checkpoint(model, HERE / f"{recipe['start']}.weights.h5")
     history = training.train(
-        model, data, **recipe["train"], checkpoint=PROGRESS / f"{name}.weights.h5"
+        model,
+        *data.arrays("train"),
+        validation=data.arrays("calibration"),
+        augmentation=True,
+        **recipe["train"],
+        checkpoint=PROGRESS / f"{name}.weights.h5",
     )
     card = {
         "network": model.name,
@@ -72,9 +77,9 @@ def main(name: str) -> None:
         **data.summary(),
         "recipe": history.attrs["recipe"],
         "minutes": round(history["seconds"].sum() / 60, 1),
-        "train_accuracy": accuracy_of(model, data, data.train),
-        "calibration_accuracy": accuracy_of(model, data, data.calibration),
-        "test_accuracy": accuracy_of(model, data, data.test),
+        "train_accuracy": accuracy_of(model, data, "train"),
+        "calibration_accuracy": accuracy_of(model, data, "calibration"),
+        "test_accuracy": accuracy_of(model, data, "test"),
         "versions": {"python": platform.python_version(), "keras": keras.version()},
         "licence": "BSD-3-Clause",
     }
@@ -84,8 +89,8 @@ def main(name: str) -> None:
     print(card)
 
 
-def accuracy_of(model, data, part) -> float:
-    return round(training.accuracy(model, data, part), 2)
+def accuracy_of(model, data, part: str) -> float:
+    return round(training.accuracy(model, *data.arrays(part)), 2)
 
 
 if __name__ == "__main__":

@@ -101,14 +101,12 @@ def register(
     name: str,
     function: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     keras_function: Callable,
-    *,
-    tensor_function: Callable | None = None,
 ) -> Activation:
     """Make an activation known by ``name``, for codes and for conversion; return it.
 
     ``function``: f for NumPy arrays, in float64. ``keras_function``: what models use as their
     activation (``Activation(keras_function)`` or ``activation=keras_function``); conversion knows f
-    by it. ``tensor_function``: f for tensors in float64, if ``keras_function`` is less exact.
+    by it, and computes f with it in float64.
 
     Raises ``ValueError`` if the name is taken or no word, if f is not finite on [-20, 20], or if
     NumPy and Keras differ there in a single bit.
@@ -117,7 +115,7 @@ def register(
         raise ValueError(f"an activation's name must be a word, got {name!r}")
     if name in _REGISTERED or name in _WITH_PARAMETER:
         raise ValueError(f"activation {name!r} is registered already; choose another name")
-    activation = Activation(name, function, tensor_function or keras_function)
+    activation = Activation(name, function, keras_function)
     _check(activation)
     _REGISTERED[name] = activation
     _KERAS_FUNCTIONS[name] = keras_function
@@ -136,8 +134,8 @@ def _check(activation: Activation) -> None:
         i = int(np.abs(ours - theirs).argmax())
         raise ValueError(
             f"the functions of activation {activation.name!r} differ: at x = {x[i]!r} NumPy gives "
-            f"{ours[i]!r}, Keras {theirs[i]!r}. If only the last digits differ, pass a "
-            "tensor_function that computes in float64 throughout"
+            f"{ours[i]!r}, Keras {theirs[i]!r}. If only the last digits differ, "
+            "write both functions so that they compute the same, in float64 throughout"
         )
 
 

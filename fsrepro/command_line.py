@@ -14,6 +14,8 @@ from typing import Annotated
 
 import typer
 
+from .files import atomic
+
 app = typer.Typer(
     help="Few-spikes conversion: a trained network becomes one that writes in spikes.",
     no_args_is_help=True,
@@ -57,14 +59,17 @@ def convert(
     output: Annotated[Path, typer.Option("--output", "-o", help="The spiking network to write.")],
     steps: Annotated[int, typer.Option(help="Time steps K of every layer.")] = 8,
     spikes: Annotated[
-        float | None, typer.Option(help="Budget: mean spikes per neuron of the network.")
+        float | None,
+        typer.Option(
+            "--spikes-per-neuron", "--spikes", help="Budget: mean over the neurons of the network."
+        ),
     ] = None,
     snr: Annotated[
         float | None, typer.Option(help="Instead: signal-to-noise ratio of every layer, in dB.")
     ] = None,
     code: Annotated[
-        str | None, typer.Option(help="binary, binary_floor, rate or mixed_radix (default).")
-    ] = None,
+        str, typer.Option(help="binary, binary_floor, rate or mixed_radix.")
+    ] = "mixed_radix",
     overwrite: Overwrite = False,
     any_range: AnyRange = False,
 ) -> None:
@@ -77,7 +82,6 @@ def convert(
     ann = _load(model)
     from .conversion import convert
 
-    code = code or "mixed_radix"
     snn = convert(ann, images, code=code, steps=steps, snr=snr, spikes_per_neuron=spikes)
     snn.save(output, overwrite=overwrite)
     typer.echo(snn.layers.to_string(index=False))
@@ -107,20 +111,13 @@ def evaluate(
     from .conversion import SpikingModel
 
     snn = SpikingModel.load(spiking)
-    reference = measures.predict_classes(_load(ann), x) if ann else None
-    report = measures.evaluate(snn, x, labels, reference=reference)
+    answers = measures.predict_classes(_load(ann), x) if ann else None
+    report = measures.evaluate(snn, x, labels, ann=answers)
     if output:
         _write(report.layers, output)
-    typer.echo(report.layers.to_string(index=False, float_format="%.3f"))
-    if reference is not None:
-        typer.echo(f"ANN accuracy       {100 * (reference == labels).mean():.2f} %")
-    typer.echo(f"accuracy           {report.accuracy:.2f} % of {report.images:,} images")
-    if reference is not None:
-        typer.echo(f"same answer as ANN {report.agreement:.2f} %")
-    typer.echo(f"spikes per neuron  {report.spikes_per_neuron:.3f}")
-    typer.echo(f"SynOps per image   {report.synops_per_image:,.0f}")
-    typer.echo(f"multiplications    {report.macs_per_image:,} of {report.ann_macs_per_image:,}")
-    typer.echo(f"latency            {report.latency_steps} time steps")
+    typer.echo(report)
+    if answers is not None:
+        typer.echo(f"ANN accuracy       {100 * (answers == labels).mean():.2f} %")
 
 
 @app.command()
@@ -158,9 +155,8 @@ def diagnose(
 
         figures.set_style()
         axes = figures.diagnosis(table)
-        partial = figure.with_name(f".partial-{figure.name}")
-        axes[0].figure.savefig(partial)
-        partial.replace(figure)
+        with atomic(figure) as partial:
+            axes[0].figure.savefig(partial)
     typer.echo(table.to_string(index=False, float_format="%.2f"))
 
 
@@ -189,7 +185,8 @@ def codes(
     distribution = fitting.gaussian(-0.3, 1)
     if samples:
         distribution = fitting.empirical(_array(samples).reshape(-1), name=samples.name)
-    code, _, found = fitting.best_mixed_radix(distribution, steps, snr=snr)
+    code = fitting.mixed_radix_of(steps).best(distribution, snr=snr).code
+    found = fitting.measure(code, fitting.relu, distribution)
     lowest = fitting.bound(distribution.map(fitting.relu), steps, found.snr)
     table = pd.DataFrame(
         {
@@ -268,9 +265,8 @@ def _array(path: Path):
 
 
 def _write(table, path: Path) -> None:
-    partial = path.with_name(f".partial-{path.name}")
-    table.to_csv(partial, index=False)
-    partial.replace(path)
+    with atomic(path) as partial:
+        table.to_csv(partial, index=False)
 
 
 if __name__ == "__main__":

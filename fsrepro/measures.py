@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -21,10 +21,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from .codes import PrefixCode, entropy
-from .conversion.calibration import record
-from .conversion.convert import check_images
-from .conversion.graph import batch_slices
-from .conversion.spiking_model import SpikingModel
+from .conversion import SpikingModel, check_images, record
+from .conversion.graph import batch_slices, predict
 from .synapses import Synapses, count_synapses
 
 __all__ = [
@@ -40,9 +38,9 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Report:
-    """The result of :func:`evaluate`.
+    """The result of :func:`evaluate`; printed, its figures and layers.
 
-    Percent: ``accuracy`` (NaN without labels), ``agreement`` (NaN without a reference). Per image:
+    Percent: ``accuracy`` (NaN without labels), ``agreement`` (NaN without an ANN). Per image:
     ``spikes_per_neuron``, ``synops_per_image``, ``macs_per_image`` (multiplications left, by
     layers that read analog values), ``ann_macs_per_image`` (those of the ANN).
     ``layers``: a row per spiking layer with its own spikes per neuron and SynOps.
@@ -66,26 +64,44 @@ class Report:
         """The scalars, as one row of a result table."""
         return {k: v for k, v in vars(self).items() if k not in ("layers", "predictions")}
 
+    def __str__(self) -> str:
+        lines = {
+            "accuracy": f"{self.accuracy:.2f} % of {self.images:,} images",
+            "same answer as ANN": f"{self.agreement:.2f} %",
+            "spikes per neuron": f"{self.spikes_per_neuron:.3f}",
+            "SynOps per image": f"{self.synops_per_image:,.0f}",
+            "multiplications": f"{self.macs_per_image:,} of {self.ann_macs_per_image:,}",
+            "latency": f"{self.latency_steps} time steps",
+        }
+        if np.isnan(self.accuracy):
+            del lines["accuracy"]
+        if np.isnan(self.agreement):
+            del lines["same answer as ANN"]
+        layers = self.layers.to_string(index=False, float_format="%.3f")
+        return "\n".join([layers, *(f"{name:<18} {value}" for name, value in lines.items())])
+
 
 def evaluate(
     snn: SpikingModel,
-    images: np.ndarray,
-    labels: np.ndarray,
+    images: np.ndarray | Iterable,
+    labels: np.ndarray | None = None,
     *,
-    reference: np.ndarray | None = None,
+    ann: keras.Model | np.ndarray | None = None,
     simulator: str = "keras",
     options: Mapping[str, object] | None = None,
     batch_size: int | None = None,
-    progress: bool = True,
 ) -> Report:
     """Run ``snn`` on ``images`` and count.
 
-    ``images``: normalised as for the ANN, (N, H, W, C). ``labels``: classes, (N,), from 0.
-    ``reference``: the answers of the ANN, (N,), see :func:`predict_classes`. Convolutions may round
-    in another order for another ``batch_size``: a potential that meets its threshold to the last
-    digit may then fall on either side. ``simulator``: ``"keras"`` computes what all time steps come
-    to; ``"genn"`` sends every spike, one image at a time, see :mod:`fsrepro.genn`. ``options``: of
-    that simulator, the arguments of :func:`fsrepro.genn.to_mlgenn` such as ``{"backend": "cuda"}``.
+    ``images``: normalised as for the ANN, (N, H, W, C). ``labels``: classes, (N,), from 0; without
+    them there is no accuracy. Or, for more images than memory holds, ``images`` is a stream of
+    batches, images or pairs (images, labels), such as a ``tf.data.Dataset``, and ``labels`` None.
+    ``ann``: the trained network, or its answers, (N,), to compare answers with. Convolutions may
+    round in another order for another ``batch_size``: a potential that meets its threshold to the
+    last digit may then fall on either side. ``simulator``: ``"keras"`` computes what all time steps
+    come to; ``"genn"`` sends every spike, one image at a time, see :mod:`fsrepro.genn`.
+    ``options``: of that simulator, the arguments of :func:`fsrepro.genn.to_mlgenn` such as
+    ``{"backend": "cuda"}``.
 
     Raises ``ValueError`` for images of the wrong shape or not finite, for labels that are
     out of range or not one per image, for another simulator and for options it does not have;
@@ -99,17 +115,33 @@ def evaluate(
             f"simulator {simulator!r} has no option {', '.join(sorted(unknown))}; it has "
             f"{', '.join(_OPTIONS[simulator]) or 'none'}"
         )
-    images = check_images(snn.keras_model, images, "images")
-    labels = _check_labels(snn, images, labels, "labels")
+    if hasattr(images, "__array__") or isinstance(images, Sequence):
+        images = check_images(snn.keras_model, images, "images")
+        if ann is not None and not isinstance(ann, keras.Model):
+            _check_labels(snn, images, ann, "answers of the ANN")
+        parts = [(images, labels)]
+    else:
+        parts = (part if isinstance(part, tuple) else (part, None) for part in images)
+    run = None
+    known, given, answers = [], [], []
+    for x, y in parts:
+        x = check_images(snn.keras_model, x, "images")
+        unknown = np.full(len(x), -1)
+        known.append(unknown if y is None else _check_labels(snn, x, y, "labels"))
+        if isinstance(ann, keras.Model):
+            given.append(predict_classes(ann, x, batch_size=batch_size))
+        run = run or _SIMULATORS[simulator](snn, batch_size, options)
+        answers.append(run(x))
+    if run is None:
+        raise ValueError("the images are empty")
+    predictions = np.concatenate(answers)
+    reference = np.concatenate(given) if given else ann
     if reference is not None:
-        reference = _check_labels(snn, images, reference, "reference answers")
-    names = [layer.name for layer in snn.spiking_layers]
-    predictions, spikes = _SIMULATORS[simulator](snn, images, batch_size, progress, **options)
-
+        reference = _check_labels(snn, predictions, reference, "answers of the ANN")
     synapses = count_synapses(snn)
-    fired = [spikes[name].sum() for name in names]
-    synops = [(spikes[name] * synapses.fan_out[name]).sum() for name in names]
-    return report(snn, synapses, labels, reference, predictions, fired, synops)
+    fired = [z.sum() for z in run.spikes.values()]
+    synops = [(z * synapses.fan_out[name]).sum() for name, z in run.spikes.items()]
+    return report(snn, synapses, np.concatenate(known), reference, predictions, fired, synops)
 
 
 def report(
@@ -147,34 +179,45 @@ def report(
     )
 
 
-def _by_keras(snn, images, batch_size, progress):
-    """Answers (N,), and by layer the spikes at each position, summed over images and channels."""
-    names = [layer.name for layer in snn.spiking_layers]
-    spikes = dict.fromkeys(names, 0.0)
-    predictions = []
-    slices = batch_slices(snn.keras_model, len(images), batch_size)
-    for part in tqdm(slices, desc="evaluate", disable=not progress):
-        logits, *counts = snn.counting_model.predict_on_batch(images[part])
-        predictions.append(logits.argmax(1))
-        for name, count in zip(names, counts, strict=True):
-            spikes[name] = spikes[name] + count.sum(0, dtype=np.float64)
-    return np.concatenate(predictions), spikes
+class _Keras:
+    """Answers (N,) to images; ``spikes``: by layer, at each position, summed over all so far."""
+
+    def __init__(self, snn: SpikingModel, batch_size: int | None, options: Mapping):
+        self.snn, self.batch_size = snn, batch_size
+        self.spikes = dict.fromkeys(snn.codes, np.float64(0))
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        answers = []
+        slices = batch_slices(self.snn.keras_model, len(images), self.batch_size)
+        for part in tqdm(slices, desc="evaluate"):
+            logits, *counts = self.snn.counting_model.predict_on_batch(images[part])
+            answers.append(logits.argmax(1))
+            for name, count in zip(self.spikes, counts, strict=True):
+                self.spikes[name] = self.spikes[name] + count.sum(0, dtype=np.float64)
+        return np.concatenate(answers)
 
 
-def _by_genn(snn, images, batch_size, progress, **options):
-    from . import genn
+class _Genn:
+    """The same, event by event."""
 
-    outputs, spikes = genn.to_mlgenn(snn, **options).run(images, progress=progress)
-    return outputs.argmax(1), {name: z.sum(-1, dtype=np.float64) for name, z in spikes.items()}
+    def __init__(self, snn: SpikingModel, batch_size: int | None, options: Mapping):
+        from . import genn
+
+        self.network = genn.to_mlgenn(snn, **options)
+        self.spikes = dict.fromkeys(snn.codes, np.float64(0))
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        outputs, spikes = self.network.run(images)
+        for name, z in spikes.items():
+            self.spikes[name] = self.spikes[name] + z.sum(-1, dtype=np.float64)
+        return outputs.argmax(1)
 
 
-_SIMULATORS = {"keras": _by_keras, "genn": _by_genn}
+_SIMULATORS = {"keras": _Keras, "genn": _Genn}
 _OPTIONS = {"keras": (), "genn": ("optimize_code", "backend")}
 
 
-def decoding_costs(
-    snn: SpikingModel, images: np.ndarray, *, seed: int = 0, progress: bool = True
-) -> pd.DataFrame:
+def decoding_costs(snn: SpikingModel, images: np.ndarray, *, seed: int = 0) -> pd.DataFrame:
     """What the decoders of a network cost, a row per layer whose code is not linear.
 
     ``snn``: made by :func:`~fsrepro.conversion.with_decoders`. ``images``: as for
@@ -191,7 +234,7 @@ def decoding_costs(
     coded = {n: code for n, code in snn.codes.items() if isinstance(code, PrefixCode)}
     if not coded:
         raise ValueError(f"network {snn.name!r} has no decoders: synapses read all of its codes")
-    recorded = record(snn.keras_model, images, seed=seed, progress=progress)
+    recorded = record(snn.keras_model, images, seed=seed)
     neurons = snn.layers.set_index("layer")["neurons"]
     rows = []
     for name, code in coded.items():
@@ -217,13 +260,7 @@ def predict_classes(
     model: keras.Model, images: np.ndarray, *, batch_size: int | None = None
 ) -> np.ndarray:
     """The answers of an ANN, (N,): the class of the largest output."""
-    images = check_images(model, images, "images")
-    return np.concatenate(
-        [
-            model.predict_on_batch(images[part]).argmax(1)
-            for part in batch_slices(model, len(images), batch_size)
-        ]
-    )
+    return predict(model, check_images(model, images, "images"), batch_size).argmax(1)
 
 
 def sample_words(
@@ -237,7 +274,7 @@ def sample_words(
     refuses.
     """
     images = check_images(snn.keras_model, np.asarray(image)[None], "the image")
-    return sampled(snn.spikes(images), neurons=neurons, seed=seed)
+    return sampled(snn.spike_trains(images), neurons=neurons, seed=seed)
 
 
 def sampled(spikes: Mapping[str, np.ndarray], *, neurons: int = 60, seed: int = 0) -> pd.DataFrame:
@@ -251,7 +288,7 @@ def sampled(spikes: Mapping[str, np.ndarray], *, neurons: int = 60, seed: int = 
     return pd.DataFrame(rows)
 
 
-def _check_labels(snn, images, labels, what: str) -> np.ndarray:
+def _check_labels(snn: SpikingModel, images: np.ndarray, labels, what: str) -> np.ndarray:
     labels = np.asarray(labels)
     classes = snn.keras_model.output_shape[-1]
     if labels.shape != (len(images),):

@@ -43,9 +43,11 @@ from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 from tqdm import tqdm
 
-from fsrepro import codes, datasets, figures, measures, models, training
-from fsrepro import results as result_files
+from fsrepro import codes, figures, measures
 from fsrepro.conversion import convert
+from fsrepro.experiments import datasets, models, training
+from fsrepro.experiments import figures as book_figures
+from fsrepro.experiments import results as result_files
 
 logging.getLogger("tensorflow").setLevel("ERROR")  # importing TensorFlow resets it
 figures.set_style()
@@ -97,7 +99,7 @@ ann = models.build(network, data.image_shape, len(data.classes), seed=seed)
 if checkpoint:
     models.load_checkpoint(ann, checkpoint)
 else:
-    training.train(ann, data, epochs=epochs, batch_size=64, augmentation=False, seed=seed)
+    training.train(ann, *data.arrays("train"), epochs=epochs, batch_size=64, seed=seed)
 
 test = data.test[:images]
 x_test = data.normalise(test.images)
@@ -124,10 +126,8 @@ settings = {
 }
 reports = {}
 for setting, K in tqdm([(s, K) for s in settings for K in steps], desc="settings"):
-    snn = convert(ann, x_calibration, steps=K, **settings[setting], seed=seed, progress=False)
-    reports[setting, K] = measures.evaluate(
-        snn, x_test, test.labels, reference=answers, progress=False
-    )
+    snn = convert(ann, x_calibration, steps=K, **settings[setting], seed=seed)
+    reports[setting, K] = measures.evaluate(snn, x_test, test.labels, ann=answers)
 table = pd.DataFrame(
     {"setting": setting, "code": settings[setting]["code"], **report.row()}
     for (setting, _), report in reports.items()
@@ -142,11 +142,11 @@ table[list(shown)].rename(columns=shown).style.format(
 ).hide()  # fmt: skip
 
 # %%
-figures.against_steps(table, "accuracy", "accuracy (%)", reference=ann_accuracy)
+book_figures.against_steps(table, "accuracy", "accuracy (%)", reference=ann_accuracy)
 plt.show()
 
 # %%
-figures.against_steps(table, "spikes_per_neuron", "spikes per neuron and image")
+book_figures.against_steps(table, "spikes_per_neuron", "spikes per neuron")
 plt.show()
 
 # %% [markdown]
@@ -178,15 +178,14 @@ confusion = (
     .reset_index()
     .assign(label=lambda t: names[t["label"]], answer=lambda t: names[t["answer"]])
 )
-_, ax = plt.subplots(figsize=(6.4, 6))
-figures.confusion(confusion, ax)
+book_figures.confusion(confusion)
 plt.show()
 
 # %%
 fewest = reports["calibrated, rounding", min(steps)]
 changed = np.flatnonzero(fewest.predictions != answers)[:6]
 if len(changed):
-    figures.examples(
+    book_figures.examples(
         test.images[changed],
         [f"{names[a]} → {names[b]}" for a, b in zip(
             answers[changed], fewest.predictions[changed], strict=True)],

@@ -47,9 +47,11 @@ from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 from tqdm import tqdm
 
-from fsrepro import codes, datasets, figures, fitting, measures, models, training
-from fsrepro import results as result_files
+from fsrepro import codes, figures, fitting, measures
 from fsrepro.conversion import convert, normal_form, record, with_decoders
+from fsrepro.experiments import datasets, models, training
+from fsrepro.experiments import figures as book_figures
+from fsrepro.experiments import results as result_files
 
 logging.getLogger("tensorflow").setLevel("ERROR")  # importing TensorFlow resets it
 figures.set_style()
@@ -108,11 +110,10 @@ words = {
     for price in prices
 }
 priced = fitting.compare(words, source, snr).assign(price=prices)
-_, ax = plt.subplots()
 radix = fitting.compare(
     {f"K = {K}": fitting.mixed_radix_of(K) for K in (6, 8, 10, 12)}, source, snr
 )
-figures.price_of_spikes(priced, radix, ax)
+book_figures.price_of_spikes(priced, radix)
 plt.show()
 
 # %% [markdown]
@@ -124,7 +125,7 @@ ann = models.build(network, data.image_shape, len(data.classes), seed=seed)
 if checkpoint:
     models.load_checkpoint(ann, checkpoint)
 else:
-    training.train(ann, data, epochs=epochs, batch_size=64, augmentation=False, seed=seed)
+    training.train(ann, *data.arrays("train"), epochs=epochs, batch_size=64, seed=seed)
 
 test = data.test[:images]
 x_test = data.normalise(test.images)
@@ -133,12 +134,12 @@ answers = measures.predict_classes(ann, x_test)
 ann_accuracy = 100 * float((answers == test.labels).mean())
 calibration_answers = measures.predict_classes(ann, x_calibration)
 ann_calibration = 100 * float((calibration_answers == data.calibration.labels).mean())
-recorded = record(normal_form(ann), x_calibration, seed=seed, progress=False)
+recorded = record(normal_form(ann), x_calibration, seed=seed)
 sources = {name: fitting.empirical(x, name=name) for name, x in recorded.items()}
 display(Markdown(f"The ANN answers {ann_accuracy:.2f} % of {len(test):,} test images rightly."))
 
 # %%
-figures.activations(recorded)
+book_figures.activations(recorded)
 plt.show()
 
 # %% [markdown]
@@ -207,8 +208,7 @@ for row in synthetic[synthetic["spikes"].isna()].itertuples():
 synthetic[list(shown)].rename(columns=shown).style.format(precision=3, na_rep="–").hide()
 
 # %%
-_, ax = plt.subplots(figsize=(7.2, 5.6))
-figures.ratio_to_bound(compared, ax)
+book_figures.ratio_to_bound(compared)
 plt.show()
 
 # %% [markdown]
@@ -219,7 +219,7 @@ plt.show()
 
 # %%
 front = fitting.frontier(source, frontier_steps)
-figures.frontier(front)
+book_figures.frontier(front)
 plt.show()
 
 # %% [markdown]
@@ -242,15 +242,15 @@ in_network = {
 def spiking(kind, snr):
     designed = {name: in_network[kind](source, snr) for name, source in sources.items()}
     if all(code.linear for code in designed.values()):
-        return convert(ann, x_calibration, code=designed, progress=False)
+        return convert(ann, x_calibration, code=designed)
     return with_decoders(ann, designed)
 
 
 def evaluated(snn, setting, target=np.nan):
     calibration = measures.evaluate(
-        snn, x_calibration, data.calibration.labels, reference=calibration_answers, progress=False
+        snn, x_calibration, data.calibration.labels, ann=calibration_answers
     )
-    report = measures.evaluate(snn, x_test, test.labels, reference=answers, progress=False)
+    report = measures.evaluate(snn, x_test, test.labels, ann=answers)
     reports[setting, target] = report
     return {
         "setting": setting, "snr_target": target, **report.row(),
@@ -260,9 +260,9 @@ def evaluated(snn, setting, target=np.nan):
 
 
 networks, reports, rows, missed = {}, {}, [], []
-paper = convert(ann, x_calibration, code="binary_floor", steps=10, scale=25.0, progress=False)
+paper = convert(ann, x_calibration, code="binary_floor", steps=10, scale=25.0)
 rows.append(evaluated(paper, "paper"))
-default = convert(ann, x_calibration, code="mixed_radix", steps=10, seed=seed, progress=False)
+default = convert(ann, x_calibration, code="mixed_radix", steps=10, seed=seed)
 rows.append(evaluated(default, "mixed radix, K = 10, default"))
 for kind, target in tqdm([(k, t) for k in in_network for t in network_snr], desc="networks"):
     try:
@@ -277,7 +277,7 @@ if missed:
 
 # %%
 paper_spikes = reports["paper", rows[0]["snr_target"]].spikes_per_neuron
-figures.against_spikes(table, reference=ann_accuracy, mark=paper_spikes / 2)
+book_figures.against_spikes(table, reference=ann_accuracy, mark=paper_spikes / 2)
 plt.show()
 
 # %%
@@ -310,7 +310,7 @@ def chosen(rows):
 
 radix_rows = table[table["snr_target"].notna() & table["setting"].str.startswith("mixed radix")]
 by_steps = pd.DataFrame([chosen(rows) for _, rows in radix_rows.groupby("steps")])
-figures.by_steps(by_steps, reference=ann_accuracy)
+book_figures.by_steps(by_steps, reference=ann_accuracy)
 plt.show()
 
 # %%
@@ -331,7 +331,7 @@ by_steps[list(columns)].rename(columns=columns).style.format(
 at = min(network_snr, key=lambda target: abs(target - 26))
 decoding = pd.concat(
     [
-        measures.decoding_costs(networks[kind, at], x_calibration, seed=seed, progress=False)
+        measures.decoding_costs(networks[kind, at], x_calibration, seed=seed)
         .assign(setting=kind)
         for kind in ("Huffman", "letter costs (spike 4)", "fewest spikes, K = 8")
         if (kind, at) in networks

@@ -48,8 +48,7 @@ from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 from tqdm import tqdm
 
-from fsrepro import codes, datasets, figures, fitting, measures, models, training
-from fsrepro import results as result_files
+from fsrepro import codes, figures, fitting, measures
 from fsrepro.conversion import (
     convert,
     normal_form,
@@ -58,6 +57,9 @@ from fsrepro.conversion import (
     rescale_channels,
     with_decoders,
 )
+from fsrepro.experiments import datasets, models, training
+from fsrepro.experiments import figures as book_figures
+from fsrepro.experiments import results as result_files
 
 logging.getLogger("tensorflow").setLevel("ERROR")  # importing TensorFlow resets it
 figures.set_style()
@@ -144,7 +146,7 @@ fronts = pd.concat(
     ],
     ignore_index=True,
 )
-figures.spread_fronts(fronts)
+book_figures.spread_fronts(fronts)
 plt.show()
 
 
@@ -173,8 +175,7 @@ designed = cheapest(fronts[fronts["spread"] == common], snr).set_index("kind")["
 precision = pd.concat(
     [wide.measure(designed[kind]).assign(kind=kind) for kind in kinds], ignore_index=True
 )
-_, axes = plt.subplots(1, 2, sharex=True, figsize=(9, 4))
-figures.relative_precision(precision, axes, designed_for=common)
+book_figures.relative_precision(precision, designed_for=common)
 plt.show()
 
 # %% [markdown]
@@ -225,7 +226,7 @@ ann = models.build(network, data.image_shape, len(data.classes), seed=seed)
 if checkpoint:
     models.load_checkpoint(ann, checkpoint)
 else:
-    training.train(ann, data, epochs=epochs, batch_size=64, augmentation=False, seed=seed)
+    training.train(ann, *data.arrays("train"), epochs=epochs, batch_size=64, seed=seed)
 
 test = data.test[:images]
 x_test = data.normalise(test.images)
@@ -233,9 +234,9 @@ x_calibration = data.normalise(data.calibration.images)
 answers = measures.predict_classes(ann, x_test)
 ann_accuracy = 100 * float((answers == test.labels).mean())
 graph = normal_form(ann)
-recorded = record(graph, x_calibration, seed=seed, progress=False)
+recorded = record(graph, x_calibration, seed=seed)
 inner = rescalable_layers(graph)
-outer = convert(ann, x_calibration, code="mixed_radix", steps=steps, seed=seed, progress=False)
+outer = convert(ann, x_calibration, code="mixed_radix", steps=steps, seed=seed)
 Markdown(
     f"The ANN answers {ann_accuracy:.2f} % of {len(test):,} test images rightly. Inner layers: "
     + ", ".join(f"`{name}`" for name in inner)
@@ -254,7 +255,7 @@ def in_other_units(factor):
 
 
 def evaluated(snn, **setting):
-    report = measures.evaluate(snn, x_test, test.labels, reference=answers, progress=False)
+    report = measures.evaluate(snn, x_test, test.labels, ann=answers)
     layers = report.layers.set_index("layer").loc[inner]
     weights = layers["neurons"] / layers["neurons"].sum()
     return {
@@ -278,13 +279,12 @@ for factor in spreads:
         for kind in kinds:
             if all(kind in table.index for table in best.values()):
                 chosen = {name: table.loc[kind, "code"] for name, table in best.items()}
-                snn = convert(net, x_calibration, code=outer.codes | chosen, progress=False)
+                snn = convert(net, x_calibration, code=outer.codes | chosen)
                 rows.append(evaluated(snn, kind=kind, spread=factor, snr_target=target))
 in_network = pd.DataFrame(rows)
 
 # %%
-_, axes = plt.subplots(1, len(spreads), sharex=True, sharey=True, figsize=(9.6, 4))
-figures.inner_spikes(in_network, reference=ann_accuracy, axes=np.atleast_1d(axes))
+book_figures.inner_spikes(in_network, reference=ann_accuracy)
 plt.show()
 
 # %%
@@ -326,12 +326,13 @@ for design, factor in {"as if known": 1, "for a factor of 4": 4}.items():
             continue
         for wrong in factors:
             codes_ = {name: code.scaled(wrong) for name, code in chosen.items()}
-            snn = convert(ann, x_calibration, code=codes_, progress=False)
+            snn = convert(ann, x_calibration, code=codes_)
             rows.append(evaluated(snn, design=design, kind=kind, factor=wrong))
 mis_set = pd.DataFrame(rows)
 
 # %%
-figures.mis_set(mis_set[mis_set["design"] == "for a factor of 4"], reference=ann_accuracy)
+wary = mis_set[mis_set["design"] == "for a factor of 4"]
+book_figures.mis_set(wary, reference=ann_accuracy)
 plt.show()
 
 # %%
@@ -350,7 +351,7 @@ mis_set.pivot(index=["design", "kind"], columns="factor", values="accuracy").loc
 rows = []
 blind = cheapest(fronts[fronts["spread"] == 4], snr)
 for kind, code in zip(blind["kind"], blind["code"], strict=True):
-    snn = convert(ann, x_calibration[:2], code=code, progress=False)
+    snn = convert(ann, x_calibration[:2], code=code)
     rows.append(evaluated(snn, kind=kind, name=code.name, linear=True))
 largest = float(2 ** np.ceil(np.log2(4 * source.points[-1])))
 for name, code in {

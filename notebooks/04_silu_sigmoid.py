@@ -48,14 +48,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports its sta
 
 import numpy as np
 import pandas as pd
+from fsrepro.conversion.design import radix_front, soma_front
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
-from fsrepro import activations, codes, datasets, figures, fitting, measures, models, training
-from fsrepro import results as result_files
+from fsrepro import activations, codes, figures, fitting, measures
 from fsrepro.conversion import convert, normal_form, plan, record
-from fsrepro.conversion.design import radix_front, soma_front
-from fsrepro.sweep import Sweep
+from fsrepro.experiments import datasets, models, training
+from fsrepro.experiments import figures as book_figures
+from fsrepro.experiments import results as result_files
+from fsrepro.experiments.sweep import Sweep
 
 logging.getLogger("tensorflow").setLevel("ERROR")  # importing TensorFlow resets it
 figures.set_style()
@@ -84,16 +86,13 @@ def nearest(front, spikes):
     return front[front["spikes"] <= spikes].sort_values("mse")["code"].iloc[0]
 
 
-_, axes = plt.subplots(2, 2, figsize=(8.6, 6.4), sharex=True, height_ratios=[2, 1])
 x = np.linspace(-6, 6, 4001, dtype=np.float32)
-for f, (top, below) in zip(("silu", "sigmoid"), axes.T, strict=True):
+shown, targets = {}, {}
+for f in ("silu", "sigmoid"):
     spikes = fitting.measure(FITTED[f], activations.get(f).function, gaussian).spikes
-    shown = [PUBLISHED[f], FITTED[f], nearest(with_soma(draws, f, 8), spikes)]
-    figures.quantiser_curve(shown, x, activations.get(f)(x), top)
-    for i, code in enumerate(shown):
-        below.plot(x, code.quantise(x) - activations.get(f)(x), color=f"C{i}", lw=0.8)
-    top.set(xlabel="", title=f)
-    below.set(xlabel="input x", ylabel="error")
+    shown[f] = [PUBLISHED[f], FITTED[f], nearest(with_soma(draws, f, 8), spikes)]
+    targets[f] = activations.get(f)(x)
+book_figures.curves(shown, x, targets)
 plt.show()
 
 # %% [markdown]
@@ -112,18 +111,13 @@ for entry in networks:
     if entry["checkpoint"]:
         weights[entry["name"]] = models.load_checkpoint(ann, entry["checkpoint"])["weights_sha256"]
     else:
-        training.train(
-            ann, data, epochs=entry["epochs"], batch_size=64, augmentation=False, seed=seed
-        )
+        training.train(ann, *data.arrays("train"), epochs=entry["epochs"], batch_size=64, seed=seed)
     anns[entry["name"]] = ann
 sweep = Sweep(  # keeps finished rows, so that a killed run goes on from there
     f"{results}/.sweep-04_silu_sigmoid", data=data.summary(), networks=networks, weights=weights,
     fit_seconds=fit_seconds, images=images, seed=seed,
 )  # fmt: skip
-recorded = {
-    name: record(normal_form(ann), x_calibration, seed=seed, progress=False)
-    for name, ann in anns.items()
-}
+recorded = {name: record(normal_form(ann), x_calibration, seed=seed) for name, ann in anns.items()}
 
 # %% [markdown]
 # ## Error against spikes
@@ -159,7 +153,7 @@ def fitted_tables(function, distribution, penalty):
     wide = fitting.mixture([(0.995, source), (0.005, fitting.uniform(*range_of))])  # for the tails
     code = fitting.fit(
         activations.get(function).function, PUBLISHED[function].steps, wide,
-        spike_penalty=penalty, seconds=fit_seconds, seed=seed, progress=False,
+        spike_penalty=penalty, seconds=fit_seconds, seed=seed,
     )  # fmt: skip
     return {table: getattr(code, table).tolist() for table in TABLES}
 
@@ -188,12 +182,7 @@ errors = pd.DataFrame(
 )  # fmt: skip
 
 # %%
-_, axes = plt.subplots(2, 2, figsize=(8.6, 7.6), sharey="row", layout="constrained")
-for row, f in zip(axes, ("silu", "sigmoid"), strict=True):
-    for ax, where in zip(row, ("N(0, 1.5²)", "recorded"), strict=True):
-        part = errors[(errors["function"] == f) & (errors["distribution"] == where)]
-        figures.error_against_spikes(part, ax)
-        ax.set_title(f"{f}, {where}")
+book_figures.error_against_spikes(errors)
 plt.show()
 
 # %% [markdown]
@@ -212,7 +201,7 @@ TABLED = {"published": PUBLISHED, "fitted, stored": FITTED}
 
 @cache
 def plan_for(network, K):
-    return plan(anns[network], x_calibration, steps=K, seed=seed, progress=False)
+    return plan(anns[network], x_calibration, steps=K, seed=seed)
 
 
 def run_of(network, setting, K, budget):
@@ -225,11 +214,9 @@ def run_of(network, setting, K, budget):
             designed, correct = plan_for(network, K).codes(budget), True
         except ValueError as error:  # a budget that not even the coarsest codes keep
             return {"refused": str(error)}
-    snn = convert(ann, x_calibration, code=designed, bias_correction=correct, progress=False)
-    here = measures.evaluate(
-        snn, x_calibration, labels, reference=held_out[network], progress=False
-    )
-    there = measures.evaluate(snn, x_test, test.labels, reference=answers[network], progress=False)
+    snn = convert(ann, x_calibration, code=designed, bias_correction=correct)
+    here = measures.evaluate(snn, x_calibration, labels, ann=held_out[network])
+    there = measures.evaluate(snn, x_test, test.labels, ann=answers[network])
     return {
         **there.row(),
         "ann_accuracy": 100 * float((answers[network] == test.labels).mean()),
@@ -244,11 +231,7 @@ runs = sweep.table("networks", [{"network": n, **s} for n in anns for s in setti
 runs = runs[runs["accuracy"].notna()]
 
 # %%
-_, axes = plt.subplots(1, len(anns), figsize=(4.4 * len(anns), 3.8), layout="constrained")
-for (name, part), ax in zip(runs.groupby("network", sort=False), np.atleast_1d(axes), strict=True):
-    figures.against_spikes(part, reference=part["ann_accuracy"].iloc[0], below=12, ax=ax)
-    ax.set_title(name)
-    ax.legend(fontsize="small", loc="lower right")
+book_figures.networks_against_spikes(runs)
 plt.show()
 
 # %%

@@ -57,8 +57,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
-from fsrepro import codes, datasets, figures, fitting, measures, models, training
-from fsrepro import results as result_files
+from fsrepro import codes, figures, fitting, measures
 from fsrepro.conversion import (
     SpikingModel,
     convert,
@@ -71,7 +70,10 @@ from fsrepro.conversion import (
     with_decoders,
 )
 from fsrepro.energy import energy
-from fsrepro.sweep import Sweep
+from fsrepro.experiments import datasets, models, training
+from fsrepro.experiments import figures as book_figures
+from fsrepro.experiments import results as result_files
+from fsrepro.experiments.sweep import Sweep
 
 logging.getLogger("tensorflow").setLevel("ERROR")  # importing TensorFlow resets it
 figures.set_style()
@@ -84,7 +86,7 @@ weights = f"{epochs} epochs"
 if checkpoint:
     weights = models.load_checkpoint(ann, checkpoint)["weights_sha256"]
 else:
-    training.train(ann, data, epochs=epochs, batch_size=64, augmentation=False, seed=seed)
+    training.train(ann, *data.arrays("train"), epochs=epochs, batch_size=64, seed=seed)
 
 test = data.test[:images]
 x_test = data.normalise(test.images)
@@ -111,9 +113,7 @@ def at_most(steps):
 
 def held_out(snn):
     """The network on calibration images, where every choice is made."""
-    report = measures.evaluate(
-        snn, x_calibration, y_calibration, reference=calibration_answers, progress=False
-    )
+    report = measures.evaluate(snn, x_calibration, y_calibration, ann=calibration_answers)
     return {
         "calibration_accuracy": report.accuracy,
         "calibration_agreement": report.agreement,
@@ -122,7 +122,7 @@ def held_out(snn):
 
 
 def measured(snn):
-    return measures.evaluate(snn, x_test, test.labels, reference=answers, progress=False)
+    return measures.evaluate(snn, x_test, test.labels, ann=answers)
 
 
 def row_of(snn):
@@ -153,15 +153,13 @@ def most_accurate(rows):
 # %% tags=["remove-stderr"]
 @cache
 def plan_for(K):
-    return plan(ann, x_calibration, steps=K, seed=seed, progress=False)
+    return plan(ann, x_calibration, steps=K, seed=seed)
 
 
 @cache
 def under(K, budget):
     """The network of mixed radices with K time steps and so many spikes per neuron."""
-    return convert(
-        ann, x_calibration, code=plan_for(K).codes(budget), bias_correction=True, progress=False
-    )
+    return convert(ann, x_calibration, code=plan_for(K).codes(budget), bias_correction=True)
 
 
 frontier = sweep.table(
@@ -171,7 +169,7 @@ frontier = sweep.table(
 )
 
 # %%
-figures.against_spikes(frontier, reference=ann_accuracy)
+book_figures.against_spikes(frontier, reference=ann_accuracy)
 plt.show()
 
 # %% [markdown]
@@ -183,7 +181,7 @@ plt.show()
 # %% tags=["remove-stderr"]
 pick = frontier.loc[chosen(frontier[frontier["K"].isin(at_most(10))])]
 K, budget = int(pick["K"]), pick["budget"]
-recorded = record(normal_form(ann), x_calibration, seed=seed, progress=False)
+recorded = record(normal_form(ann), x_calibration, seed=seed)
 
 
 def without_sensitivity(K):
@@ -206,9 +204,7 @@ parts = {
 ablation = sweep.table(
     "parts",
     [{"setting": part, "K": K, "budget": budget} for part in parts],
-    lambda setting, K, budget: row_of(
-        convert(ann, x_calibration, progress=False, **parts[setting]())
-    ),
+    lambda setting, K, budget: row_of(convert(ann, x_calibration, **parts[setting]())),
 )
 columns = {
     "setting": "setting", "accuracy": "accuracy %", "agreement": "same answer %",
@@ -263,7 +259,7 @@ kinds = {name: kinds[name] for name in other_codes or kinds}
 def coded(kind, target):
     designed = {name: kinds[kind](source, target) for name, source in sources.items()}
     if all(code.linear for code in designed.values()):
-        return convert(ann, x_calibration, code=designed, progress=False)
+        return convert(ann, x_calibration, code=designed)
     return with_decoders(ann, designed)
 
 
@@ -286,18 +282,18 @@ by_code = sweep.table(
 )
 
 # %% tags=["remove-stderr"]
-snn = convert(ann, x_calibration, code="binary_floor", steps=10, scale=25.0, progress=False)
+snn = convert(ann, x_calibration, code="binary_floor", steps=10, scale=25.0)
 paper_report = measured(snn)
 paper = {"setting": "paper: floor, range 25", **paper_report.row(), **held_out(snn)}
 
 
 def by_mlgenns_rule(K):
     scales = mlgenn_scales(normal_form(ann), recorded, K)
-    return convert(ann, x_calibration, code="binary_floor", steps=K, scale=scales, progress=False)
+    return convert(ann, x_calibration, code="binary_floor", steps=K, scale=scales)
 
 
 def with_rates(K):
-    return convert(ann, x_calibration, code="rate", steps=K, seed=seed, progress=False)
+    return convert(ann, x_calibration, code="rate", steps=K, seed=seed)
 
 
 rivals = {"mlGeNN's rule": by_mlgenns_rule, "rate": with_rates}
@@ -310,7 +306,7 @@ rivals = sweep.table(
 
 
 def quantised(setting, bits):
-    model = quantised_ann(ann, x_calibration, bits=bits, weight_bits=bits, progress=False)
+    model = quantised_ann(ann, x_calibration, bits=bits, weight_bits=bits)
     given = measures.predict_classes(model, x_test)
     return {
         "accuracy": 100 * (given == test.labels).mean(),
@@ -340,7 +336,7 @@ histories = [
 if not tuned:
     snn, history = training.fine_tune(
         under(min(radix_steps), start), data, spikes_per_neuron=tuned_budget,
-        epochs=tuned_epochs, teacher=ann, batch_size=64, augmentation=False, seed=seed,
+        epochs=tuned_epochs, teacher=ann, batch_size=64, seed=seed
     )  # fmt: skip
     tuned["here"] = snn
     histories.append(history.assign(name="here"))
@@ -353,7 +349,7 @@ trained_on[["name", "steps", "accuracy", "agreement", "spikes_per_neuron"]].styl
 ).hide()
 
 # %%
-figures.fine_tuning(history, reference=ann_calibration)
+book_figures.fine_tuning(history, reference=ann_calibration)
 plt.show()
 
 # %% [markdown]
@@ -376,16 +372,14 @@ if published:
 
     @cache
     def plan_of_other():
-        return plan(other.model, x_other_calibration, steps=K, seed=seed, progress=False)
+        return plan(other.model, x_other_calibration, steps=K, seed=seed)
 
     def other_under(setting, K, budget):
         snn = convert(
             other.model, x_other_calibration, code=plan_of_other().codes(budget),
-            bias_correction=True, progress=False,
+            bias_correction=True,
         )  # fmt: skip
-        report = measures.evaluate(
-            snn, x_other, test.labels, reference=other_answers, progress=False
-        )
+        report = measures.evaluate(snn, x_other, test.labels, ann=other_answers)
         return report.row()
 
     foreign = sweep.table(
@@ -413,8 +407,8 @@ columns = {
 everything[list(columns)].rename(columns=columns).style.format(form, na_rep="–").hide()
 
 # %%
-ax = figures.against_spikes(frontier, reference=ann_accuracy)
-figures.points(pd.concat([trained_on, by_code, baselines]), ax)
+others = pd.concat([trained_on, by_code, baselines])
+book_figures.against_others(frontier, others, reference=ann_accuracy)
 plt.show()
 
 # %% [markdown]
@@ -422,7 +416,7 @@ plt.show()
 
 # %% tags=["remove-stderr"]
 shown = under(K, budget)
-diagnosis = diagnose(ann, shown, x_test[:diagnosed], test.labels[:diagnosed], progress=False)
+diagnosis = diagnose(ann, shown, x_test[:diagnosed], test.labels[:diagnosed])
 figures.diagnosis(diagnosis)
 plt.show()
 
@@ -432,8 +426,7 @@ plt.show()
 # Sixty neurons of each layer, drawn at random. Layers follow each other, K time steps each.
 
 # %% tags=["remove-stderr"]
-_, axes = plt.subplots(1, 2, figsize=(4, 2))
-figures.examples(test.images[:2], [data.classes[k] for k in test.labels[:2]], axes)
+book_figures.examples(test.images[:2], [data.classes[k] for k in test.labels[:2]])
 words = []
 for i in range(2):
     answer = data.classes[int(shown.predict(x_test[i : i + 1]).argmax())]

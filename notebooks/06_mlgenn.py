@@ -49,8 +49,7 @@ from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 from tqdm import tqdm
 
-from fsrepro import codes, datasets, figures, genn, measures, models, training
-from fsrepro import results as result_files
+from fsrepro import codes, figures, genn, measures
 from fsrepro.conversion import (
     SpikingModel,
     convert,
@@ -59,6 +58,9 @@ from fsrepro.conversion import (
     record,
     with_decoders,
 )
+from fsrepro.experiments import datasets, models, training
+from fsrepro.experiments import figures as book_figures
+from fsrepro.experiments import results as result_files
 
 logging.getLogger("tensorflow").setLevel("ERROR")  # importing TensorFlow resets it
 figures.set_style()
@@ -80,17 +82,17 @@ ann = models.build(network, data.image_shape, len(data.classes), seed=seed)
 if checkpoint:
     models.load_checkpoint(ann, checkpoint)
 else:
-    training.train(ann, data, epochs=epochs, batch_size=64, augmentation=False, seed=seed)
+    training.train(ann, *data.arrays("train"), epochs=epochs, batch_size=64, seed=seed)
 test = data.test[:images]
 x_test = data.normalise(test.images)
 x_calibration = data.normalise(data.calibration.images)
 answers = measures.predict_classes(ann, x_test)
 ann_accuracy = 100 * float((answers == test.labels).mean())
 snn = convert(
-    ann, x_calibration, code=plan(ann, x_calibration, steps=steps, seed=seed, progress=False)
-    .codes(budget), bias_correction=True, progress=False,
+    ann, x_calibration, code=plan(ann, x_calibration, steps=steps, seed=seed)
+    .codes(budget), bias_correction=True,
 )  # fmt: skip
-by_keras = measures.evaluate(snn, x_test, test.labels, reference=answers, progress=False)
+by_keras = measures.evaluate(snn, x_test, test.labels, ann=answers)
 
 
 def of_the_published_run(table):
@@ -113,11 +115,7 @@ shown = [
     codes.leading_one(8, RANGE, spikes=2),
     codes.geometric(8, RANGE, ratio=1.6, spikes=2),
 ]
-_, axes = plt.subplots(2, 2, figsize=(9.6, 7.2), sharex=True)
-for code, ax in zip(shown, axes.flat, strict=True):
-    figures.neuron_trace(code, VALUE, ax)
-    ax.set_title(f"{code.name}: {ax.get_title(loc='left')}", loc="left", pad=16)
-    ax.legend().set_visible(ax is axes[0, 0])
+book_figures.neuron_traces(shown, VALUE)
 plt.show()
 
 # %% [markdown]
@@ -128,7 +126,7 @@ plt.show()
 # to the last digit may fall on either side.
 
 # %% tags=["remove-stderr"]
-recorded = record(normal_form(ann), x_calibration, seed=seed, progress=False)
+recorded = record(normal_form(ann), x_calibration, seed=seed)
 largest = {name: float(np.percentile(x, 99.9)) for name, x in recorded.items()}
 kinds = {
     "binary, floor": lambda a: codes.binary(8, a),
@@ -146,7 +144,7 @@ kinds = {
 def coded(kind):
     designed = {name: kinds[kind](scale) for name, scale in largest.items()}
     if all(code.linear for code in designed.values()):
-        return convert(ann, x_calibration, code=designed, progress=False)
+        return convert(ann, x_calibration, code=designed)
     return with_decoders(ann, designed)
 
 
@@ -155,9 +153,9 @@ if simulated:
     x = x_test[:compared]
     for kind in tqdm(kinds):
         net = coded(kind)
-        expected, event_driven = net.spikes(x), genn.to_mlgenn(net)
-        found = event_driven.spikes(x)
-        outputs, _ = event_driven.run(x, progress=False)
+        expected, event_driven = net.spike_trains(x), genn.to_mlgenn(net)
+        found = event_driven.spike_trains(x)
+        outputs, _ = event_driven.run(x)
         error = np.abs(outputs - net.predict(x)).max() / np.abs(outputs).max()
         rows.append(
             {
@@ -180,9 +178,7 @@ agreement.style.format(precision=3).hide()
 # %% tags=["remove-stderr"]
 runs = [{"setting": "mixed radix, Keras", "simulator": "keras", **by_keras.row()}]
 if simulated:
-    by_genn = measures.evaluate(
-        snn, x_test, test.labels, reference=answers, simulator="genn", progress=False
-    )
+    by_genn = measures.evaluate(snn, x_test, test.labels, ann=answers, simulator="genn")
     runs.append({"setting": "mixed radix, GeNN", "simulator": "genn", **by_genn.row()})
 runs = pd.DataFrame(runs)
 columns = ["setting", "steps", "images", "accuracy", "agreement", "spikes_per_neuron",
@@ -201,11 +197,11 @@ runs[columns].style.format(precision=3).hide()
 # %% tags=["remove-stderr"]
 def one_range(net):
     """The largest activation of all layers, which mlGeNN's FewSpike has for its range."""
-    recorded = record(net.keras_model, x_calibration, seed=seed, progress=False)
+    recorded = record(net.keras_model, x_calibration, seed=seed)
     return max(float(np.percentile(x, 99.9)) for x in recorded.values())
 
 
-sources = {"": convert(ann, x_calibration, progress=False)}
+sources = {"": convert(ann, x_calibration)}
 ours = {"mixed radix": snn}
 if fine_tuned:
     ours["mixed radix, fine-tuned"] = SpikingModel.load(fine_tuned)
@@ -222,7 +218,7 @@ if simulated:
             )
     for setting, make in tqdm(candidates.items()):
         net = make()
-        outputs, spikes = net.run(x_test[:timed], progress=False)
+        outputs, spikes = net.run(x_test[:timed])
         right = outputs.argmax(1) == test.labels[:timed]
         times.append(
             {
@@ -245,7 +241,7 @@ times.style.format(precision=3).hide()
 # Keras computes them).
 
 # %% tags=["remove-stderr"]
-sent = (genn.to_mlgenn(snn) if simulated else snn).spikes(x_test[:1])
+sent = (genn.to_mlgenn(snn) if simulated else snn).spike_trains(x_test[:1])
 words = measures.sampled(sent, seed=seed).assign(image=data.classes[test.labels[0]])
 figures.raster(words)
 plt.show()

@@ -19,9 +19,11 @@
 # %% tags=["parameters"]
 profile = "quick"  # the name of the profile, shown on the page
 results = "results/quick"  # where the result files go
-networks = [{"name": "efficientnet-lite0", "weights": None}]  # see fsrepro.models.imagenet
+networks = [
+    {"name": "efficientnet-lite0", "weights": None}
+]  # see fsrepro.experiments.models.imagenet
 # Labelled pictures: a folder in a standard layout or a CSV, of which one folder's rows may be
-# taken alone. Empty: the few that scikit-image ships, unlabelled. See fsrepro.pictures.find.
+# taken alone. Empty: the few that scikit-image ships, unlabelled. See fsrepro.experiments.pictures.find.
 validation = ""
 validation_rows = None
 calibration = ""
@@ -54,12 +56,14 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
-from fsrepro import figures, measures, models, picture_stream, pictures
-from fsrepro import results as result_files
-from fsrepro.at_scale import evaluate_pictures
+from fsrepro import figures, measures
 from fsrepro.conversion import convert, normal_form, plan
 from fsrepro.conversion.population import activation_layers
-from fsrepro.sweep import Sweep
+from fsrepro.experiments import figures as book_figures
+from fsrepro.experiments import models, picture_stream, pictures
+from fsrepro.experiments import results as result_files
+from fsrepro.experiments.at_scale import evaluate_pictures
+from fsrepro.experiments.sweep import Sweep
 
 logging.getLogger("tensorflow").setLevel("ERROR")  # importing TensorFlow resets it
 figures.set_style()
@@ -119,16 +123,16 @@ def calibration_of(name):
 
 @cache
 def plan_for(name, K):
-    return plan(network_of(name).model, calibration_of(name), steps=K, seed=seed, progress=False)
+    return plan(network_of(name).model, calibration_of(name), steps=K, seed=seed)
 
 
 @cache
 def spiking(network, setting, K, budget):
     ann, x = network_of(network).model, calibration_of(network)
     if setting == "paper":
-        return convert(ann, x, code="binary_floor", steps=K, scale="max", progress=False)
+        return convert(ann, x, code="binary_floor", steps=K, scale="max")
     codes = plan_for(network, K).codes(budget)
-    return convert(ann, x, code=codes, bias_correction=True, progress=False)
+    return convert(ann, x, code=codes, bias_correction=True)
 
 
 def answers_kept(network, K, budget):
@@ -138,7 +142,7 @@ def answers_kept(network, K, budget):
         snn = spiking(network, "mixed radix", K, budget)
     except ValueError as error:  # a budget below what the cheapest codes take
         return {"refused": str(error)}
-    report = measures.evaluate(snn, x, measures.predict_classes(ann, x), progress=False)
+    report = measures.evaluate(snn, x, measures.predict_classes(ann, x))
     return {"same_answers": report.accuracy, "spikes_per_neuron": report.spikes_per_neuron}
 
 
@@ -221,7 +225,7 @@ runs[columns].style.format(precision=3, na_rep="–").hide()
 # %% tags=["remove-stderr"]
 if len(tried):
     tried["setting"] = tried["network"] + ", K = " + tried["K"].astype(str)
-    figures.kept_answers(tried, enough=same_answers)
+    book_figures.kept_answers(tried, enough=same_answers)
     plt.show()
 else:
     print("No budgets were tried in this profile.")
@@ -235,7 +239,7 @@ else:
 
 # %% tags=["remove-stderr"]
 if labelled and len(tried):
-    figures.loss_against_spikes(frontier)
+    book_figures.loss_against_spikes(frontier)
     plt.show()
 else:
     print("Without labels, or without budgets, there is no frontier.")
@@ -249,8 +253,7 @@ else:
 shown = chosen[0]
 net, snn = network_of(shown["network"]), spiking(**shown)
 of_first = layers[layers["network"] == shown["network"]]
-_, ax = plt.subplots(figsize=(7.2, 8))
-figures.spikes_per_layer(of_first[of_first["setting"].isin(["paper", shown["setting"]])], ax)
+figures.spikes_per_layer(of_first[of_first["setting"].isin(["paper", shown["setting"]])])
 plt.show()
 
 # %% [markdown]
@@ -274,7 +277,7 @@ for label, logits in (("ANN", net.model.predict_on_batch(x)), ("SNN", snn.predic
             )  # fmt: skip
 answers = pd.DataFrame(answers)
 seen = as_array(shipped, replace(net.preprocessing, mean=0.0, scale=1.0)).astype(np.uint8)
-figures.first_answers({f.stem: x for f, x in zip(shipped.files, seen, strict=True)}, answers)
+book_figures.first_answers({f.stem: x for f, x in zip(shipped.files, seen, strict=True)}, answers)
 plt.show()
 
 # %% [markdown]

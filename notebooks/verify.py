@@ -4,7 +4,7 @@
 
 The part is what `profiles/verify.yml` says: the same notebooks, data and seeds as the published
 run, with fewer settings. Results go to `results/verify`. Prints a table; exits with 1 if a number
-differs by more than `fsrepro.verification.TOLERANCES` allow, or a notebook fails; the others still
+differs by more than `fsrepro.experiments.verification.TOLERANCES` allow, or a notebook fails; the others still
 run. What this machine cannot run is named.
 """
 
@@ -18,8 +18,9 @@ from pathlib import Path
 import pandas as pd
 import run as notebook
 
-from fsrepro import genn, results
-from fsrepro.verification import compare
+from fsrepro import genn
+from fsrepro.experiments import results
+from fsrepro.experiments.verification import compare
 
 PROJECT = Path(__file__).parents[1]
 FOUND, PUBLISHED = PROJECT / "results" / "verify", PROJECT / "results" / "full"

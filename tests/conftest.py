@@ -7,8 +7,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import pytest
 
-from fsrepro import datasets, training
-from fsrepro.models import small_cnn
+from fsrepro.experiments import datasets, training
+from fsrepro.experiments.models import small_cnn
 
 
 def pytest_fixture_setup():
@@ -31,7 +31,7 @@ def trained(digits):
     """A small CNN after eight epochs without augmentation. Tests must not change it."""
     model = small_cnn(seed=0)
     training.train(
-        model, digits, epochs=8, batch_size=64, learning_rate=0.1, augmentation=False, seed=0
+        model, *digits.arrays("train"), epochs=8, batch_size=64, learning_rate=0.1, seed=0
     )
     return model
 

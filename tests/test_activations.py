@@ -98,7 +98,10 @@ def test_register(registry):
         (("silu", np.tanh, keras.ops.tanh), "'silu' is registered already"),
         (("leaky_relu", np.tanh, keras.ops.tanh), "'leaky_relu' is registered already"),
         (("my tanh", np.tanh, keras.ops.tanh), "must be a word, got 'my tanh'"),
-        (("sine", np.cos, keras.ops.sin), "differ: at x = .* If only the last digits"),
+        (
+            ("sine", np.cos, keras.ops.sin),
+            "differ: at x = .* If only the last digits differ, write both",
+        ),
         (("close", lambda x: np.tanh(x) * (1 + 1e-6), keras.ops.tanh), "differ: at x ="),
         (("pole", lambda x: 1 / (x * 0), keras.ops.tanh), "one finite number for each x"),
         (("mean", lambda x: x.mean(keepdims=True), keras.ops.mean), "one finite number"),

@@ -1,17 +1,19 @@
 """A budget of spikes over a network: sensitivities, allocation, bias correction."""
 
+import sys
+from collections import Counter
+
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 from keras import layers
 
-from fsrepro import datasets, measures, models, training
+from fsrepro import measures
 from fsrepro.codes import ExponentMantissa, binary, leading_one, mixed_radix
 from fsrepro.conversion import (
     allocate,
     best_factors,
-    channel_sensitivity,
     convert,
     correct_biases,
     normal_form,
@@ -22,6 +24,8 @@ from fsrepro.conversion import (
 )
 from fsrepro.conversion.few_spikes import FewSpikes
 from fsrepro.conversion.population import Nonlinearity, populate
+from fsrepro.experiments import datasets, models, training
+from fsrepro.fitting import Front, scaled
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +36,7 @@ def digits():
 @pytest.fixture(scope="module")
 def ann(digits):
     model = models.small_cnn((8, 8, 1))
-    training.train(model, digits, epochs=4, batch_size=64, augmentation=False, seed=0)
+    training.train(model, *digits.arrays("train"), epochs=4, batch_size=64, seed=0)
     return model
 
 
@@ -42,7 +46,8 @@ def images(digits):
 
 
 def front(*rows):
-    return pd.DataFrame(rows, columns=["mse", "spikes"])
+    table = pd.DataFrame(rows, columns=["mse", "spikes"])
+    return Front(table.assign(code=None, scale=1.0), power=1.0)
 
 
 def test_allocation_is_the_best_of_all_choices():
@@ -58,24 +63,25 @@ def test_allocation_is_the_best_of_all_choices():
 
     def cost(rows):
         return sum(
-            share[i] * gain[n] * fronts[n]["mse"][row] for i, (n, row) in enumerate(rows.items())
+            share[i] * gain[n] * fronts[n].table["mse"][row]
+            for i, (n, row) in enumerate(rows.items())
         )
 
     for budget in (0.2, 0.45, 0.8):
         chosen = allocate(fronts, neurons, gain, budget)
-        spent = sum(share[i] * chosen[n]["spikes"] for i, n in enumerate(fronts))
+        spent = sum(share[i] * chosen[n].spikes for i, n in enumerate(fronts))
         assert spent <= budget
         every = [dict(zip("abc", rows, strict=True)) for rows in np.ndindex(4, 4, 4)]
         within = [r for r in every if sum(share * spikes[list(r.values())]) <= spent + 1e-12]
-        found = sum(share[i] * gain[n] * chosen[n]["mse"] for i, n in enumerate(fronts))
+        found = sum(share[i] * gain[n] * chosen[n].mse for i, n in enumerate(fronts))
         np.testing.assert_allclose(found, min(map(cost, within)))
 
 
 def test_a_sensitive_layer_gets_more_spikes():
     same = front((1.0, 0.1), (0.3, 0.4), (0.1, 0.8))
     chosen = allocate({"a": same, "b": same}, {"a": 10, "b": 10}, {"a": 1.0, "b": 0.01}, 0.5)
-    assert chosen["a"]["spikes"] == 0.8
-    assert chosen["b"]["spikes"] == 0.1
+    assert chosen["a"].spikes == 0.8
+    assert chosen["b"].spikes == 0.1
 
 
 def test_budget_that_cannot_be_kept():
@@ -91,26 +97,27 @@ def test_sensitivity_of_a_linear_softmax_is_known():
     weights = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
     model.set_weights([np.eye(3, dtype=np.float32), np.zeros(3), weights, np.zeros(4)])
     x = np.abs(np.random.default_rng(1).normal(size=(20_000, 3))).astype(np.float32)
-    found = sensitivity(normal_form(model), x, progress=False)
+    found = sensitivity(normal_form(model), x)
     logits = x @ weights
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     mean = p @ weights.T
     expected = (p @ (weights**2).T - mean**2).mean()
-    np.testing.assert_allclose(list(found.values()), expected, rtol=0.03)
+    np.testing.assert_allclose([gain.mean() for gain in found.values()], expected, rtol=0.03)
 
 
 def test_convert_keeps_the_budget(ann, images, digits):
     for budget in (0.3, 0.5):
-        snn = convert(ann, images, spikes_per_neuron=budget, steps=6, progress=False)
-        report = measures.evaluate(snn, images, digits.calibration.labels, progress=False)
+        snn = convert(ann, images, spikes_per_neuron=budget, steps=6)
+        report = measures.evaluate(snn, images, digits.calibration.labels)
         assert 0.9 * budget < report.spikes_per_neuron < 1.03 * budget
         assert snn.steps == 6
 
 
 def test_any_family_can_have_a_budget(ann, images, digits):
-    for code in (lambda a: leading_one(8, a, spikes=2), "binary", binary(5, 4.0)):
-        snn = convert(ann, images, code=code, spikes_per_neuron=0.8, progress=False)
-        report = measures.evaluate(snn, images, digits.calibration.labels, progress=False)
+    radix = scaled(lambda a: mixed_radix((1, 4), a))
+    for code in (lambda a: leading_one(8, a, spikes=2), "binary", radix):
+        snn = convert(ann, images, code=code, spikes_per_neuron=0.8)
+        report = measures.evaluate(snn, images, digits.calibration.labels)
         assert report.spikes_per_neuron < 0.82
 
 
@@ -132,7 +139,7 @@ def test_bias_correction_makes_all_means_those_of_the_ann(network, ann, images):
     graph = normal_form(model)
     spiking = populate(graph, lambda name: FewSpikes(binary(2, 2.0), name=name))
     before = [w.copy() for w in graph.get_weights()]
-    corrected = correct_biases(spiking, graph, x, batch_size=32, progress=False)
+    corrected = correct_biases(spiking, graph, x)
     assert len(set(corrected)) == len(corrected)
     for wanted, found in zip(means(graph, x), means(spiking, x), strict=True):
         np.testing.assert_allclose(found, wanted, atol=2e-4)
@@ -150,11 +157,11 @@ def test_a_layer_read_twice_is_left_alone():
     graph = normal_form(model)
     spiking = populate(graph, lambda name: FewSpikes(binary(2, 1.0), name=name))
     x = np.random.default_rng(0).normal(size=(20, 4, 4, 2)).astype(np.float32)
-    assert correct_biases(spiking, graph, x, progress=False) == ["own", "out"]
+    assert correct_biases(spiking, graph, x) == ["own", "out"]
 
 
 def test_bias_correction_is_the_default_under_a_budget_only(ann, images):
-    options = {"spikes_per_neuron": 0.3, "steps": 4, "progress": False}
+    options = {"spikes_per_neuron": 0.3, "steps": 4}
     plain = convert(ann, images, bias_correction=False, **options)
     default = convert(ann, images, **options)
     graph = normal_form(ann)
@@ -184,40 +191,87 @@ def test_bias_correction_is_the_default_under_a_budget_only(ann, images):
 )
 def test_bad_budget(ann, images, options, message):
     with pytest.raises(ValueError, match=message):
-        convert(ann, images, steps=4, progress=False, **options)
+        convert(ann, images, steps=4, **options)
 
 
 def test_a_plan_serves_many_budgets(ann, images):
-    choices = plan(ann, images, steps=4, progress=False)
+    choices = plan(ann, images, steps=4)
     for budget in (0.25, 0.4):
-        direct = convert(ann, images, spikes_per_neuron=budget, steps=4, progress=False)
-        planned = convert(
-            ann, images, code=choices.codes(budget), bias_correction=True, progress=False
-        )
+        direct = convert(ann, images, spikes_per_neuron=budget, steps=4)
+        planned = choices.network(spikes_per_neuron=budget)
         assert planned.codes == direct.codes
+        assert planned.scales == direct.scales
         for a, b in zip(
             planned.keras_model.get_weights(), direct.keras_model.get_weights(), strict=True
         ):
             np.testing.assert_array_equal(a, b)
-        assert direct.scales == {n: row["scale"] for n, row in choices.rows(budget).items()}
-    assert set(choices.fronts) == set(choices.neurons) == set(choices.gain)
+        chosen = choices.choose(spikes_per_neuron=budget)
+        assert direct.scales == {name: found.scale for name, found in chosen.items()}
+    assert set(choices.fronts) == set(choices.neurons) == set(choices.sensitivity)
+
+
+def test_everything_of_a_plan_is_computed_once(ann, images, monkeypatch):
+    counted = Counter()
+    module = sys.modules["fsrepro.conversion._plan"]
+    for name in ("record", "sensitivity", "normal_form"):
+        original = getattr(module, name)
+
+        def watched(*args, _name=name, _original=original, **options):
+            counted[_name] += 1
+            return _original(*args, **options)
+
+        monkeypatch.setattr(module, name, watched)
+    choices = plan(ann, images, steps=4)
+    for criterion in ({"spikes_per_neuron": 0.3}, {"spikes_per_neuron": 0.5}, {"snr": 10}, {}):
+        choices.network(**criterion)
+    assert counted == {"record": 1, "sensitivity": 1, "normal_form": 1}
+
+
+@pytest.mark.parametrize("criterion", [{"snr": 20}, {"spikes_per_neuron": 0.5}])
+@pytest.mark.parametrize(
+    "options", [{"code": binary(5, 4.0)}, {"code": "binary", "scale": 2.0}], ids=["code", "scale"]
+)
+def test_a_criterion_that_would_be_ignored_is_refused(ann, images, options, criterion):
+    with pytest.raises(ValueError, match=r"would be ignored|exclude each other"):
+        convert(ann, images, **options, **criterion)
+    with pytest.raises(ValueError, match="would be ignored: the code of every layer is given"):
+        plan(ann, images, **options).network(**criterion)
+
+
+def test_the_scale_of_a_given_code_is_not_made_up(ann, images):
+    assert convert(ann, images, code=binary(5, 4.0)).scales == {}
+    with pytest.raises(ValueError, match=r"scale=2.0 would be ignored: code 'binary floor'"):
+        convert(ann, images, code=binary(5, 4.0), scale=2.0)
+    with pytest.raises(ValueError, match=r"scale='max' would be ignored: a designer"):
+        convert(ann, images, code="mixed_radix", scale="max")
 
 
 def test_plans_refuse_what_convert_refuses(ann, images):
     with pytest.raises(TypeError, match="is not linear"):
-        plan(ann, images, code=ExponentMantissa(2, 2, 1.0), progress=False)
+        plan(ann, images, code=ExponentMantissa(2, 2, 1.0))
     with pytest.raises(ValueError, match="unknown code 'morse'"):
-        plan(ann, images, code="morse", progress=False)
+        plan(ann, images, code="morse")
     with pytest.raises(ValueError, match="calibration images are constant"):
-        plan(ann, np.zeros_like(images), progress=False)
+        plan(ann, np.zeros_like(images))
 
 
-def test_sensitivities_of_channels_average_to_that_of_the_layer(ann, images):
+def test_sensitivities_follow_the_units_of_channels(ann, images):
+    """What `Plan` takes for the sensitivity of a rescaled network is what is measured there."""
     graph = normal_form(ann)
-    whole = sensitivity(graph, images, progress=False)
-    for name, gain in channel_sensitivity(graph, images, progress=False).items():
+    factors = {
+        name: np.exp2(
+            np.random.default_rng(0).uniform(-2, 2, graph.get_layer(name).output.shape[-1])
+        )
+        for name in rescalable_layers(graph)
+    }
+    before, after = (
+        sensitivity(graph, images),
+        sensitivity(rescale_channels(graph, factors), images),
+    )
+    for name, gain in before.items():
         assert gain.shape == (graph.get_layer(name).output.shape[-1],)
-        np.testing.assert_allclose(gain.mean(), whole[name], rtol=1e-5)
+        expected = gain / factors.get(name, 1.0) ** 2
+        np.testing.assert_allclose(after[name], expected, rtol=1e-3, atol=1e-9 * gain.max())
 
 
 def test_factors_undo_the_spread_of_channels():
@@ -252,9 +306,8 @@ def test_channel_scales_help_channels_that_differ(ann, images, digits):
     for channel_scales in (False, True):
         snn = convert(
             spoilt, images, spikes_per_neuron=0.25, steps=4, channel_scales=channel_scales,
-            progress=False,
         )  # fmt: skip
-        report = measures.evaluate(snn, images, labels, reference=reference, progress=False)
+        report = measures.evaluate(snn, images, labels, ann=reference)
         assert report.spikes_per_neuron < 0.26
         found.append(report.agreement)
     assert found[1] > found[0] + 1
@@ -262,4 +315,4 @@ def test_channel_scales_help_channels_that_differ(ann, images, digits):
 
 def test_channel_scales_need_a_budget(ann, images):
     with pytest.raises(ValueError, match="channel_scales needs a budget"):
-        convert(ann, images, channel_scales=True, progress=False)
+        convert(ann, images, channel_scales=True)

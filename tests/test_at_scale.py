@@ -11,14 +11,15 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from fsrepro import at_scale, measures, picture_stream, pictures
-from fsrepro.at_scale import evaluate_pictures
+from fsrepro import measures
 from fsrepro.codes import ExponentMantissa
 from fsrepro.conversion import convert, normal_form, with_decoders
 from fsrepro.conversion.population import activation_layers
-from fsrepro.models import small_cnn, without_background
-from fsrepro.preprocessing import Preprocessing
-from fsrepro.sweep import Sweep
+from fsrepro.experiments import at_scale, picture_stream, pictures
+from fsrepro.experiments.at_scale import evaluate_pictures
+from fsrepro.experiments.models import small_cnn, without_background
+from fsrepro.experiments.preprocessing import Preprocessing
+from fsrepro.experiments.sweep import Sweep
 
 SIZE = 12
 WNIDS = list(pictures.imagenet_classes()["wnid"][:5])
@@ -46,7 +47,7 @@ PREPROCESSING = Preprocessing(SIZE, mean=127.0, scale=64.0)
 def networks():
     ann = small_cnn((SIZE, SIZE, 3), 1000, seed=1)
     x = np.random.default_rng(1).normal(size=(50, SIZE, SIZE, 3)).astype(np.float32)
-    return ann, convert(ann, x, code="mixed_radix", steps=6, progress=False)
+    return ann, convert(ann, x, code="mixed_radix", steps=6)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def some(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def expected(networks, some):
-    return evaluate_pictures(*networks, some, PREPROCESSING, progress=False)
+    return evaluate_pictures(*networks, some, PREPROCESSING)
 
 
 def same(a: at_scale.PictureReport, b: at_scale.PictureReport) -> bool:
@@ -71,9 +72,7 @@ def test_the_figures_of_evaluate(networks, some, expected):
     ann, snn = networks
     x = array_of(some, PREPROCESSING)
     reference = measures.predict_classes(ann, x, batch_size=16)
-    whole = measures.evaluate(
-        snn, x, some.labels, reference=reference, batch_size=16, progress=False
-    )
+    whole = measures.evaluate(snn, x, some.labels, ann=reference, batch_size=16)
     found = expected.report
     assert found.row() == pytest.approx(whole.row())
     np.testing.assert_array_equal(found.predictions, whole.predictions)
@@ -86,7 +85,7 @@ def test_the_figures_of_evaluate(networks, some, expected):
 @pytest.mark.parametrize("per_task, workers", [(1, 1), (16, 2), (20, 3), (1000, 1)])
 def test_tasks_of_any_size(networks, some, expected, per_task, workers):
     found = evaluate_pictures(
-        *networks, some, PREPROCESSING, pictures_per_task=per_task, workers=workers, progress=False
+        *networks, some, PREPROCESSING, pictures_per_task=per_task, workers=workers
     )
     assert same(found, expected)
 
@@ -101,7 +100,7 @@ def test_a_killed_run_goes_on(networks, some, expected, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return genuine(start=start, **task)
 
-    options = {"checkpoint": path, "pictures_per_task": 16, "progress": False}
+    options = {"checkpoint": path, "pictures_per_task": 16}
     monkeypatch.setattr(at_scale, "_count", killed)
     with pytest.raises(KeyboardInterrupt):
         evaluate_pictures(*networks, some, PREPROCESSING, **options)
@@ -117,9 +116,7 @@ def test_unreadable_pictures_are_told_and_left_out(networks, tmp_path):
     found = write_pictures(tmp_path, 40)
     for i in (3, 17, 39):
         found.files[i].write_bytes(found.files[i].read_bytes()[:60])
-    result = evaluate_pictures(
-        *networks, found, PREPROCESSING, pictures_per_task=16, progress=False
-    )
+    result = evaluate_pictures(*networks, found, PREPROCESSING, pictures_per_task=16)
     assert list(result.unreadable["file"]) == [str(found.files[i]) for i in (3, 17, 39)]
     assert result.report.images == len(result.answers) == 37
     kept = np.delete(np.arange(40), [3, 17, 39])
@@ -127,7 +124,7 @@ def test_unreadable_pictures_are_told_and_left_out(networks, tmp_path):
     for file in found.files:
         file.write_bytes(b"no picture")
     with pytest.raises(ValueError, match=r"none of the 40 pictures could be read; the .*000"):
-        evaluate_pictures(*networks, found, PREPROCESSING, progress=False)
+        evaluate_pictures(*networks, found, PREPROCESSING)
 
 
 def test_the_interval_is_paired():
@@ -171,7 +168,7 @@ def test_without_background(some):
 
 def test_pictures_without_labels_have_no_accuracy(networks, some, expected):
     unknown = replace(some, labels=np.full(len(some), -1))
-    found = evaluate_pictures(*networks, unknown, PREPROCESSING, progress=False)
+    found = evaluate_pictures(*networks, unknown, PREPROCESSING)
     assert np.isnan([found.ann_accuracy, found.loss, *found.interval, found.report.accuracy]).all()
     assert found.report.agreement == expected.report.agreement
     assert found.report.spikes_per_neuron == expected.report.spikes_per_neuron
@@ -190,7 +187,7 @@ def client():
 
 def on_cluster(client, networks, some, **options):
     return evaluate_pictures(
-        *networks, some, PREPROCESSING, client=client, pictures_per_task=16, progress=False,
+        *networks, some, PREPROCESSING, client=client, pictures_per_task=16,
         **options,
     )  # fmt: skip
 
@@ -223,8 +220,8 @@ def test_a_killed_worker_costs_time_and_nothing_else(networks, some, expected, c
 def row_of(*, network, code, K, images, labels):
     """A row of a sweep, as a user would write it."""
     ann = small_cnn(images.shape[1:], 10, width=4, seed=network)
-    snn = convert(ann, images, code=code, steps=K, progress=False)
-    return measures.evaluate(snn, images, labels, progress=False).row()
+    snn = convert(ann, images, code=code, steps=K)
+    return measures.evaluate(snn, images, labels).row()
 
 
 def test_a_sweep_over_networks_codes_and_time_steps(client, tmp_path):
@@ -238,13 +235,13 @@ def test_a_sweep_over_networks_codes_and_time_steps(client, tmp_path):
         for network in (1, 2)
         for code, K in (("binary", 3), ("mixed_radix", 5))
     ]
-    here = Sweep(None).table("codes", settings, row_of, shared=shared, progress=False)
+    here = Sweep(None).table("codes", settings, row_of, shared=shared)
     sweep = Sweep(tmp_path / "kept")
-    there = sweep.table("codes", settings, row_of, shared=shared, client=client, progress=False)
+    there = sweep.table("codes", settings, row_of, shared=shared, client=client)
     pd.testing.assert_frame_equal(there, here)
     assert here["spikes_per_neuron"].nunique() == len(settings)
     # All rows are kept, so nothing is computed:
-    again = Sweep(tmp_path / "kept").table("codes", settings, None, progress=False)
+    again = Sweep(tmp_path / "kept").table("codes", settings, None)
     pd.testing.assert_frame_equal(again, here)
 
 
@@ -252,7 +249,7 @@ def test_networks_with_decoders_stay_here(networks, some, client):
     ann, _ = networks
     names = activation_layers(normal_form(ann))
     decoded = with_decoders(ann, dict.fromkeys(names, ExponentMantissa(2, 2, 4.0)))
-    found = evaluate_pictures(ann, decoded, some[:3], PREPROCESSING, progress=False)
+    found = evaluate_pictures(ann, decoded, some[:3], PREPROCESSING)
     assert found.report.images == 3
     with pytest.raises(TypeError, match="needs decoders"):
         on_cluster(client, (ann, decoded), some[:3])
@@ -264,19 +261,19 @@ MEASURE = """
 import resource, sys
 
 import numpy as np
-from fsrepro import pictures
-from fsrepro.at_scale import evaluate_pictures
+from fsrepro.experiments import pictures
+from fsrepro.experiments.at_scale import evaluate_pictures
 from fsrepro.conversion import convert
-from fsrepro.models import small_cnn
-from fsrepro.preprocessing import Preprocessing
+from fsrepro.experiments.models import small_cnn
+from fsrepro.experiments.preprocessing import Preprocessing
 
 ann = small_cnn((32, 32, 3), 1000, width=4)
 x = np.random.default_rng(0).normal(size=(20, 32, 32, 3)).astype(np.float32)
-snn = convert(ann, x, steps=4, progress=False)
+snn = convert(ann, x, steps=4)
 found = pictures.find(sys.argv[1])
 scaled = Preprocessing(32, mean=127.0, scale=64.0)
 for number in map(int, sys.argv[2:]):
-    report = evaluate_pictures(ann, snn, found[:number], scaled, progress=False)
+    report = evaluate_pictures(ann, snn, found[:number], scaled)
     assert report.report.images == number
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -29,12 +29,12 @@ def snn(images):
     x = layers.Activation("silu", name="third_act")(x)
     x = layers.Flatten()(x)
     model = keras.Model(inputs, layers.Dense(3, bias_initializer="normal", name="last")(x))
-    return convert(model, images, code=soma(-0.25), progress=False)
+    return convert(model, images, code=soma(-0.25))
 
 
 def silent_share(snn, images):
     """Decoded values without the offset, by layer: what spikes carry."""
-    words = snn.spikes(images)
+    words = snn.spike_trains(images)
     return {
         name: np.tensordot(code.weight, words[name].astype(np.float32), 1)
         for name, code in snn.codes.items()
@@ -72,7 +72,7 @@ def test_without_offsets_the_maps_are_the_biases(images):
     x = layers.Conv2D(5, 3, padding="same", bias_initializer="normal", name="second")(x)
     x = layers.GlobalAveragePooling2D()(layers.ReLU(name="second_act")(x))
     model = keras.Model(inputs, layers.Dense(3, bias_initializer="normal", name="last")(x))
-    maps = bias_maps(convert(model, images, code="binary", steps=4, progress=False))
+    maps = bias_maps(convert(model, images, code="binary", steps=4))
     bias = model.get_layer("second").bias.numpy()
     np.testing.assert_array_equal(maps["second_act"], np.broadcast_to(bias, (9, 9, 5)))
     np.testing.assert_array_equal(maps["output"], model.get_layer("last").bias.numpy())
@@ -83,7 +83,7 @@ def test_products_have_none(images):
     x = layers.Conv2D(2, 3, activation="silu")(x)
     x = layers.Multiply(name="gated")([x, layers.Activation("silu")(x)])
     model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
-    snn = convert(model, images, code=soma(0.0), progress=False)
+    snn = convert(model, images, code=soma(0.0))
     with pytest.raises(UnsupportedLayerError, match=r"'gated' \(Multiply\) is not a weighted sum"):
         bias_maps(snn)
 
@@ -92,7 +92,7 @@ def test_words_that_cannot_be_added_up(images):
     x = inputs = keras.Input((9, 9, 2))
     x = layers.Flatten()(layers.Conv2D(2, 3, activation="relu", name="first")(x))
     model = keras.Model(inputs, layers.Dense(3)(x))
-    name = next(iter(convert(model, images, code="binary", steps=4, progress=False).codes))
+    name = next(iter(convert(model, images, code="binary", steps=4).codes))
     bias = bias_maps(with_decoders(model, {name: codes.ExponentMantissa(2, 2, 1.0)}))
     np.testing.assert_array_equal(bias["output"], np.zeros(3))  # graded spikes can be added
     snn = with_decoders(model, {name: codes.PrefixCode(["0", "10", "11"], [0, 1, 2])})

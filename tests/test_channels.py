@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from fsrepro.conversion import normal_form, rescalable_layers, rescale_channels
-from fsrepro.models import resnet, small_cnn
+from fsrepro.experiments.models import resnet, small_cnn
 
 
 def random_weights(model, seed=0):

@@ -42,7 +42,7 @@ def test_round_trip(levels, seed, kind):
     p = rng.dirichlet(np.full(len(levels), 0.7))
     words = {
         "huffman": lambda: huffman_words(p),
-        "costs": lambda: letter_cost_words(p, spike_cost=rng.uniform(0, 4), width=20),
+        "costs": lambda: letter_cost_words(p, spike_cost=rng.uniform(0, 4)),
         "fewest": lambda: fewest_spikes_words(p, 6),
     }[kind]()
     code = PrefixCode(words, np.unique(np.float32(levels)))

@@ -31,7 +31,7 @@ def test_no_signed_word_has_fewer_spikes():
     for s in product((-1, 0, 1), repeat=5):
         n = int(np.dot(s, 2 ** np.arange(4, -1, -1)))
         fewest[n] = min(fewest.get(n, 9), sum(map(abs, s)))
-    assert code.spikes.tolist() == [fewest[n] for n in range(16)]
+    assert code.spike_counts.tolist() == [fewest[n] for n in range(16)]
 
 
 def test_seven_is_eight_minus_one():

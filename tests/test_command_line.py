@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from fsrepro import datasets, measures, models, training
+from fsrepro import measures
 from fsrepro.command_line import app
 from fsrepro.conversion import SpikingModel
+from fsrepro.experiments import datasets, models, training
 
 runner = CliRunner()
 
@@ -21,7 +22,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli")
     digits = datasets.load("digits", seed=0)
     model = models.small_cnn((8, 8, 1))
-    training.train(model, digits, epochs=4, batch_size=64, augmentation=False, seed=0)
+    training.train(model, *digits.arrays("train"), epochs=4, batch_size=64, seed=0)
     model.save(folder / "model.keras")
     for name, part in (("calibration", digits.calibration), ("test", digits.test[:100])):
         images = digits.normalise(part.images)
@@ -47,7 +48,7 @@ def refused(*arguments):
 def test_convert_writes_a_network_of_that_budget(folder):
     snn = SpikingModel.load(folder / "net.fs")
     with np.load(folder / "test.npz") as test:
-        report = measures.evaluate(snn, test["images"], test["labels"], progress=False)
+        report = measures.evaluate(snn, test["images"], test["labels"])
     assert snn.steps == 6
     assert 0.4 < report.spikes_per_neuron < 0.56
     assert report.accuracy > 80
@@ -56,7 +57,7 @@ def test_convert_writes_a_network_of_that_budget(folder):
 def test_evaluate_prints_what_the_library_finds(folder):
     snn = SpikingModel.load(folder / "net.fs")
     with np.load(folder / "test.npz") as test:
-        report = measures.evaluate(snn, test["images"], test["labels"], progress=False)
+        report = measures.evaluate(snn, test["images"], test["labels"])
     result = run("evaluate", folder / "net.fs", "--images", folder / "test.npz",
                  "--ann", folder / "model.keras", "-o", folder / "layers.csv")  # fmt: skip
     assert result.exit_code == 0, result.output

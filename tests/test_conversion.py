@@ -9,16 +9,15 @@ import numpy as np
 import pytest
 from keras import layers
 
+from fsrepro import conversion
 from fsrepro.codes import ExponentMantissa, PrefixCode, SpikeCode, binary, leading_one, published
-from fsrepro.conversion import SpikingModel, convert
-from fsrepro.conversion.calibration import record
-from fsrepro.conversion.design import SPIKE_PENALTY, design_code, design_mixed_radix
+from fsrepro.conversion import SPIKE_PENALTY, SpikingModel, plan, record
 from fsrepro.conversion.few_spikes import FewSpikes
-from fsrepro.fitting import round_scale
+from fsrepro.fitting import mixed_radix_of, round_scale, scaled
 from fsrepro.measures import evaluate, predict_classes
 
 F = np.float32
-design_mixed_radix_8 = partial(design_mixed_radix, steps=8)
+convert = partial(conversion.convert, code="binary")  # unless a test says otherwise
 SILU = published.silu()
 
 CODES = {
@@ -38,7 +37,7 @@ CODES = {
 @pytest.fixture(scope="module")
 def snn(trained, calibration_images):
     """The trained network in the rounding binary code of eight steps."""
-    return convert(trained, calibration_images, steps=8, progress=False)
+    return convert(trained, calibration_images, steps=8)
 
 
 def tiny(*, seed=0, bias=0.0, activation="relu"):
@@ -161,7 +160,7 @@ def test_the_layers_use_the_scales_of_the_table(snn):
 
 @pytest.mark.parametrize("scale", ["mse", "max"])
 def test_16_steps_compute_the_ann(trained, calibration_images, test_images, scale):
-    snn = convert(trained, calibration_images, steps=16, scale=scale, progress=False)
+    snn = convert(trained, calibration_images, steps=16, scale=scale)
     images = calibration_images  # within the range that was calibrated
     expected = trained.predict_on_batch(images)
     assert np.abs(snn.predict(images) - expected).max() < 1e-3 * np.ptp(expected)
@@ -177,9 +176,7 @@ def test_more_steps_are_never_much_worse(trained, calibration_images, test_image
     reference = predict_classes(trained, test_images)
     agreement = [
         (
-            convert(trained, calibration_images, steps=steps, progress=False)
-            .predict(test_images)
-            .argmax(1)
+            convert(trained, calibration_images, steps=steps).predict(test_images).argmax(1)
             == reference
         ).mean()
         for steps in (1, 2, 4, 6, 8)
@@ -191,12 +188,12 @@ def test_more_steps_are_never_much_worse(trained, calibration_images, test_image
 
 def test_the_source_model_is_unchanged(trained, calibration_images):
     before = [w.copy() for w in trained.get_weights()]
-    convert(trained, calibration_images[:50], steps=4, progress=False)
+    convert(trained, calibration_images[:50], steps=4)
     assert all((a == b).all() for a, b in zip(before, trained.get_weights(), strict=True))
 
 
 def test_conversion_is_deterministic(trained, calibration_images, snn):
-    again = convert(trained, calibration_images, steps=8, progress=False)
+    again = convert(trained, calibration_images, steps=8)
     assert again.scales == snn.scales
 
 
@@ -210,7 +207,7 @@ def test_counting_model_gives_the_same_logits(snn, test_images):
 
 
 def test_scale_max_is_the_largest_activation_to_eight_bits(trained, calibration_images):
-    snn = convert(trained, calibration_images, scale="max", progress=False)
+    snn = convert(trained, calibration_images, scale="max")
     for name, scale in snn.scales.items():
         part = keras.Model(trained.inputs, trained.get_layer(name).output)
         largest = float(part.predict_on_batch(calibration_images).max())
@@ -227,7 +224,7 @@ def test_scale_as_a_number(trained, calibration_images):
 
 def test_scale_by_name():
     model, scales = tiny(), {"hidden_act": 2.0, "act": 4.0}
-    snn = convert(model, pictures(), steps=3, scale=scales, progress=False)
+    snn = convert(model, pictures(), steps=3, scale=scales)
     assert snn.scales == scales
     assert snn.codes["act"] == binary(3, 4.0, rounding=True)
     assert snn.codes["hidden_act"] == binary(3, 2.0, rounding=True)
@@ -240,7 +237,7 @@ def test_a_code_is_used_as_it_is(trained, calibration_images):
 
 def test_a_function_of_the_scale():
     make = lambda scale: binary(5, scale).scaled(2)  # noqa: E731
-    snn = convert(tiny(), pictures(), code=make, scale=0.5, progress=False)
+    snn = convert(tiny(), pictures(), code=make, scale=0.5)
     assert all(code == binary(5, 1.0) for code in snn.codes.values())
 
 
@@ -250,70 +247,67 @@ def rounding(steps):
 
 def test_design_of_uniform_activations():
     x = np.random.default_rng(0).uniform(-3, 3, 100_000).astype(F)
-    assert design_code(rounding(6), x).scale == pytest.approx(3.0, rel=0.03)
+    assert scaled(rounding(6)).best(x, penalty=0.0).scale == pytest.approx(3.0, rel=0.03)
 
 
 def test_design_ignores_an_outlier_that_the_maximum_does_not():
     x = np.append(np.random.default_rng(1).uniform(0, 1, 200_000), 10).astype(F)
-    assert design_code(rounding(3), x).scale < 1.5
+    assert scaled(rounding(3)).best(x, penalty=0.0).scale < 1.5
 
 
 def test_design_finds_the_scale_of_values_on_the_grid():
     x = (np.random.default_rng(2).integers(0, 16, 5000) / 16 * 5.0).astype(F)
-    assert design_code(rounding(4), x).scale == pytest.approx(5.0, rel=0.02)
+    assert scaled(rounding(4)).best(x, penalty=0.0).scale == pytest.approx(5.0, rel=0.02)
 
 
-@pytest.mark.parametrize("design", [partial(design_code, rounding(4)), design_mixed_radix_8])
-def test_design_needs_an_activation(design):
-    with pytest.raises(ValueError, match="no activation is positive"):
-        design(np.full(5, -1, F))
+@pytest.mark.parametrize("designer", [scaled(rounding(4)), mixed_radix_of(8)])
+def test_design_needs_an_activation(designer):
+    with pytest.raises(ValueError, match=r"no activation is positive|no positive values"):
+        designer(np.full(5, -1, F))
 
 
-@pytest.mark.parametrize("design", [partial(design_code, rounding(8)), design_mixed_radix_8])
-def test_design_for_an_snr(design):
+@pytest.mark.parametrize("designer", [scaled(rounding(8)), mixed_radix_of(8)])
+def test_design_for_an_snr(designer):
     x = np.random.default_rng(4).normal(-0.3, 1, 50_000).astype(F)
     spikes = []
     for snr in (20, 30):
-        found = design(x, snr=snr)
+        found = designer.best(x, snr=snr)
         y = np.maximum(x, 0).astype(float)
         error = np.mean((found.code.quantise(x) - y) ** 2)
         assert 10 * np.log10(np.mean(y**2) / error) >= snr - 1e-4
-        assert found.measure.spikes == pytest.approx(found.code.count(x).mean())
-        spikes.append(found.measure.spikes)
+        assert found.spikes == pytest.approx(found.code.count(x).mean())
+        spikes.append(found.spikes)
     assert spikes[0] < spikes[1]
 
 
 def test_mixed_radix_design_saves_spikes():
     x = np.random.default_rng(5).normal(-0.3, 1, 50_000).astype(F)
-    plain, mixed = design_code(rounding(8), x, snr=30), design_mixed_radix(x, 8, snr=30)
-    assert mixed.measure.spikes < 0.8 * plain.measure.spikes
+    plain, mixed = (d.best(x, snr=30) for d in (scaled(rounding(8)), mixed_radix_of(8)))
+    assert mixed.spikes < 0.8 * plain.spikes
 
 
 def test_mixed_radix_weights_are_multiples_of_an_eight_bit_step():
     x = np.random.default_rng(6).normal(0, 3, 20_000).astype(F)
     for penalty in (1e-4, SPIKE_PENALTY, 0.05):
-        weight = design_mixed_radix(x, 8, spike_penalty=penalty).code.weight
+        weight = mixed_radix_of(8).best(x, penalty=penalty).code.weight
         assert round_scale(weight[-1]) == weight[-1]
         assert (weight % weight[-1] == 0).all()
 
 
 def test_mixed_radix_in_the_network(trained, calibration_images, test_images):
     reference = predict_classes(trained, test_images)
-    plain = convert(trained, calibration_images, steps=6, progress=False)
-    mixed = convert(trained, calibration_images, code="mixed_radix", progress=False)
+    plain = convert(trained, calibration_images, code="binary", steps=6)
+    mixed = convert(trained, calibration_images, code="mixed_radix")
     assert all(code.name.startswith("mixed radix") for code in mixed.codes.values())
     assert mixed.steps == 8
-    fewer, more = (
-        evaluate(snn, test_images, reference, reference=reference, progress=False)
-        for snn in (mixed, plain)
-    )
+    fewer, more = (evaluate(snn, test_images, reference, ann=reference) for snn in (mixed, plain))
     assert fewer.agreement >= 98
     assert fewer.spikes_per_neuron < 0.9 * more.spikes_per_neuron
 
 
 def test_a_code_for_each_layer(tmp_path):
     code = {"hidden_act": lambda scale: leading_one(5, scale, spikes=1), "act": published.relu()}
-    snn = convert(tiny(), pictures(), code=code, progress=False)
+    snn = convert(tiny(), pictures(), code=code)
     assert snn.codes["act"] == published.relu()
     assert snn.codes["hidden_act"] == leading_one(5, snn.scales["hidden_act"], spikes=1)
     assert SpikingModel.load(snn.save(tmp_path / "mixed.fs")).codes == snn.codes
@@ -332,7 +326,7 @@ def test_record_draws_from_every_layer(snn, trained, calibration_images):
     from fsrepro.conversion import normal_form
 
     graph = normal_form(trained)
-    drawn = record(graph, calibration_images, samples=1000, batch_size=50, progress=False)
+    drawn = record(graph, calibration_images, samples=1000)
     assert {name: values.size for name, values in drawn.items()} == dict.fromkeys(snn.scales, 1000)
     full = keras.Model(graph.inputs, graph.get_layer("act3").input)
     values = full.predict_on_batch(calibration_images)
@@ -345,7 +339,7 @@ def test_record_draws_from_every_layer(snn, trained, calibration_images):
 def test_silent_layer_warns():
     model = tiny(bias=-100.0)
     with pytest.warns(UserWarning, match="layer 'act' is silent on all calibration images"):
-        snn = convert(model, pictures(), progress=False)
+        snn = convert(model, pictures())
     assert 0.9 < snn.scales["act"] < 1.1
 
 
@@ -357,7 +351,7 @@ def test_a_gate_that_never_moves_stays_as_it_is(options, bias, constant):
     """The constant that is written is the one that was seen, not that of inputs up to 1."""
     model = tiny(bias=bias, activation="hard_sigmoid")
     with pytest.warns(UserWarning, match=rf"layer 'act' is constant \({constant}\) on all cal"):
-        snn = convert(model, pictures(), **options, progress=False)
+        snn = convert(model, pictures(), **options)
     written = snn.codes["act"].quantise(np.float32([0.5 * bias, 1.5 * bias]))
     np.testing.assert_allclose(written, constant, atol=0.01)
 
@@ -512,7 +506,7 @@ def refuse(message, *, error=ValueError, model=None, images=None, **options):
     model = tiny() if model is None else model
     images = pictures() if images is None else images
     with pytest.raises(error, match=message):
-        convert(model, images, progress=False, **options)
+        convert(model, images, **options)
 
 
 def test_no_calibration_images():
@@ -549,7 +543,7 @@ def test_unknown_code():
 
 @pytest.mark.parametrize("code", [3.5, 8, [1, 2]])
 def test_code_of_the_wrong_type(code):
-    refuse("code must be a name, a SpikeCode or a function", error=TypeError, code=code)
+    refuse("code must be a name, a SpikeCode, a designer or a function", error=TypeError, code=code)
 
 
 def test_steps_of_a_code_that_has_its_own():
@@ -608,27 +602,24 @@ def test_code_must_name_every_layer():
 
 
 def test_criteria_exclude_each_other():
-    refuse("snr=30 and spike_penalty=0.1 exclude each other", snr=30, spike_penalty=0.1)
+    refuse("spikes_per_neuron=0.1 and snr=30 exclude each", snr=30, spikes_per_neuron=0.1)
     refuse("snr=30 and scale='max' exclude each other", snr=30, scale="max")
-    refuse("spike_penalty=0 and scale exclude", spike_penalty=0, scale={"act": 1.0})
-    refuse("'mixed_radix' chooses digits and scale together", code="mixed_radix", scale=2.0)
+    refuse("snr=0 and scale exclude", snr=0, scale={"act": 1.0, "hidden_act": 1.0})
+    refuse("a designer has a scale of its own, or chooses it", code="mixed_radix", scale=2.0)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_criteria_must_be_finite(bad):
     refuse("snr must be finite, in dB, got", snr=bad)
-    refuse("spike_penalty must be finite and at least 0, got", spike_penalty=bad)
-
-
-def test_negative_penalty():
-    refuse("spike_penalty must be finite and at least 0, got -1", spike_penalty=-1)
+    with pytest.raises(ValueError, match="penalty must be finite and at least 0, got"):
+        plan(tiny(), pictures()).network(penalty=bad)
 
 
 def test_snr_out_of_reach_names_the_layer():
     refuse(
         "layer 'act': no mixed radix of 2 steps reaches 60 dB", code="mixed_radix", steps=2, snr=60
     )
-    refuse("layer 'act': no scale tried reaches 60 dB", steps=2, snr=60)
+    refuse("layer 'act': no code tried reaches 60 dB", steps=2, snr=60)
 
 
 def test_mixed_radix_of_too_many_steps():
@@ -646,7 +637,7 @@ def test_refusals_of_the_normal_form_come_through():
 
 
 def test_the_same_synapses_with_other_codes(snn, trained, calibration_images, test_images):
-    other = convert(trained, calibration_images, code="binary_floor", steps=5, progress=False)
+    other = convert(trained, calibration_images, code="binary_floor", steps=5)
     found = snn.with_codes(other.codes)
     np.testing.assert_array_equal(found.predict(test_images), other.predict(test_images))
     assert {code.name for code in snn.codes.values()} != {c.name for c in found.codes.values()}

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from fsrepro import activations, measures, models, training
+from fsrepro import activations, measures
 from fsrepro.codes import binary, fitted, leading_one, mixed_radix, published, soma
 from fsrepro.conversion import SpikingModel, convert, diagnose, plan, rescalable_layers
 from fsrepro.conversion.normal_form import normal_form
+from fsrepro.experiments import models, training
 
 F = np.float32
 
@@ -16,7 +17,7 @@ F = np.float32
 @pytest.fixture(scope="module")
 def silu(digits):
     model = models.small_cnn((8, 8, 1), activation="silu")
-    training.train(model, digits, epochs=12, batch_size=64, augmentation=False, learning_rate=0.05)
+    training.train(model, *digits.arrays("train"), epochs=12, batch_size=64, learning_rate=0.05)
     return model
 
 
@@ -45,7 +46,7 @@ def images(digits):
 
 
 def test_every_layer_bit_for_bit(gated):
-    snn = convert(gated, pictures(), code="mixed_radix", steps=6, progress=False)
+    snn = convert(gated, pictures(), code="mixed_radix", steps=6)
     inner = [t for layer in snn.spiking_layers for t in (layer.input, layer.output)]
     values = keras.Model(snn.keras_model.inputs, inner).predict_on_batch(pictures(20))
     assert {code.activation for code in snn.codes.values()} == {
@@ -58,22 +59,20 @@ def test_every_layer_bit_for_bit(gated):
 
 @pytest.mark.parametrize("code", ["binary", "mixed_radix", lambda a: leading_one(8, a, spikes=3)])
 def test_an_snr_is_reached(gated, code):
-    snn = convert(gated, pictures(), code=code, snr=20, progress=False)
-    found = diagnose(gated, snn, pictures(), progress=False).set_index("layer")["snr"]
+    snn = convert(gated, pictures(), code=code, snr=20)
+    found = diagnose(gated, snn, pictures()).set_index("layer")["snr"]
     # Each layer was designed on the ANN; here it reads what spiking layers before it wrote.
     assert (found > 18).all()
     assert found["stem_act"] == pytest.approx(20, abs=1.5)
 
 
 def test_a_budget_is_kept(gated):
-    choices = plan(gated, pictures(), steps=8, progress=False)
+    choices = plan(gated, pictures(), steps=8)
     mean = {}
     for budget in (0.5, 1.0):
-        snn = convert(
-            gated, pictures(), code=choices.codes(budget), bias_correction=True, progress=False
-        )
+        snn = choices.network(spikes_per_neuron=budget)
         labels = np.zeros(40, int)
-        report = measures.evaluate(snn, pictures(), labels, progress=False)
+        report = measures.evaluate(snn, pictures(), labels)
         mean[budget] = report.spikes_per_neuron
         assert report.spikes_per_neuron < 1.1 * budget
     assert mean[1.0] > mean[0.5]
@@ -85,10 +84,8 @@ def test_a_trained_network_keeps_its_answers(silu, images, digits):
     spikes = []
     for options in ({"code": published.silu()}, {"code": fitted.silu(16)},
                     {"spikes_per_neuron": 1.2, "steps": 8}):  # fmt: skip
-        snn = convert(silu, images, **options, progress=False)
-        report = measures.evaluate(
-            snn, images, digits.calibration.labels, reference=reference, progress=False
-        )
+        snn = convert(silu, images, **options)
+        report = measures.evaluate(snn, images, digits.calibration.labels, ann=reference)
         spikes.append(report.spikes_per_neuron)
         assert report.agreement > 95
     assert spikes[2] < min(spikes[:2])
@@ -99,7 +96,7 @@ def test_codes_by_activation(gated):
         "silu": published.silu(), "sigmoid": published.sigmoid(), "relu": "binary",
         "tanh": "mixed_radix", "gelu": lambda a: leading_one(6, a, spikes=2),
     }  # fmt: skip
-    snn = convert(gated, pictures(), code=given, steps=5, progress=False)
+    snn = convert(gated, pictures(), code=given, steps=5)
     assert snn.codes["stem_act"] == published.silu()
     assert snn.codes["gate_act"] == published.sigmoid()
     assert snn.codes["relu"].name == "binary round"
@@ -110,14 +107,14 @@ def test_silence_stands_for_a_frequent_value(silu, images):
     """With a price on spikes, the offset moves up to where most activations are."""
     offsets = {}
     for penalty in (0.0, 0.05):
-        snn = convert(silu, images, steps=8, spike_penalty=penalty, progress=False)
+        snn = plan(silu, images, code="binary", steps=8).network(penalty=penalty)
         offsets[penalty] = next(iter(snn.codes.values())).offset
     assert -0.29 < offsets[0.0] < -0.25
     assert offsets[0.05] > offsets[0.0]
 
 
 def test_the_whole_range(gated):
-    snn = convert(gated, pictures(), steps=8, scale="max", progress=False)
+    snn = convert(gated, pictures(), code="binary", steps=8, scale="max")
     for layer in snn.layers.itertuples():
         code = snn.codes[layer.layer]
         if code.activation == "sigmoid":
@@ -127,7 +124,7 @@ def test_the_whole_range(gated):
 
 
 def test_file_round_trip(gated, tmp_path):
-    snn = convert(gated, pictures(), steps=6, progress=False)
+    snn = convert(gated, pictures(), steps=6)
     again = SpikingModel.load(snn.save(tmp_path / "gated.fs"))
     assert again.codes == snn.codes
     np.testing.assert_array_equal(again.predict(pictures()), snn.predict(pictures()))
@@ -137,9 +134,9 @@ def test_a_code_of_another_function_is_refused(gated, silu, images):
     with pytest.raises(
         ValueError, match="layer 'act1' is a silu, but its code 'binary floor' writes"
     ):
-        convert(silu, images, code=binary(8, 4.0), progress=False)
+        convert(silu, images, code=binary(8, 4.0))
     with pytest.raises(ValueError, match=r"layer 'deep_act' is a gelu, .* writes silu"):
-        convert(gated, pictures(), code=published.silu(), progress=False)
+        convert(gated, pictures(), code=published.silu())
 
 
 def test_only_homogeneous_activations_have_channels_to_scale(gated, silu):
@@ -151,9 +148,11 @@ def test_only_homogeneous_activations_have_channels_to_scale(gated, silu):
 
 
 def test_fine_tuning_says_what_it_cannot(silu, images, digits):
-    snn = convert(silu, images, steps=6, progress=False)
+    snn = convert(silu, images, steps=6)
     with pytest.raises(ValueError, match="writes silu; only networks of ReLU can be fine-tuned"):
-        training.fine_tune(snn, digits, spikes_per_neuron=1.0, epochs=1, batch_size=64)
+        training.fine_tune(
+            snn, *digits.arrays("train"), spikes_per_neuron=1.0, epochs=1, batch_size=64
+        )
 
 
 def test_a_registered_activation_is_converted(monkeypatch):
@@ -163,9 +162,9 @@ def test_a_registered_activation_is_converted(monkeypatch):
     x = layers.Conv2D(3, 3, activation="softplus", name="soft")(inputs)
     model = keras.Model(inputs, layers.Dense(4)(layers.Flatten()(x)))
     with pytest.raises(ValueError, match=r"layer 'soft' \(activation 'softplus'\)"):
-        convert(model, pictures(), progress=False)
+        convert(model, pictures())
     activations.register("softplus", lambda x: np.logaddexp(0, x), keras.activations.softplus)
-    snn = convert(model, pictures(), steps=12, progress=False)
+    snn = convert(model, pictures(), code="binary", steps=12)
     expected = model.predict_on_batch(pictures())
     assert np.abs(snn.predict(pictures()) - expected).max() < 0.01 * np.ptp(expected)
     assert snn.codes["soft_act"] == soma(
@@ -177,7 +176,7 @@ def test_mixed_radix_of_relu6_keeps_the_limit():
     inputs = keras.Input((8, 8, 2))
     x = layers.ReLU(6.0, name="limited")(layers.Conv2D(3, 3)(inputs))
     model = keras.Model(inputs, layers.Dense(4)(layers.Flatten()(x)))
-    snn = convert(model, 20 * pictures(), code="mixed_radix", steps=6, snr=25, progress=False)
+    snn = convert(model, 20 * pictures(), code="mixed_radix", steps=6, snr=25)
     code = snn.codes["limited"]
     assert code.quantise(F(1e6)) == code.quantise(F(6))
     assert code.quantise(F(1e6)) == pytest.approx(6, rel=0.05)

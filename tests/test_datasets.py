@@ -5,13 +5,15 @@ import http.server
 import io
 import json
 import pickle
+import tarfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fsrepro import datasets, models
+from fsrepro.experiments import datasets, models
 
 
 def test_digits_split_is_fixed_and_covers_everything(digits):
@@ -100,47 +102,82 @@ def test_unpickler_runs_nothing(tmp_path):
     assert not trap.exists()
 
 
-class RangeServer(http.server.BaseHTTPRequestHandler):
-    """Serves ``content`` from any offset, and remembers which offsets were asked for."""
+class Server(http.server.BaseHTTPRequestHandler):
+    """Serves ``content``, of which the first answers are cut off where ``cuts`` says."""
 
     content = bytes(range(256)) * 2000
-    asked: list = []  # noqa: RUF012
+    cuts: list = []  # noqa: RUF012
+    answers = 0
 
     def do_GET(self):
-        header = self.headers.get("Range")
-        start = int(header.split("=")[1].rstrip("-")) if header else 0
-        self.asked.append(start)
-        self.send_response(206 if header else 200)
-        self.send_header("Content-Length", str(len(self.content) - start))
+        type(self).answers += 1
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.content)))
         self.end_headers()
-        self.wfile.write(self.content[start:])
+        self.wfile.write(self.content[: self.cuts.pop() if self.cuts else None])
 
     def log_message(self, *arguments):
         pass
 
 
 @pytest.fixture
-def server():
-    RangeServer.asked.clear()
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), RangeServer) as running:
+def server(monkeypatch):
+    monkeypatch.setattr(Server, "content", Server.content)
+    monkeypatch.setattr(Server, "answers", 0)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{running.server_port}/file"
         running.shutdown()
 
 
-def test_interrupted_download_is_resumed(server, tmp_path):
-    target = tmp_path / "file"
-    (tmp_path / "file.part").write_bytes(RangeServer.content[:100_000])
-    datasets._download(server, target, hashlib.md5(RangeServer.content).hexdigest())
-    assert target.read_bytes() == RangeServer.content
-    assert RangeServer.asked == [100_000]
-    assert not (tmp_path / "file.part").exists()
+def md5_of_content():
+    return "md5:" + hashlib.md5(Server.content).hexdigest()
+
+
+def test_downloaded_once(server, tmp_path):
+    for _ in range(2):
+        path = datasets.fetched(server, tmp_path / "new", md5_of_content())
+        assert path == tmp_path / "new" / "file"
+        assert path.read_bytes() == Server.content
+    assert Server.answers == 1
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_another_file_of_that_name_is_replaced(server, tmp_path):
+    (tmp_path / "file").write_bytes(b"something else")
+    assert datasets.fetched(server, tmp_path, md5_of_content()).read_bytes() == Server.content
+
+
+def test_interrupted_download_leaves_nothing_and_can_be_repeated(server, tmp_path):
+    Server.cuts.append(100_000)
+    with pytest.raises(FileNotFoundError, match=r"file is not in .*Call again, or fetch it"):
+        datasets.fetched(server, tmp_path, md5_of_content())
+    assert not list(tmp_path.iterdir())
+    assert datasets.fetched(server, tmp_path, md5_of_content()).read_bytes() == Server.content
 
 
 def test_wrong_download_leaves_nothing(server, tmp_path):
-    with pytest.raises(ValueError, match="not the published file"):
-        datasets._download(server, tmp_path / "file", "0" * 32)
+    with pytest.raises(FileNotFoundError, match="did not give the published file"):
+        datasets.fetched(server, tmp_path, "md5:" + "0" * 32)
     assert not list(tmp_path.iterdir())
+
+
+def test_cifar10_is_downloaded_and_unpacked_by_several_at_once(server, tmp_path, monkeypatch):
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        for name in (*datasets.CIFAR10_FILES, "not_ours", "../outside"):
+            info = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            info.size = len(name)
+            tar.addfile(info, io.BytesIO(name.encode()))
+    monkeypatch.setattr(Server, "content", archive.getvalue())
+    monkeypatch.setattr(datasets, "CIFAR10_URL", server)
+    monkeypatch.setattr(datasets, "CIFAR10_ARCHIVE_MD5", md5_of_content().removeprefix("md5:"))
+    with ThreadPoolExecutor() as pool:
+        (root,) = set(pool.map(datasets._find_cifar10, [tmp_path] * 8, [True] * 8))
+    assert {path.name: path.read_text() for path in root.iterdir()} == {
+        name: name for name in datasets.CIFAR10_FILES
+    }
+    assert {path.name for path in tmp_path.iterdir()} == {root.name, "file"}
 
 
 def test_cifar10_itself():

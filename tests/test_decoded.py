@@ -39,7 +39,7 @@ CODES = {
 @pytest.fixture(scope="module")
 def snn(trained, calibration_images):
     """The trained network with Huffman words over sixteen levels in every layer."""
-    recorded = record(normal_form(trained), calibration_images, progress=False)
+    recorded = record(normal_form(trained), calibration_images)
     codes = {}
     for name, x in recorded.items():
         levels = uniform_levels(16, float(x.max()))
@@ -80,13 +80,13 @@ def test_network_is_the_one_of_the_codes(snn, test_images):
 
 def test_evaluation_counts_spikes_and_multiplications(snn, trained, test_images, digits):
     reference = predict_classes(trained, test_images)
-    report = evaluate(snn, test_images, digits.test.labels, reference=reference, progress=False)
+    report = evaluate(snn, test_images, digits.test.labels, ann=reference)
     assert report.agreement > 95
     assert 0 < report.spikes_per_neuron < 4
     assert report.synops_per_image == 0
     assert report.macs_per_image == report.ann_macs_per_image
     assert report.latency_steps == sum(code.steps for code in snn.codes.values())
-    record_of = record(snn.keras_model, test_images, samples=10**9, progress=False)
+    record_of = record(snn.keras_model, test_images, samples=10**9)
     expected = sum(
         snn.codes[name].count(x).mean() * row.neurons
         for (name, x), row in zip(record_of.items(), snn.layers.itertuples(), strict=True)
@@ -97,7 +97,7 @@ def test_evaluation_counts_spikes_and_multiplications(snn, trained, test_images,
 def test_a_linear_code_with_decoders_is_the_converted_network(
     trained, calibration_images, test_images
 ):
-    snn = convert(trained, calibration_images, steps=5, progress=False)
+    snn = convert(trained, calibration_images, steps=5)
     same = with_decoders(trained, snn.codes)
     assert (same.predict(test_images[:50]) == snn.predict(test_images[:50])).all()
     with pytest.raises(ValueError, match="has no decoders: synapses read all of its codes"):
@@ -105,7 +105,7 @@ def test_a_linear_code_with_decoders_is_the_converted_network(
 
 
 def test_decoding_costs(snn, test_images):
-    costs = decoding_costs(snn, test_images, progress=False).set_index("layer")
+    costs = decoding_costs(snn, test_images).set_index("layer")
     assert list(costs.index) == list(snn.codes)
     for name, row in costs.iterrows():
         assert row["levels"] == 16
@@ -118,7 +118,7 @@ def test_decoding_costs(snn, test_images):
 
 def test_entropy_of_a_layer_that_sends_one_level(trained, test_images):
     codes = dict.fromkeys(["act1", "act2", "act3"], CODES["a single level"])
-    costs = decoding_costs(with_decoders(trained, codes), test_images, progress=False)
+    costs = decoding_costs(with_decoders(trained, codes), test_images)
     assert (costs["entropy"] == entropy([1.0])).all()
     assert (costs["lookups_per_image"] == 0).all()
 

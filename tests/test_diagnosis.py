@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from fsrepro import datasets, measures, models, training
+from fsrepro import measures
 from fsrepro.codes import ExponentMantissa, binary
 from fsrepro.conversion import convert, diagnose, normal_form, with_decoders
 from fsrepro.conversion.population import activation_layers
+from fsrepro.experiments import datasets, models, training
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,7 @@ def digits():
 @pytest.fixture(scope="module")
 def ann(digits):
     model = models.small_cnn((8, 8, 1))
-    training.train(model, digits, epochs=4, batch_size=64, augmentation=False, seed=0)
+    training.train(model, *digits.arrays("train"), epochs=4, batch_size=64, seed=0)
     return model
 
 
@@ -28,11 +29,11 @@ def images(digits):
 
 @pytest.fixture(scope="module")
 def snn(ann, images):
-    return convert(ann, images, code="mixed_radix", steps=6, snr=20, progress=False)
+    return convert(ann, images, code="mixed_radix", steps=6, snr=20)
 
 
 def test_figures_of_the_first_layer(ann, snn, images):
-    table = diagnose(ann, snn, images, batch_size=64, progress=False)
+    table = diagnose(ann, snn, images)
     graph = normal_form(ann)
     name = activation_layers(graph)[0]
     first = next(layer for layer in graph.layers if layer.name == name)
@@ -53,8 +54,8 @@ def test_figures_of_the_first_layer(ann, snn, images):
 
 def test_spikes_are_those_of_evaluate_and_errors_add_up(ann, snn, images, digits):
     labels = digits.calibration.labels
-    table = diagnose(ann, snn, images, labels, progress=False)
-    report = measures.evaluate(snn, images, labels, progress=False)
+    table = diagnose(ann, snn, images, labels)
+    report = measures.evaluate(snn, images, labels)
     np.testing.assert_allclose(
         table["spikes_per_neuron"], report.layers["spikes_per_neuron"], rtol=1e-9
     )
@@ -66,8 +67,8 @@ def test_spikes_are_those_of_evaluate_and_errors_add_up(ann, snn, images, digits
 def test_finds_the_layer_whose_scale_is_wrong(ann, snn, images, digits):
     for culprit in snn.codes:
         codes = snn.codes | {culprit: snn.codes[culprit].scaled(0.02)}
-        broken = convert(ann, images, code=codes, progress=False)
-        table = diagnose(ann, broken, images, digits.calibration.labels, progress=False)
+        broken = convert(ann, images, code=codes)
+        table = diagnose(ann, broken, images, digits.calibration.labels)
         table = table.set_index("layer")
         assert table["snr"].idxmin() == culprit
         assert table["saturated"].idxmax() == culprit
@@ -78,9 +79,7 @@ def test_finds_the_layer_whose_scale_is_wrong(ann, snn, images, digits):
 def test_finds_a_silent_layer(ann, snn, images):
     culprit = list(snn.codes)[1]
     codes = snn.codes | {culprit: binary(4, 1e6)}
-    table = diagnose(
-        ann, convert(ann, images, code=codes, progress=False), images, progress=False
-    ).set_index("layer")
+    table = diagnose(ann, convert(ann, images, code=codes), images).set_index("layer")
     assert table["dead"][culprit] == 100
     assert table["spikes_per_neuron"][culprit] == 0
     assert table["snr"][culprit] == pytest.approx(0)
@@ -89,14 +88,14 @@ def test_finds_a_silent_layer(ann, snn, images):
 def test_networks_with_decoders_too(ann, images):
     names = activation_layers(normal_form(ann))
     decoded = with_decoders(ann, dict.fromkeys(names, ExponentMantissa(2, 3, 8.0)))
-    table = diagnose(ann, decoded, images[:50], progress=False)
+    table = diagnose(ann, decoded, images[:50])
     assert (table["snr"] > 5).all()
 
 
 def test_refuses_what_does_not_fit(ann, snn, images):
     with pytest.raises(ValueError, match="was not converted from model 'resnet8'"):
-        diagnose(models.resnet(8, (8, 8, 1)), snn, images, progress=False)
+        diagnose(models.resnet(8, (8, 8, 1)), snn, images)
     with pytest.raises(ValueError, match=r"labels must have shape \(200,\), got \(3,\)"):
-        diagnose(ann, snn, images, np.zeros(3), progress=False)
+        diagnose(ann, snn, images, np.zeros(3))
     with pytest.raises(ValueError, match="the images must have shape"):
-        diagnose(ann, snn, images[..., 0], progress=False)
+        diagnose(ann, snn, images[..., 0])

@@ -5,15 +5,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fsrepro import datasets, measures, training
+from fsrepro import measures
 from fsrepro.codes import ExponentMantissa, binary, leading_one, mixed_radix, rate
 from fsrepro.conversion import convert, normal_form, with_decoders
 from fsrepro.conversion.population import activation_layers
+from fsrepro.experiments import datasets, training
+from fsrepro.experiments.models import small_cnn
+from fsrepro.experiments.training import fine_tuning
+from fsrepro.experiments.training.batches import mix
+from fsrepro.experiments.training.learned_code import LearnedCode, in_units
 from fsrepro.fitting import round_scale
-from fsrepro.models import small_cnn
-from fsrepro.training import fine_tuning
-from fsrepro.training.batches import mix
-from fsrepro.training.learned_code import LearnedCode, in_units
 
 
 def learned(code, scale=1.0, price=0.0):
@@ -90,7 +91,7 @@ def data():
 
 def network():
     ann = small_cnn((8, 8, 1))
-    training.train(ann, data(), epochs=3, batch_size=64, augmentation=False, seed=0)
+    training.train(ann, *data().arrays("train"), epochs=3, batch_size=64, seed=0)
     return ann
 
 
@@ -98,22 +99,27 @@ def network():
 def spiking():
     ann, digits = network(), data()
     x = digits.normalise(digits.calibration.images)
-    return ann, convert(ann, x, code="mixed_radix", steps=4, snr=12, progress=False)
+    return ann, convert(ann, x, code="mixed_radix", steps=4, snr=12)
 
 
-SETTINGS = {"epochs": 4, "batch_size": 64, "augmentation": False, "seed": 1, "mixup": 0.4}
+SETTINGS = {"epochs": 4, "batch_size": 64, "seed": 1, "mixup": 0.4}
 
 
 def test_fewer_spikes_and_no_less_accuracy(spiking):
     ann, snn = spiking
     digits = data()
     x, labels = digits.normalise(digits.calibration.images), digits.calibration.labels
-    before = measures.evaluate(snn, x, labels, progress=False)
+    before = measures.evaluate(snn, x, labels)
     budget = 0.7 * before.spikes_per_neuron
     tuned, history = training.fine_tune(
-        snn, digits, spikes_per_neuron=budget, teacher=ann, **{**SETTINGS, "epochs": 12}
+        snn,
+        *digits.arrays("train"),
+        validation=digits.arrays("calibration"),
+        spikes_per_neuron=budget,
+        teacher=ann,
+        **{**SETTINGS, "epochs": 12},
     )
-    after = measures.evaluate(tuned, x, labels, progress=False)
+    after = measures.evaluate(tuned, x, labels)
     assert after.accuracy >= before.accuracy - 1
     assert after.spikes_per_neuron < 0.85 * before.spikes_per_neuron
     assert list(history["epoch"]) == list(range(1, 13))
@@ -127,23 +133,22 @@ def test_fewer_spikes_and_no_less_accuracy(spiking):
 
 def test_a_killed_run_ends_like_an_uninterrupted_one(spiking, tmp_path, monkeypatch):
     ann, snn = spiking
-    whole, expected = training.fine_tune(
-        snn, data(), spikes_per_neuron=0.2, teacher=ann, **SETTINGS
-    )
-    path = tmp_path / "run.weights.h5"
-    genuine = fine_tuning.batches
+    images = data().arrays("train")
+    settings = {"spikes_per_neuron": 0.2, "teacher": ann, **SETTINGS}
+    whole, expected = training.fine_tune(snn, *images, **settings)
+    settings["checkpoint"] = tmp_path / "run.weights.h5"
+    genuine = training.TrainingData.epoch
 
-    def killed(data, batch_size, augmentation, seed):
-        if seed[1] == 3:
+    def killed(self, number):
+        if number == 3:
             raise KeyboardInterrupt
-        return genuine(data, batch_size, augmentation, seed)
+        return genuine(self, number)
 
-    settings = {"spikes_per_neuron": 0.2, "teacher": ann, "checkpoint": path, **SETTINGS}
     with monkeypatch.context() as patch:
-        patch.setattr(fine_tuning, "batches", killed)
+        patch.setattr(training.TrainingData, "epoch", killed)
         with pytest.raises(KeyboardInterrupt):
-            training.fine_tune(snn, data(), **settings)
-    resumed, history = training.fine_tune(snn, data(), **settings)
+            training.fine_tune(snn, *images, **settings)
+    resumed, history = training.fine_tune(snn, *images, **settings)
     columns = [c for c in expected if c != "seconds"]
     np.testing.assert_allclose(history[columns], expected[columns], rtol=1e-4)
     assert resumed.scales == whole.scales
@@ -159,9 +164,15 @@ def test_the_network_returned_is_the_one_that_was_measured(spiking):
     x, labels = digits.normalise(digits.calibration.images), digits.calibration.labels
     for averaging in (0.0, 2.0):
         tuned, history = training.fine_tune(
-            snn, digits, spikes_per_neuron=0.2, teacher=ann, averaging=averaging, **SETTINGS
+            snn,
+            *digits.arrays("train"),
+            validation=digits.arrays("calibration"),
+            spikes_per_neuron=0.2,
+            teacher=ann,
+            averaging=averaging,
+            **SETTINGS,
         )
-        found = measures.evaluate(tuned, x, labels, progress=False).accuracy
+        found = measures.evaluate(tuned, x, labels).accuracy
         assert found == pytest.approx(history["calibration_accuracy"].iloc[-1])
 
 
@@ -169,11 +180,16 @@ def test_the_mean_of_weights_is_that_of_their_steps(spiking):
     """Two steps with momentum 1/2: the mean is half of the first weights and half of the last."""
     snn = spiking[1]
     digits = data()
-    two_steps = {"spikes_per_neuron": 0.2, "epochs": 1, "augmentation": False, "seed": 0}
+    two_steps = {"spikes_per_neuron": 0.2, "epochs": 1, "seed": 0}
     size = len(digits.train) // 2
     found = {
         averaging: training.fine_tune(
-            snn, digits, batch_size=size, averaging=averaging, **two_steps
+            snn,
+            *digits.arrays("train"),
+            validation=digits.arrays("calibration"),
+            batch_size=size,
+            averaging=averaging,
+            **two_steps,
         )[0].keras_model.get_weights()
         for averaging in (0.0, 0.5, 1.0)
     }
@@ -207,8 +223,15 @@ def test_the_teacher_answers_the_blended_images(spiking, monkeypatch):
 
     monkeypatch.setattr(fine_tuning, "_taught", watched)
     settings = {**SETTINGS, "epochs": 1}
-    training.fine_tune(snn, digits, spikes_per_neuron=0.2, teacher=ann, **settings)
-    (plain, _), *_ = fine_tuning.batches(digits, 64, False, [1, 1])
+    training.fine_tune(
+        snn,
+        *digits.arrays("train"),
+        validation=digits.arrays("calibration"),
+        spikes_per_neuron=0.2,
+        teacher=ann,
+        **settings,
+    )
+    (plain, _), *_ = training.TrainingData(*digits.arrays("train"), 64, False, 1).epoch(1)
     assert seen[0].shape == plain.shape
     assert not (seen[0] == plain).all()
 
@@ -227,17 +250,19 @@ def test_scales_round_as_in_conversion(scale):
         ({"distillation": 1.5}, "distillation must be between 0 and 1, got 1.5"),
         ({"mixup": -0.5}, "mixup must be 0 for none, or positive, got -0.5"),
         ({"averaging": -1.0}, "averaging must be a number of epochs, 0 or more, got -1.0"),
-        ({"epochs": 0}, "epochs, batch_size and learning_rate must be positive"),
+        ({"epochs": 0}, "epochs and learning_rate must be positive, got 0"),
         ({"batch_size": 10**6}, "batch_size 1000000 exceeds"),
     ],
 )
 def test_impossible_settings(spiking, changes, message):
     with pytest.raises(ValueError, match=message):
-        training.fine_tune(spiking[1], data(), **{"spikes_per_neuron": 0.2, **SETTINGS, **changes})
+        training.fine_tune(
+            spiking[1], *data().arrays("train"), **{"spikes_per_neuron": 0.2, **SETTINGS, **changes}
+        )
 
 
 def test_refuses_decoders(spiking):
     names = activation_layers(normal_form(spiking[0]))
     decoded = with_decoders(spiking[0], dict.fromkeys(names, ExponentMantissa(2, 2, 4.0)))
     with pytest.raises(ValueError, match="needs decoders; only networks of linear codes"):
-        training.fine_tune(decoded, data(), spikes_per_neuron=0.2, **SETTINGS)
+        training.fine_tune(decoded, *data().arrays("train"), spikes_per_neuron=0.2, **SETTINGS)

@@ -6,6 +6,7 @@ import pytest
 from fsrepro.codes import mixed_radix
 from fsrepro.fitting import (
     Distribution,
+    _bound,
     bound,
     gaussian,
     measure,
@@ -55,10 +56,12 @@ def test_uniform_source_lies_above_the_shannon_lower_bound():
         assert shannon - 0.005 < rate_distortion(uniform(0, 1), mse) < shannon + 0.08
 
 
-def test_a_finer_grid_changes_little():
+def test_a_finer_grid_changes_little(monkeypatch):
     mse = SOURCE.mean(np.square) / 10**2.5
     coarse = rate_distortion(SOURCE, mse)
-    fine = rate_distortion(SOURCE, mse, resolution=8, tolerance=3e-4)
+    monkeypatch.setattr(_bound, "_RESOLUTION", 8)
+    monkeypatch.setattr(_bound, "_TOLERANCE", 3e-4)
+    fine = rate_distortion(SOURCE, mse)
     assert coarse - 1e-3 < fine < coarse + 0.005
 
 

@@ -14,7 +14,6 @@ from fsrepro.codes import (
     rate,
 )
 from fsrepro.fitting import (
-    best_mixed_radix,
     bound,
     compare,
     empirical,
@@ -56,7 +55,7 @@ def test_every_kind_reaches_the_snr_and_none_beats_the_bound(table):
 
 def test_order_of_the_kinds(table):
     spikes = table["spikes"]
-    assert spikes["mixed radix"] == best_mixed_radix(SOURCE, 8, snr=25).measure.spikes
+    assert spikes["mixed radix"] == mixed_radix_of(8).best(SOURCE, snr=25).spikes
     assert spikes["fitted"] <= spikes["mixed radix"] < spikes["binary"] < spikes["rate"]
     assert spikes["fewest spikes"] < spikes["mixed radix"]  # of all codes with these levels
 
@@ -74,7 +73,7 @@ def test_words(table):
 def test_a_kind_that_cannot_reach_the_snr_says_so():
     table = compare({"one spike": scaled(lambda a: leading_one(8, a, spikes=1))}, SOURCE, 30.0)
     assert table["spikes"].isna().all()
-    assert "no scale tried reaches 30.0 dB" in table.loc[0, "code"]
+    assert "no code tried reaches 30 dB" in table.loc[0, "code"]
 
 
 def test_scaled_takes_the_family_of_fewest_spikes():
@@ -101,7 +100,7 @@ def test_rarest_bounds_the_longest_word():
 
 def test_words_are_made_from_the_probabilities_of_their_levels():
     x = np.repeat(np.float32([0, 1, 2, 4]), [8, 4, 2, 2])
-    code = words_of(huffman_words, rarest=1e-9, name="")(empirical(x), 40.0)
+    code = words_of(huffman_words, rarest=1e-9, name="").best(empirical(x), snr=40.0).code
     p = level_probability(code.levels, x)
     assert sorted(p[p > 0]) == [0.125, 0.125, 0.25, 0.5]
     # Levels that never occur hang on one of the rarest words, which grows by one step.

@@ -5,11 +5,11 @@ import pytest
 
 from fsrepro.codes import SpikeCode, mixed_radix, published
 from fsrepro.fitting import (
-    best_mixed_radix,
     empirical,
     fit,
     gaussian,
     measure,
+    mixed_radix_of,
     mixture,
     relu,
     uniform,
@@ -30,7 +30,7 @@ def sigmoid(x):
 
 
 def quick(f, steps, distribution, **options):
-    return fit(f, steps, distribution, **{"seconds": 0.2, "progress": False} | options)
+    return fit(f, steps, distribution, **{"seconds": 0.2} | options)
 
 
 def objective(code, f, distribution, penalty=0.0):
@@ -126,7 +126,7 @@ def test_a_penalty_saves_spikes_and_costs_error():
 
 def test_a_start_is_only_improved_on():
     source, penalty = gaussian(-0.3, 1), 1e-3
-    start = best_mixed_radix(source, 6, spike_penalty=penalty).code
+    start = mixed_radix_of(6).best(source, price=penalty).code
     code = quick(relu, 6, source, spike_penalty=penalty, start=start, seconds=1.0)
     assert objective(code, relu, source, penalty) < objective(start, relu, source, penalty)
 
@@ -156,4 +156,4 @@ def test_unused_steps_stay_silent():
 )
 def test_bad_input_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        fit(**{"f": silu, "steps": 2, "distribution": SOURCE, "progress": False} | options)
+        fit(**{"f": silu, "steps": 2, "distribution": SOURCE} | options)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fsrepro.codes import published, rate
-from fsrepro.fitting import bound, frontier, gaussian, laplace, measure, ratio_to_bound, relu
+from fsrepro.codes import published
+from fsrepro.fitting import bound, frontier, gaussian, measure, ratio_to_bound, relu
 
 SOURCE = gaussian(-0.3, 1)
 
@@ -47,11 +47,6 @@ def test_front_is_mixed_radix(table):
     assert set(table.loc[table["on_front"], "family"]) == {"mixed radix"}
     for _, group in table[table["on_front"]].groupby("snr_target"):
         assert group.sort_values("steps")["spikes"].is_monotonic_decreasing
-
-
-def test_own_families_and_no_yardstick():
-    found = frontier(laplace(0, 1), [4], [8], families={"rate": rate}, yardstick=False)
-    assert set(found["family"]) == {"rate", "mixed radix"}
 
 
 def test_ratio_of_a_published_table():

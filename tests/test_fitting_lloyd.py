@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fsrepro.fitting import any_decoder, best_mixed_radix, bound, gaussian, relu, uniform
+from fsrepro.fitting import any_decoder, bound, gaussian, mixed_radix_of, relu, uniform
 
 SOURCE = gaussian(-0.3, 1).map(relu)
 
@@ -29,7 +29,7 @@ def test_lies_between_bound_and_mixed_radix():
     found = any_decoder(SOURCE, 8, 3.5e-3)
     assert 29 < found.snr < 32
     assert bound(SOURCE, 8, found.snr) < found.spikes
-    linear = best_mixed_radix(gaussian(-0.3, 1), 8, snr=found.snr).measure.spikes
+    linear = mixed_radix_of(8).best(gaussian(-0.3, 1), snr=found.snr).spikes
     assert found.spikes < linear < 1.15 * found.spikes
 
 

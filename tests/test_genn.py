@@ -95,12 +95,12 @@ def received(sources, spikes, payload, i, bias):
 def agrees(snn, x):
     expected, outputs = specified(snn, x)
     simulated = genn.to_mlgenn(snn)
-    found = simulated.spikes(x)
+    found = simulated.spike_trains(x)
     assert found.keys() == expected.keys()
     for name in expected:
         assert found[name].shape == expected[name].shape
         assert (found[name] != expected[name]).sum() == 0, name
-    given, totals = simulated.run(x, progress=False)
+    given, totals = simulated.run(x)
     np.testing.assert_array_equal(given, outputs)
     for name in expected:
         np.testing.assert_array_equal(totals[name], expected[name].sum((0, 1)))
@@ -121,14 +121,14 @@ LINEAR = {
 @pytest.mark.parametrize("kind", LINEAR)
 def test_every_linear_code(kind):
     x = images()
-    agrees(convert(network(), x, code=LINEAR[kind], progress=False), x)
+    agrees(convert(network(), x, code=LINEAR[kind]), x)
 
 
 def test_codes_of_different_lengths_in_one_network():
     x = images()
-    names = list(convert(network(), x, code="binary", steps=4, progress=False).codes)
+    names = list(convert(network(), x, code="binary", steps=4).codes)
     several = dict(zip(names, list(LINEAR.values())[:5], strict=True))
-    agrees(convert(network(), x, code=several, progress=False), x)
+    agrees(convert(network(), x, code=several), x)
 
 
 @pytest.mark.parametrize("activation", ["silu", "sigmoid"])
@@ -142,7 +142,7 @@ def test_strict_neurons_of_silu_and_sigmoid(activation, kind):
     else:
         code = table()
     x = images()
-    agrees(convert(network(activation), x, code=code, progress=False), x)
+    agrees(convert(network(activation), x, code=code), x)
 
 
 @pytest.mark.parametrize(
@@ -154,13 +154,13 @@ def test_neurons_with_a_soma(activation):
     model = network(activation)
     name = "leaky_relu(0.2)" if activation == "leaky_relu" else activation
     code = codes.soma(codes.mixed_radix((3, 3, 2), 2.0), name, offset=-0.25)
-    agrees(convert(model, x, code=code, progress=False), x)
+    agrees(convert(model, x, code=code), x)
 
 
 def test_graded_spikes_of_exponent_and_mantissa():
     x = images()
     model = network()
-    names = list(convert(model, x, code="binary", steps=4, progress=False).codes)
+    names = list(convert(model, x, code="binary", steps=4).codes)
     code = codes.ExponentMantissa(3, 3, 2.0, rounding=True, silent_zero=True)
     agrees(with_decoders(model, dict.fromkeys(names, code)), x)
 
@@ -168,7 +168,7 @@ def test_graded_spikes_of_exponent_and_mantissa():
 def test_graded_and_plain_spikes_meet():
     x = images()
     model = network()
-    names = list(convert(model, x, code="binary", steps=4, progress=False).codes)
+    names = list(convert(model, x, code="binary", steps=4).codes)
     graded = codes.ExponentMantissa(2, 3, 2.0)
     mixed = {name: graded if i % 2 else codes.binary(4, 2.0) for i, name in enumerate(names)}
     agrees(with_decoders(model, mixed), x)
@@ -180,8 +180,8 @@ def test_on_threshold_inputs_fire():
     model = keras.Model(inputs, layers.Dense(2, name="logits")(layers.Flatten()(x)))
     code = codes.binary(4, 16.0)
     x = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
-    snn = convert(model, x, code=code, progress=False)
-    found = genn.to_mlgenn(snn).spikes(x)
+    snn = convert(model, x, code=code)
+    found = genn.to_mlgenn(snn).spike_trains(x)
     (z,) = found.values()
     np.testing.assert_array_equal(np.tensordot([8, 4, 2, 1], z, 1), x)
     agrees(snn, x)
@@ -195,18 +195,18 @@ def test_the_last_spike_is_read():
     x = layers.Activation("relu", name="again")(x)
     logits = layers.Dense(2, use_bias=False, kernel_initializer="ones")(x)
     x = np.float32([0, 1, 3, 254, 255]).reshape(-1, 1, 1, 1)
-    snn = convert(keras.Model(inputs, logits), x, code=codes.binary(8, 256.0), progress=False)
-    found, _ = genn.to_mlgenn(snn).run(x, progress=False)
+    snn = convert(keras.Model(inputs, logits), x, code=codes.binary(8, 256.0))
+    found, _ = genn.to_mlgenn(snn).run(x)
     np.testing.assert_array_equal(found[:, 0], x.ravel())
 
 
 def test_evaluate_gives_the_report_of_keras():
     x = np.round(images(6) * 8) / 8
-    snn = dyadic(convert(network(), x, code=lambda a: codes.binary(6, 4.0), progress=False))
+    snn = dyadic(convert(network(), x, code=lambda a: codes.binary(6, 4.0)))
     labels = np.arange(6) % 5
-    keras_report = measures.evaluate(snn, x, labels, progress=False)
+    keras_report = measures.evaluate(snn, x, labels)
     found = measures.evaluate(
-        snn, x, labels, simulator="genn", options={"backend": "single_threaded_cpu"}, progress=False
+        snn, x, labels, simulator="genn", options={"backend": "single_threaded_cpu"}
     )
     assert (
         found.row().items()
@@ -224,9 +224,9 @@ def dyadic(snn):
 
 def test_two_networks_do_not_share_a_build():
     x = images(2)
-    first = convert(network(), x, code=codes.binary(4, 2.0), progress=False)
-    second = convert(network(), x, code=codes.binary(4, 1.0), progress=False)
-    given = [genn.to_mlgenn(snn).run(x, progress=False)[0] for snn in (first, second)]
+    first = convert(network(), x, code=codes.binary(4, 2.0))
+    second = convert(network(), x, code=codes.binary(4, 1.0))
+    given = [genn.to_mlgenn(snn).run(x)[0] for snn in (first, second)]
     for snn, outputs in zip((first, second), given, strict=True):
         np.testing.assert_array_equal(outputs, specified(snn, x)[1])
 
@@ -235,9 +235,9 @@ def test_generated_code_is_removed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
     (tmp_path / "scratch").mkdir()
-    snn = convert(network(), images(), code="binary", steps=4, progress=False)
+    snn = convert(network(), images(), code="binary", steps=4)
     simulated = genn.to_mlgenn(snn)
-    simulated.run(images(1), progress=False)
+    simulated.run(images(1))
     del simulated
     import gc
 
@@ -248,7 +248,7 @@ def test_generated_code_is_removed(tmp_path, monkeypatch):
 def test_words_that_need_a_decoder_are_refused():
     x = images()
     model = network()
-    names = list(convert(model, x, code="binary", steps=4, progress=False).codes)
+    names = list(convert(model, x, code="binary", steps=4).codes)
     code = codes.PrefixCode(["0", "10", "11"], [0, 1, 2])
     with pytest.raises(ValueError, match="words need a decoder"):
         genn.to_mlgenn(with_decoders(model, dict.fromkeys(names, code)))
@@ -256,13 +256,13 @@ def test_words_that_need_a_decoder_are_refused():
 
 def test_mlgenns_own_neurons_write_our_binary_code():
     x = images()
-    snn = convert(network(), x, code=codes.binary(6, 4.0), progress=False)
+    snn = convert(network(), x, code=codes.binary(6, 4.0))
     snn = dyadic(snn)
-    expected, found = snn.spikes(np.round(x * 8) / 8), genn.with_mlgenn_neurons(snn)
-    spikes = found.spikes(np.round(x * 8) / 8)
+    expected, found = snn.spike_trains(np.round(x * 8) / 8), genn.with_mlgenn_neurons(snn)
+    spikes = found.spike_trains(np.round(x * 8) / 8)
     for name in expected:
         np.testing.assert_array_equal(spikes[name], expected[name])
-    outputs, totals = found.run(np.round(x * 8) / 8, progress=False)
+    outputs, totals = found.run(np.round(x * 8) / 8)
     np.testing.assert_array_equal(outputs, snn.predict(np.round(x * 8) / 8))
     assert found.seconds > 0
     assert found.events(totals) > sum(z.sum() for z in totals.values())
@@ -270,9 +270,9 @@ def test_mlgenns_own_neurons_write_our_binary_code():
 
 def test_events_are_spikes_times_synapses():
     x = images()
-    snn = convert(network(), x, code="binary", steps=4, progress=False)
+    snn = convert(network(), x, code="binary", steps=4)
     simulated = genn.to_mlgenn(snn)
-    _, totals = simulated.run(x, progress=False)
+    _, totals = simulated.run(x)
     expected = 0
     for sources in arrivals(snn).values():
         for source, weights in sources.items():
@@ -283,6 +283,6 @@ def test_events_are_spikes_times_synapses():
 
 def test_mlgenns_own_neurons_write_no_other_code():
     x = images()
-    snn = convert(network(), x, code=codes.binary(6, 4.0, rounding=True), progress=False)
+    snn = convert(network(), x, code=codes.binary(6, 4.0, rounding=True))
     with pytest.raises(ValueError, match="one binary code without rounding in all layers"):
         genn.with_mlgenn_neurons(snn)

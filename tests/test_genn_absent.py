@@ -9,7 +9,7 @@ from fsrepro.conversion import convert
 
 @pytest.fixture
 def snn(trained, calibration_images):
-    return convert(trained, calibration_images, code="binary", steps=4, progress=False)
+    return convert(trained, calibration_images, code="binary", steps=4)
 
 
 def test_says_what_to_install(snn, test_images, monkeypatch):

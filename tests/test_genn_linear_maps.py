@@ -70,8 +70,8 @@ def network():
 def test_matrices_and_bias_maps_are_the_network():
     keras.utils.set_random_seed(1)
     x = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype(np.float32)
-    snn = convert(network(), x, code="binary", steps=6, progress=False)
-    found, maps, words = arrivals(snn), bias_maps(snn), snn.spikes(x)
+    snn = convert(network(), x, code="binary", steps=6)
+    found, maps, words = arrivals(snn), bias_maps(snn), snn.spike_trains(x)
     first, second, third = snn.codes
     assert found[first] == {"image": None}
     assert [list(found[name]) for name in (second, third, "output")] == [
@@ -101,9 +101,9 @@ def test_products_are_refused_by_name(layer, kind):
     images = np.random.default_rng(0).normal(size=(4, 4, 4, 2)).astype(np.float32)
     if kind == "Maximum":  # conversion itself refuses it
         with pytest.raises(UnsupportedLayerError, match="'odd'"):
-            convert(model, images, code="binary", steps=4, progress=False)
+            convert(model, images, code="binary", steps=4)
         return
-    snn = convert(model, images, code="binary", steps=4, progress=False)
+    snn = convert(model, images, code="binary", steps=4)
     with pytest.raises(UnsupportedLayerError, match=r"'odd' \(Multiply\) has no event-driven"):
         arrivals(snn)
 
@@ -113,7 +113,7 @@ def test_max_pooling_is_refused_by_name():
     x = layers.MaxPooling2D(name="largest")(layers.Conv2D(2, 3, activation="relu")(x))
     model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
     images = np.random.default_rng(0).normal(size=(4, 4, 4, 2)).astype(np.float32)
-    snn = convert(model, images, code="binary", steps=4, progress=False)
+    snn = convert(model, images, code="binary", steps=4)
     with pytest.raises(UnsupportedLayerError, match=r"'largest' \(MaxPooling2D\) has no event"):
         arrivals(snn)
 
@@ -124,6 +124,6 @@ def test_neurons_that_read_image_and_spikes_are_refused():
     x = layers.ReLU(name="both")(layers.Add()([x, inputs]))
     model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
     images = np.random.default_rng(0).normal(size=(4, 4, 4, 2)).astype(np.float32)
-    snn = convert(model, images, code="binary", steps=4, progress=False)
+    snn = convert(model, images, code="binary", steps=4)
     with pytest.raises(UnsupportedLayerError, match="'both' reads the image and spikes"):
         arrivals(snn)

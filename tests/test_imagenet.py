@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsrepro import picture_stream, pictures
 from fsrepro.conversion import convert, normal_form
-from fsrepro.models import efficientnet_lite, imagenet, mobilenet_v3_small
-from fsrepro.models.efficientnet_lite import lite_torch_name
-from fsrepro.models.mobilenet_v3 import import_quantised
+from fsrepro.experiments import picture_stream, pictures
+from fsrepro.experiments.models import efficientnet_lite, imagenet, mobilenet_v3_small
+from fsrepro.experiments.models._efficientnet_lite import lite_torch_name
+from fsrepro.experiments.models.mobilenet_v3 import import_quantised
 
-module = importlib.import_module("fsrepro.models.imagenet")  # the name means the function too
+module = importlib.import_module("fsrepro.experiments.models._imagenet")
 
 
 def trainable_parameters(model) -> int:
@@ -250,7 +250,7 @@ def test_the_architecture_of_the_paper_works_end_to_end():
             layer.set_weights([gamma, beta, mean, variance])
     x = rng.uniform(0, 255, (8, 64, 64, 3)).astype(np.float32)
     expected = model.predict_on_batch(x)
-    snn = convert(model, x, code="binary", steps=16, scale="max", progress=False)
+    snn = convert(model, x, code="binary", steps=16, scale="max")
     assert len(snn.spiking_layers) == 65 and snn.neurons > 100_000
     error = np.abs(snn.predict(x) - expected).max() / np.ptp(expected)
     assert error < 1e-3

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from fsrepro.conversion import normal_form
-from fsrepro.models import import_torch, resnet
-from fsrepro.models.import_torch import _torch_names, resnet_torch_name
-from fsrepro.models.torch_file import read_tensors
+from fsrepro.experiments.models import import_torch, resnet
+from fsrepro.experiments.models._import_torch import _torch_names, resnet_torch_name
+from fsrepro.experiments.models.torch_file import read_tensors
 
 MAGIC = 0x1950A86A20F9469CFC6C
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from fsrepro import codes, measures, models
+from fsrepro import codes, measures
 from fsrepro.conversion import convert
+from fsrepro.experiments import models
 from fsrepro.synapses import count_synapses
 
 
@@ -28,7 +29,7 @@ def branching_network():
 
 @pytest.fixture(scope="module")
 def snn():
-    return convert(branching_network(), random_images(), steps=5, progress=False)
+    return convert(branching_network(), random_images(), steps=5)
 
 
 def synapses_by_hand():
@@ -70,7 +71,7 @@ def test_latency_is_the_longest_path(snn):
 
 @pytest.mark.parametrize(("depth", "neurons"), [(8, 73_728), (20, 188_416)])
 def test_resnet_neurons_and_multiplications(depth, neurons):
-    snn = convert(models.resnet(depth), random_images(4, (32, 32, 3)), steps=2, progress=False)
+    snn = convert(models.resnet(depth), random_images(4, (32, 32, 3)), steps=2)
     assert snn.neurons == neurons
     synapses = count_synapses(snn)
 
@@ -94,7 +95,7 @@ def test_resnet_neurons_and_multiplications(depth, neurons):
 def test_spikes_are_those_of_the_specification(snn):
     images = random_images(12)
     labels = np.zeros(12, int)
-    report = measures.evaluate(snn, images, labels, progress=False)
+    report = measures.evaluate(snn, images, labels)
     probe = keras.Model(snn.keras_model.inputs, [layer.input for layer in snn.spiking_layers])
     fan_out = count_synapses(snn).fan_out
     spikes = synops = 0
@@ -110,10 +111,7 @@ def test_spikes_are_those_of_the_specification(snn):
 
 def test_figures_do_not_depend_on_the_batch_size(snn):
     images, labels = random_images(13), np.arange(13) % 5
-    reports = [
-        measures.evaluate(snn, images, labels, reference=labels, batch_size=n, progress=False)
-        for n in (13, 4)
-    ]
+    reports = [measures.evaluate(snn, images, labels, ann=labels, batch_size=n) for n in (13, 4)]
     for key, value in reports[0].row().items():
         assert reports[1].row()[key] == pytest.approx(value, rel=1e-12), key
 
@@ -124,18 +122,18 @@ def test_accuracy_and_agreement(snn):
     labels, reference = answers.copy(), answers.copy()
     labels[:3] = (labels[:3] + 1) % 5
     reference[:1] = (reference[:1] + 1) % 5
-    report = measures.evaluate(snn, images, labels, reference=reference, progress=False)
+    report = measures.evaluate(snn, images, labels, ann=reference)
     assert report.accuracy == pytest.approx(70)
     assert report.agreement == pytest.approx(90)
-    assert np.isnan(measures.evaluate(snn, images, labels, progress=False).agreement)
+    assert np.isnan(measures.evaluate(snn, images, labels).agreement)
 
 
 def test_a_silent_network_costs_nothing():
     model = branching_network()
     model.get_layer("a").set_weights([np.zeros((3, 3, 2, 3)), -np.ones(3)])
     with pytest.warns(UserWarning, match="layer 'a_act' is silent"):
-        snn = convert(model, random_images(), code=lambda s: codes.binary(4, s), progress=False)
-    report = measures.evaluate(snn, random_images(3), np.zeros(3, int), progress=False)
+        snn = convert(model, random_images(), code=lambda s: codes.binary(4, s))
+    report = measures.evaluate(snn, random_images(3), np.zeros(3, int))
     assert report.layers["spikes_per_neuron"][0] == 0
     assert report.layers["synops_per_image"][0] == 0
 
@@ -155,12 +153,12 @@ def test_a_silent_network_costs_nothing():
 )
 def test_bad_input(snn, images, labels, message):
     with pytest.raises(ValueError, match=message):
-        measures.evaluate(snn, images, np.array(labels), progress=False)
+        measures.evaluate(snn, images, np.array(labels))
 
 
 def test_spikes_are_those_that_are_counted(snn):
     images = random_images()
-    trains = snn.spikes(images[:3])
+    trains = snn.spike_trains(images[:3])
     _, *counts = snn.counting_model.predict_on_batch(images[:3])
     for (name, z), count in zip(trains.items(), counts, strict=True):
         assert z.shape[0] == snn.codes[name].steps
@@ -170,7 +168,7 @@ def test_spikes_are_those_that_are_counted(snn):
 def test_sampled_words_are_what_the_neurons_send(snn):
     image = random_images()[0]
     table = measures.sample_words(snn, image, neurons=10, seed=3)
-    trains = snn.spikes(image[None])
+    trains = snn.spike_trains(image[None])
     for name, rows in table.groupby("layer", sort=False):
         z = trains[name].reshape(5, -1)
         assert len(rows) == min(10, z.shape[1])

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from fsrepro import models
 from fsrepro.conversion import normal_form
 from fsrepro.conversion.population import activation_layers
+from fsrepro.experiments import models
 
 
 def neurons(model):

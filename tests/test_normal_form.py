@@ -7,7 +7,7 @@ from keras import layers
 
 from fsrepro.conversion import UnsupportedLayerError, normal_form
 from fsrepro.conversion.population import Nonlinearity
-from fsrepro.models import resnet, small_cnn
+from fsrepro.experiments.models import resnet, small_cnn
 
 SHAPE = (9, 9, 4)
 

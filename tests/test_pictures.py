@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from fsrepro import picture_stream, pictures
-from fsrepro.preprocessing import Preprocessing
+from fsrepro.experiments import picture_stream, pictures
+from fsrepro.experiments.preprocessing import Preprocessing
 
 WNIDS = pictures.imagenet_classes()["wnid"].tolist()
 LABELS = [65, 970, 0, 999, 65]  # of the five pictures below, in order of file name

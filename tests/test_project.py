@@ -12,7 +12,7 @@ import pytest
 import yaml
 from scripts import PROJECT, script
 
-from fsrepro import results
+from fsrepro.experiments import results
 
 NOTEBOOKS = sorted(path.stem for path in (PROJECT / "notebooks").glob("[0-9][0-9]_*.py"))
 
@@ -163,6 +163,30 @@ def test_wrong_headline_columns_write_nothing(tmp_path):
     with pytest.raises(ValueError, match="colour"):
         written(tmp_path / "new", colour="red")
     assert not (tmp_path / "new").exists()
+
+
+def test_commit_says_whether_code_notebooks_or_profiles_changed(tmp_path, monkeypatch):
+    def git(*arguments):
+        subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=e", *arguments], check=True)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        results, "__file__", str(tmp_path / "fsrepro" / "experiments" / "results.py")
+    )
+    for folder in ("fsrepro/experiments", "fsrepro/codes", "notebooks", "profiles", "book"):
+        (tmp_path / folder).mkdir(parents=True)
+    git("init", "--quiet")
+    assert results.commit() == "unknown"
+    git("commit", "--quiet", "--allow-empty", "--message", "first")
+    for folder, mark in {
+        "book": "",
+        "notebooks": "+",
+        "profiles": "+",
+        "fsrepro/codes": "+",
+    }.items():
+        (tmp_path / folder / "new").touch()
+        assert results.commit().partition("+")[1] == mark
+        (tmp_path / folder / "new").unlink()
 
 
 def test_missing_result_says_how_to_make_it(tmp_path):

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from fsrepro import models
+from fsrepro.experiments import models
 
-module = importlib.import_module("fsrepro.models.published")  # the name means the function too
+module = importlib.import_module("fsrepro.experiments.models._published")
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def cache(tmp_path, monkeypatch):
     def unreachable(*args, **kwargs):
         raise OSError("unreachable")
 
-    monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", unreachable)
+    monkeypatch.setattr("requests.get", unreachable)
     folder = tmp_path / ".keras" / "models"
     folder.mkdir(parents=True)
     return folder

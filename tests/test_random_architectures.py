@@ -133,7 +133,7 @@ def test_with_16_bits_it_is_the_ann(model):
     expected = np.array(model(x, training=False))
     compiled, few_spikes._compiled = few_spikes._compiled, lambda: few_spikes.time_steps
     try:  # compiling each shape for one batch would take most of the time
-        snn = convert(model, x, code=sixteen_bits, scale="max", progress=False)
+        snn = convert(model, x, code=sixteen_bits, scale="max")
         found = np.array(snn.keras_model(x))
     finally:
         few_spikes._compiled = compiled

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from fsrepro import models
-from fsrepro.conversion import mlgenn_scales, normal_form, quantised_ann, round_weights
+from fsrepro.conversion import normal_form
 from fsrepro.conversion.population import activation_layers
 from fsrepro.energy import PICOJOULES, energy
+from fsrepro.experiments import models
+from fsrepro.experiments.rivals import mlgenn_scales, quantised_ann, round_weights
 from fsrepro.measures import Report
 
 
@@ -43,7 +44,7 @@ def test_weights_lie_on_the_grid_of_their_channel(bits):
 
 def test_activations_take_so_many_values():
     model = network()
-    quantised = quantised_ann(model, IMAGES, bits=3, weight_bits=16, progress=False)
+    quantised = quantised_ann(model, IMAGES, bits=3, weight_bits=16)
     for name in ("a_act", "b_act"):
         values = keras.Model(quantised.inputs, quantised.get_layer(name).output).predict(
             IMAGES, verbose=0
@@ -54,9 +55,9 @@ def test_activations_take_so_many_values():
 def test_many_bits_are_the_ann():
     model = network()
     exact = model.predict(IMAGES, verbose=0)
-    fine = quantised_ann(model, IMAGES, bits=14, weight_bits=16, progress=False)
+    fine = quantised_ann(model, IMAGES, bits=14, weight_bits=16)
     np.testing.assert_allclose(fine.predict(IMAGES, verbose=0), exact, atol=2e-2)
-    coarse = quantised_ann(model, IMAGES, bits=3, weight_bits=3, progress=False)
+    coarse = quantised_ann(model, IMAGES, bits=3, weight_bits=3)
     errors = [np.abs(m.predict(IMAGES, verbose=0) - exact).mean() for m in (fine, coarse)]
     assert errors[0] < 0.05 * errors[1]
     assert activation_layers(normal_form(model)) == ["a_act", "b_act"]

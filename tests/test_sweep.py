@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fsrepro.sweep import Sweep
+from fsrepro.experiments import sweep as module
+from fsrepro.experiments.sweep import Sweep
 
 SETTINGS = [{"K": K, "budget": b} for K in (4, 8) for b in (0.1, 0.3)]
 
@@ -34,7 +35,7 @@ def test_rows_are_computed_once(tmp_path):
 
 def test_killed_sweep_resumes_with_the_same_table(tmp_path):
     code = (
-        "import os, signal, sys; from fsrepro.sweep import Sweep\n"
+        "import os, signal, sys; from fsrepro.experiments.sweep import Sweep\n"
         "def compute(n):\n"
         "    if n == 3: os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return {'y': n / 3}\n"
@@ -75,6 +76,16 @@ def test_rows_of_another_identity_are_dropped(tmp_path):
         Sweep(tmp_path / "rows", seed=0).table("budgets", SETTINGS, refuse)
 
 
+def test_rows_depend_on_the_whole_library_but_what_draws(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "experiments" / "sweep.py"))
+    checksums = []
+    for name in ("codes/code.py", "codes/table.json", "experiments/figures.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("1")
+        checksums.append(module._library.__wrapped__())
+    assert checksums[0] != checksums[1] == checksums[2]
+
+
 def test_tables_of_one_sweep_do_not_mix(tmp_path):
     sweep = Sweep(tmp_path / "rows")
     sweep.table("one", [{"n": 1}], lambda n: {"y": 1})
@@ -104,7 +115,7 @@ def test_finished_sweep_leaves_nothing(tmp_path):
 def test_without_a_file_nothing_is_kept(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     sweep = Sweep(None, seed=0)
-    table = sweep.table("budgets", SETTINGS, square, progress=False)
+    table = sweep.table("budgets", SETTINGS, square)
     expected = Sweep(tmp_path / "rows", seed=0).table("budgets", SETTINGS, square)
     pd.testing.assert_frame_equal(table, expected)
     sweep.finish()

@@ -10,7 +10,7 @@ from fsrepro.synapses import count_synapses
 
 def spiking(model):
     images = np.random.default_rng(0).normal(0, 1, (4, *model.input_shape[1:]))
-    return convert(model, images, steps=4, scale=2.0, progress=False)
+    return convert(model, images, code="binary", steps=4, scale=2.0)
 
 
 def test_multiplications_of_a_large_layer_are_exact():
@@ -51,7 +51,7 @@ def test_gates_of_squeeze_and_excite():
     x = layers.Conv2D(5, 1, activation="relu", name="behind")(layers.Multiply()([x, gate]))
     model = keras.Model(inputs, layers.Dense(7)(layers.Flatten()(x)))
     images = np.random.default_rng(0).normal(size=(20, 4, 4, 2)).astype(np.float32)
-    found = count_synapses(convert(model, images, steps=4, progress=False))
+    found = count_synapses(convert(model, images, steps=4))
     # A feature: its product, and through the mean the three weights of the gates.
     np.testing.assert_array_equal(found.fan_out["feature_act"], np.full((4, 4), 1 + 3))
     np.testing.assert_array_equal(found.fan_out["gate_act"], [[1]])

@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 
-from fsrepro import models, training
-from fsrepro.training import from_scratch
+from fsrepro.experiments import models, training
 
 RECIPE = {"epochs": 4, "batch_size": 64, "augmentation": True}
 
 
 def trained(data, **changes):
     model = models.small_cnn(width=4)
-    history = training.train(model, data, **(RECIPE | changes))
+    history = training.train(
+        model, *data.arrays("train"), validation=data.arrays("calibration"), **(RECIPE | changes)
+    )
     return model, history
 
 
@@ -31,19 +32,19 @@ def test_the_seed_decides(digits):
 def test_a_killed_run_ends_like_an_uninterrupted_one(digits, tmp_path, monkeypatch, killed_after):
     whole, history = trained(digits)
     file = tmp_path / "run.weights.h5"
-    batches = from_scratch.batches
+    epoch = training.TrainingData.epoch
 
-    def killed_in_mid_epoch(data, batch_size, augmentation, seed):
-        for i, batch in enumerate(batches(data, batch_size, augmentation, seed)):
-            if seed[1] == killed_after + 1 and i == 5:
+    def killed_in_mid_epoch(self, number):
+        for i, batch in enumerate(epoch(self, number)):
+            if number == killed_after + 1 and i == 5:
                 raise KeyboardInterrupt
             yield batch
 
-    monkeypatch.setattr(from_scratch, "batches", killed_in_mid_epoch)
-    with pytest.raises(KeyboardInterrupt):
-        trained(digits, checkpoint=file)
+    with monkeypatch.context() as patch:
+        patch.setattr(training.TrainingData, "epoch", killed_in_mid_epoch)
+        with pytest.raises(KeyboardInterrupt):
+            trained(digits, checkpoint=file)
     assert file.exists() == (killed_after > 0)
-    monkeypatch.setattr(from_scratch, "batches", batches)
     resumed, resumed_history = trained(digits, checkpoint=file)
     assert same_weights(whole, resumed)
     assert resumed_history.drop(columns="seconds").equals(history.drop(columns="seconds"))
@@ -52,7 +53,7 @@ def test_a_killed_run_ends_like_an_uninterrupted_one(digits, tmp_path, monkeypat
 def test_a_finished_run_is_not_run_again(digits, tmp_path, monkeypatch):
     file = tmp_path / "run.weights.h5"
     model, _ = trained(digits, checkpoint=file)
-    monkeypatch.setattr(from_scratch, "batches", lambda *a: pytest.fail("trained again"))
+    monkeypatch.setattr(training.TrainingData, "epoch", lambda *a: pytest.fail("trained again"))
     again, _ = trained(digits, checkpoint=file)
     assert same_weights(model, again)
 
@@ -76,7 +77,7 @@ def test_damaged_checkpoint_is_refused(digits, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"epochs": 0}, "epochs, batch_size and learning_rate must be positive, got 0"),
+        ({"epochs": 0}, "epochs and learning_rate must be positive, got 0"),
         ({"learning_rate": float("nan")}, "must be positive"),
         ({"batch_size": 5000}, "batch_size 5000 exceeds the 1097 training images"),
         ({"schedule": "linear"}, "schedule must be one of cosine, restarts, step, got 'linear'"),
@@ -88,8 +89,36 @@ def test_impossible_settings(digits, changes, message):
 
 
 def test_model_of_another_image_size(digits):
-    with pytest.raises(ValueError, match=r"takes images of shape \(32, 32, 3\).*has \(8, 8, 1\)"):
-        training.train(models.resnet(8), digits, epochs=1)
+    message = r"training images must have shape \(N, 32, 32, 3\), got \(1097, 8, 8, 1\)"
+    with pytest.raises(ValueError, match=message):
+        training.train(models.resnet(8), *digits.arrays("train"), epochs=1)
+
+
+def test_a_stream_of_batches_trains_as_arrays_do(digits):
+    """The same batches, handed over as a stream: the same network."""
+    x, y = digits.arrays("train")
+    arrays = training.TrainingData(x, y, 64, False, 0)
+
+    class Stream:
+        epoch = 0
+
+        def __len__(self):
+            return arrays.steps
+
+        def __iter__(self):
+            self.epoch += 1
+            return arrays.epoch(self.epoch)
+
+    networks = [models.small_cnn(width=4) for _ in range(2)]
+    training.train(networks[0], x, y, epochs=2, batch_size=64)
+    training.train(networks[1], Stream(), epochs=2)
+    assert same_weights(*networks)
+    with pytest.raises(ValueError, match="a stream of \\(images, labels\\) that has a length"):
+        training.train(networks[0], iter([]), epochs=1)
+    with pytest.raises(ValueError, match="has its own augmentation"):
+        training.train(networks[0], Stream(), epochs=1, augmentation=True)
+    with pytest.raises(ValueError, match="1097 images need as many labels"):
+        training.train(networks[0], x, y[:5], epochs=1)
 
 
 def test_augmented_images_are_shifted_or_flipped_originals():
@@ -133,4 +162,6 @@ def test_accuracy_counts_right_answers(digits):
     part = digits.test[:70]
     answers = model.predict_on_batch(digits.normalise(part.images)).argmax(1)
     expected = 100 * (answers == part.labels).mean()
-    assert training.accuracy(model, digits, part, batch_size=32) == pytest.approx(expected)
+    assert training.accuracy(
+        model, digits.normalise(part.images), part.labels, batch_size=32
+    ) == pytest.approx(expected)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from fsrepro import models, training
-from fsrepro.training.twin import FusedBatchNormalization, bring_back, twin
+from fsrepro.experiments import models, training
+from fsrepro.experiments.training.twin import FusedBatchNormalization, bring_back, twin
 
 
 def network():
@@ -75,7 +75,9 @@ def test_mixed_precision_learns_as_well(digits):
     for precision in ("float32", "mixed_bfloat16"):
         keras.utils.set_random_seed(0)
         model = models.small_cnn(width=16)
-        history = training.train(model, digits, epochs=3, batch_size=64, precision=precision)
+        history = training.train(
+            model, *digits.arrays("train"), epochs=3, batch_size=64, precision=precision
+        )
         losses[precision] = history["loss"]
         assert history.attrs["recipe"]["precision"] == precision
     assert losses["float32"].iloc[-1] < losses["float32"].iloc[0] - 0.2
@@ -84,4 +86,4 @@ def test_mixed_precision_learns_as_well(digits):
 
 def test_unknown_precision(digits):
     with pytest.raises(ValueError, match="precision must be one of float32, mixed_bfloat16, got"):
-        training.train(models.small_cnn(), digits, epochs=1, precision="float16")
+        training.train(models.small_cnn(), *digits.arrays("train"), epochs=1, precision="float16")

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from scripts import PROJECT, script
 
-from fsrepro.verification import compare, compare_tables
+from fsrepro.experiments.verification import compare, compare_tables
 
 PUBLISHED = pd.DataFrame(
     {

@@ -7,17 +7,17 @@ code: a file here, its import below, and its name in ``__all__``.
 """
 
 from . import fitted, published
-from .binary import binary
+from ._binary import binary
+from ._mixed_radix import compositions, mixed_radix
+from ._rate import rate
+from ._signed_binary import signed_binary
+from ._soma import soma
 from .code import Code
 from .exponent_mantissa import ExponentMantissa
 from .floating_point import geometric, leading_one
 from .huffman import entropy, fewest_spikes_words, huffman_words
-from .letter_costs import letter_cost_words, word_cost
-from .mixed_radix import compositions, mixed_radix
+from .letter_costs import letter_cost_words
 from .prefix_code import PrefixCode, level_probability, uniform_levels
-from .rate import rate
-from .signed_binary import signed_binary
-from .soma import soma
 from .spike_code import SpikeCode, Trace
 
 __all__ = [
@@ -42,5 +42,4 @@ __all__ = [
     "signed_binary",
     "soma",
     "uniform_levels",
-    "word_cost",
 ]

@@ -30,34 +30,26 @@ def leading_one(steps: int, scale: float, *, spikes: int | None) -> SpikeCode:
     return replace(code, name=f"leading one, {_spikes(spikes)}")
 
 
-def geometric(
-    steps: int,
-    scale: float,
-    *,
-    ratio: float = 1.6,
-    spikes: int | None,
-    factor: float | None = None,
-) -> SpikeCode:
+def geometric(steps: int, scale: float, *, ratio: float = 1.6, spikes: int | None) -> SpikeCode:
     r"""ReLU as at most ``spikes`` weights, each :math:`\rho` times smaller than the one before.
 
     .. math:: d(t) = h(t) = \alpha\, \rho^{-t}, \qquad
-              T(t) = \min\bigl( c\, d(t),\; d(t) - \tfrac12 d(K) \bigr)
+              T(t) = \min\bigl( c\, d(t),\; d(t) - \tfrac12 d(K) \bigr), \qquad
+              c = 1 - \tfrac12 (1 - 1/\rho)^m
 
     ``scale`` :math:`\alpha`: :math:`\rho` times the largest weight. ``ratio`` :math:`\rho`:
     above 1, at most 2. ``spikes`` m: the neuron falls silent after that many (``None``: never).
     The largest value is the sum of the m largest weights; larger inputs give that value.
-    ``factor`` c: a threshold below the weight rounds the last spike, but lets earlier spikes
-    overshoot, which no later spike can repair. Default
 
-    .. math:: c = 1 - \tfrac12 (1 - 1/\rho)^m .
-
-    For m = 1 this is the midpoint between neighbouring weights. Each further spike finds a
-    remainder of at most :math:`(\rho - 1)\, d` where :math:`\rho\, d` had been, so that what a
-    last spike could gain by rounding shrinks by :math:`1 - 1/\rho` per spike. The second term
-    of T rounds at the end of the word, as in :func:`binary`.
+    A threshold below the weight rounds the last spike, but lets earlier spikes overshoot, which
+    no later spike can repair. For m = 1 the factor c gives the midpoint between neighbouring
+    weights. Each further spike finds a remainder of at most :math:`(\rho - 1)\, d` where
+    :math:`\rho\, d` had been, so that what a last spike could gain by rounding shrinks by
+    :math:`1 - 1/\rho` per spike. The second term of T rounds at the end of the word, as in
+    :func:`binary`.
 
     Raises ``ValueError`` for steps outside 1..64, a scale that is not positive and finite, a
-    ratio or factor outside its interval, and ``spikes`` below 1.
+    ratio outside its interval, and ``spikes`` below 1.
 
     Source: the leading-one form is the logarithmic code of Miyashita et al. (2016, m = 1)
     continued to m terms; the threshold factor is derived here.
@@ -67,10 +59,7 @@ def geometric(
         raise ValueError(f"ratio must be above 1 and at most 2 (no gaps), got {ratio}")
     if spikes is not None and not is_whole(spikes):
         raise ValueError(f"spikes must be a whole number of at least 1 or None, got {spikes}")
-    if factor is None:
-        factor = 1.0 if spikes is None else 1 - (1 - 1 / ratio) ** spikes / 2
-    if not 1 / ratio < factor <= 1:
-        raise ValueError(f"factor must be above 1 / ratio = {1 / ratio:.3g}, at most 1: {factor}")
+    factor = 1.0 if spikes is None else 1 - (1 - 1 / ratio) ** spikes / 2
     falling = float(ratio) ** -np.arange(1, steps + 1)
     weight = (float(np.float32(scale)) * falling).astype(np.float32)
     return SpikeCode(

@@ -6,36 +6,22 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
 
 from .checks import MAX_STEPS
 from .huffman import huffman_words
 from .prefix_code import check_probability
 
-__all__ = ["letter_cost_words", "word_cost"]
+__all__ = ["letter_cost_words"]
 
 _TINY = 1e-12
+_WIDTH = 300  # the largest number of partial trees kept at a time
 
 
-def word_cost(
-    words: Sequence[str], probability: ArrayLike, *, spike_cost: float, step_cost: float = 1.0
-) -> float:
-    r"""Mean cost :math:`\sum_i p_i (c_{step} |w_i| + c_{spike} \sum_t w_i(t))` of ``words``.
-
-    Raises ``ValueError`` unless ``probability`` is a distribution over the words and the costs
-    are finite and not negative.
-    """
-    _check_costs(spike_cost, step_cost)
-    p = check_probability(probability, len(words))
-    return float(p @ [_cost(word, spike_cost, step_cost) for word in words])
-
-
-def letter_cost_words(
-    probability: ArrayLike, *, spike_cost: float, step_cost: float = 1.0, width: int = 300
-) -> list[str]:
+def letter_cost_words(probability: ArrayLike, *, spike_cost: float) -> list[str]:
     r"""The cheapest prefix-free words when 0 costs a step and 1 costs a step and a spike.
 
-    ``probability``: (L,). ``spike_cost`` (0 or more), ``step_cost`` (above 0): only their ratio
-    matters. ``width``: the largest number of partial trees kept at a time.
+    ``probability``: (L,). ``spike_cost``: 0 or more; a step costs 1.
 
     The tree grows from the root in the order of cost. At each cost, the nodes that it reaches
     become words for the most probable levels left, or branch; partial trees with equal numbers
@@ -47,29 +33,27 @@ def letter_cost_words(
               \qquad 2^{-\lambda c_0} + 2^{-\lambda c_1} = 1,
 
     by Kraft's inequality for these letters; trees that cannot beat the best known are dropped.
-    The result is optimal among words of up to 64 letters, unless more than ``width`` partial
+    The result is optimal among words of up to 64 letters, unless more than 300 partial
     trees were left at some cost, as happens with hundreds of levels; then the most promising are
     kept. It is never worse than Huffman's words under these costs.
 
-    Raises ``ValueError`` for probabilities that are negative, not finite or do not sum to 1, for
-    costs that are negative or not finite, a step that costs nothing and a ``width`` below 1.
+    Raises ``ValueError`` for probabilities that are negative, not finite or do not sum to 1, and
+    for a cost that is negative or not finite.
 
     Source: the problem, Karp (1961); trees level by level with interchangeable states, Golin &
     Rote (1998); the bound is the entropy bound of Krause (1962) for a forest.
     """
     p = check_probability(probability)
-    _check_costs(spike_cost, step_cost)
-    if width < 1:
-        raise ValueError(f"width must be at least 1, got {width}")
-    ratio = spike_cost / step_cost
+    if not (np.isfinite(spike_cost) and spike_cost >= 0):
+        raise ValueError(f"spike_cost must be finite and not negative, got {spike_cost}")
     rank = np.argsort(-p, kind="stable")
     descending = np.maximum(p[rank], _TINY)  # levels of probability zero still want short words
     descending /= descending.sum()
     # Any tree serves best when its cheaper words go to the more probable levels.
-    known = _by_cost(huffman_words(p), ratio)
-    best = descending @ [_cost(word, ratio) for word in known]
-    found = _Forest(descending, ratio, width).cheapest(best)
-    ordered = _by_cost(found or known, ratio)
+    known = _by_cost(huffman_words(p), spike_cost)
+    best = descending @ [_cost(word, spike_cost) for word in known]
+    found = _Forest(descending, spike_cost).cheapest(best)
+    ordered = _by_cost(found or known, spike_cost)
     words = [""] * len(p)
     for level, word in zip(rank, ordered, strict=True):
         words[level] = word
@@ -77,16 +61,16 @@ def letter_cost_words(
 
 
 class _Forest:
-    """Partial trees, grown together in the order of cost; the unit of cost is a step."""
+    """Partial trees, grown together in the order of cost."""
 
-    def __init__(self, p: NDArray[np.float64], ratio: float, width: int):
-        self.n, self.width = len(p), width
-        self.rate = _letter_rate(1.0, 1.0 + ratio)  # lambda
+    def __init__(self, p: NDArray[np.float64], spike_cost: float):
+        self.n = len(p)
+        self.rate = _letter_rate(1.0 + spike_cost)  # lambda
         self.sum = np.append(0.0, np.cumsum(p))  # [m]: probability of the first m levels
         self.left = np.append(np.cumsum(p[::-1])[::-1], 0.0)  # [m]: of all the others
         information = np.append(np.cumsum((-p * np.log2(p))[::-1])[::-1], 0.0)
         self.least = information + self.left * np.log2(np.maximum(self.left, 1e-300))
-        self.depth, self.child = _depths(ratio, min(len(p) - 1, MAX_STEPS))
+        self.depth, self.child = _depths(1.0 + spike_cost, min(len(p) - 1, MAX_STEPS))
 
     def cheapest(self, best: float) -> list[str] | None:
         """Words of the cheapest complete tree below ``best``, or None if there is none."""
@@ -124,8 +108,8 @@ class _Forest:
 
             keep = np.flatnonzero((bound < best) & (kraft > 0))
             promise = (bound + loss * self.left[grown])[keep]
-            if len(keep) > 4 * self.width:
-                few, dropped = np.argpartition(promise, 4 * self.width)[: 4 * self.width], True
+            if len(keep) > 4 * _WIDTH:
+                few, dropped = np.argpartition(promise, 4 * _WIDTH)[: 4 * _WIDTH], True
                 keep, promise = keep[few], promise[few]
             keep = keep[np.argsort(promise, kind="stable")]
             parent, branch, words, cost = parent[keep], branch[keep], grown[keep], spent[keep]
@@ -142,8 +126,8 @@ class _Forest:
             # In the order of their promise: of equal states, the first is the cheapest.
             state = np.concatenate([words[:, None], open_], 1)[~full]
             first = np.sort(np.unique(state, axis=0, return_index=True)[1])
-            dropped |= len(first) > self.width
-            first = np.flatnonzero(~full)[first[: self.width]]
+            dropped |= len(first) > _WIDTH
+            first = np.flatnonzero(~full)[first[:_WIDTH]]
             if not len(first):
                 break
             history.append((parent[first], branch[first]))
@@ -165,16 +149,16 @@ class _Forest:
         return words + [word for waiting in nodes.values() for word in waiting]
 
 
-def _depths(ratio: float, letters: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _depths(one: float, letters: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The costs that words of up to ``letters`` letters can have, ascending, (D,), and the
     places in that list of the two children, (D, 2); the node itself if they are not in it."""
     ones, zeros = np.meshgrid(np.arange(letters + 1), np.arange(letters + 1))
-    cost = (zeros + (1 + ratio) * ones)[zeros + ones <= letters]
+    cost = (zeros + one * ones)[zeros + ones <= letters]
     depth = np.sort(cost)
     depth = depth[np.append(True, np.diff(depth) > 1e-9)]
-    place = np.stack([np.searchsorted(depth, depth + c - 1e-9) for c in (1.0, 1.0 + ratio)], 1)
+    place = np.stack([np.searchsorted(depth, depth + c - 1e-9) for c in (1.0, one)], 1)
     known = place < len(depth)
-    near = np.abs(depth[np.minimum(place, len(depth) - 1)] - depth[:, None] - (1, 1 + ratio)) < 1e-8
+    near = np.abs(depth[np.minimum(place, len(depth) - 1)] - depth[:, None] - (1, one)) < 1e-8
     both = (known & near).all(1)
     return depth, np.where(both[:, None], place, np.arange(len(depth))[:, None])
 
@@ -188,26 +172,14 @@ def _branches(history: list[tuple[NDArray, NDArray]], state: int) -> list[int]:
     return branches[::-1]
 
 
-def _letter_rate(zero: float, one: float) -> float:
-    """The lambda with 2^(-lambda zero) + 2^(-lambda one) = 1, from below."""
-    low, high = 0.0, 1.0 / min(zero, one)
-    for _ in range(100):
-        middle = (low + high) / 2
-        too_small = 2 ** (-middle * zero) + 2 ** (-middle * one) > 1
-        low, high = (middle, high) if too_small else (low, middle)
-    return high
+def _letter_rate(one: float) -> float:
+    """The lambda with 2^(-lambda) + 2^(-lambda one) = 1."""
+    return brentq(lambda x: 2**-x + 2 ** (-x * one) - 1, 0, 1, xtol=1e-30)
 
 
-def _by_cost(words: Sequence[str], ratio: float) -> list[str]:
-    return sorted(words, key=lambda word: _cost(word, ratio))
+def _by_cost(words: Sequence[str], spike_cost: float) -> list[str]:
+    return sorted(words, key=lambda word: _cost(word, spike_cost))
 
 
-def _cost(word: str, spike_cost: float, step_cost: float = 1.0) -> float:
-    return step_cost * len(word) + spike_cost * word.count("1")
-
-
-def _check_costs(spike_cost: float, step_cost: float) -> None:
-    if not (np.isfinite(spike_cost) and spike_cost >= 0):
-        raise ValueError(f"spike_cost must be finite and not negative, got {spike_cost}")
-    if not (np.isfinite(step_cost) and step_cost > 0):
-        raise ValueError(f"step_cost must be finite and positive, got {step_cost}")
+def _cost(word: str, spike_cost: float) -> float:
+    return len(word) + spike_cost * word.count("1")

@@ -63,7 +63,7 @@ class PrefixCode(Code):
             raise ValueError(f"at most {MAX_STEPS} time steps are supported, got {self.steps}")
         self._table = np.array([list(word.ljust(self.steps, "0")) for word in self.words])
         self._table = (self._table == "1").astype(np.uint8)  # (L, K)
-        self.spikes = self._table.sum(1, dtype=np.uint8)
+        self.spike_counts = self._table.sum(1, dtype=np.uint8)
 
     decoder_states: int
     """Nodes of the decoding tree that are not words: the rows of the receiver's look-up table."""
@@ -71,7 +71,7 @@ class PrefixCode(Code):
     lengths: NDArray[np.int64]
     """Latency of each level, in time steps, (L,)."""
 
-    spikes: NDArray[np.uint8]
+    spike_counts: NDArray[np.uint8]
     """Spikes in the word of each level, (L,)."""
 
     def mean_latency(self, probability: ArrayLike) -> float:
@@ -80,7 +80,7 @@ class PrefixCode(Code):
 
     def mean_spikes(self, probability: ArrayLike) -> float:
         """Spikes per word, on average over levels of this probability, (L,)."""
-        return float(check_probability(probability, len(self.words)) @ self.spikes)
+        return float(check_probability(probability, len(self.words)) @ self.spike_counts)
 
     @property
     def worst_latency(self) -> int:
@@ -114,7 +114,7 @@ class PrefixCode(Code):
     @cached_property
     def staircase(self) -> Staircase:
         """The code as a step function of x."""
-        return Staircase(self.breakpoints, self.levels, self.spikes)
+        return Staircase(self.breakpoints, self.levels, self.spike_counts)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, levels={len(self.levels)}, K={self.steps})"

@@ -1,48 +1,48 @@
 """A trained Keras model -> a spiking model.
 
-``graph`` walks and rewrites a network, ``normal_form`` folds batch norm and checks every layer,
-``calibration`` records what activations look like, ``design`` chooses the code of a layer from
-that, ``allocation`` divides a budget of spikes among the layers, ``bias_correction`` mends their
-mean errors, ``convert`` puts them together, ``spiking_model`` is what comes out.
+``graph`` walks and rewrites a network, ``normal_form`` folds batch norm and checks every layer. A
+:class:`Plan` holds what networks are made from: what activations look like (``calibration``), the
+codes that suit them (:mod:`fsrepro.fitting`), how much each layer matters (``sensitivity``);
+``allocation`` divides a budget of spikes among the layers, ``bias_correction`` mends their mean
+errors, ``spiking_model`` is what comes out. ``convert`` does all of it for one network.
 ``bias_maps`` says what neurons receive while all is silent.
 ``with_decoders`` stands in for ``convert`` where a code is not linear.
 """
 
-from .allocation import Plan, allocate, channel_sensitivity, sensitivity
+from ._bias_maps import bias_maps
+from ._convert import convert
+from ._plan import SPIKE_PENALTY, Plan, plan
+from ._sensitivity import sensitivity
+from .allocation import allocate, spike_price
 from .bias_correction import correct_biases
-from .bias_maps import bias_maps
-from .calibration import record
+from .calibration import check_images, record
 from .channels import best_factors, rescalable_layers, rescale_channels
-from .convert import convert, plan
 from .decoded import with_decoders
-from .design import design_code, design_mixed_radix
 from .diagnosis import diagnose
-from .mlgenn_rule import mlgenn_scales
 from .normal_form import UnsupportedLayerError, normal_form
-from .quantised import quantised_ann, round_weights
+from .population import activation_layers, populate
 from .spiking_model import SpikingModel
 
 __all__ = [
+    "SPIKE_PENALTY",
     "Plan",
     "SpikingModel",
     "UnsupportedLayerError",
+    "activation_layers",
     "allocate",
     "best_factors",
     "bias_maps",
-    "channel_sensitivity",
+    "check_images",
     "convert",
     "correct_biases",
-    "design_code",
-    "design_mixed_radix",
     "diagnose",
-    "mlgenn_scales",
     "normal_form",
     "plan",
-    "quantised_ann",
+    "populate",
     "record",
     "rescalable_layers",
     "rescale_channels",
-    "round_weights",
     "sensitivity",
+    "spike_price",
     "with_decoders",
 ]

@@ -28,9 +28,6 @@ def correct_biases(
     model: keras.Model,
     graph: keras.Model,
     images: np.ndarray,
-    *,
-    batch_size: int | None = None,
-    progress: bool = True,
 ) -> list[str]:
     """Correct the biases of a spiking network in place; return the names of corrected layers.
 
@@ -45,9 +42,9 @@ def correct_biases(
     ann = {id(graph.inputs[0]): images}
     snn = {id(model.inputs[0]): images}
     corrected = []
-    slices = batch_slices(model, len(images), batch_size)
+    slices = batch_slices(model, len(images))
     pairs = list(zip(calls(graph), calls(model), strict=True))
-    for old, new in tqdm(pairs, desc="correct biases", disable=not progress):
+    for old, new in tqdm(pairs, desc="correct biases"):
         if isinstance(new.operation, Population):
             _correct(
                 old.input_tensors[0], new.input_tensors[0], ann, snn, reading, made_by, corrected

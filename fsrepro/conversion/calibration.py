@@ -9,7 +9,32 @@ from tqdm import tqdm
 from .graph import batch_slices, predict_list
 from .population import Nonlinearity, Population
 
-__all__ = ["record"]
+__all__ = ["check_calibration", "check_images", "record"]
+
+
+def check_images(model: keras.Model, images, what: str) -> np.ndarray:
+    """``images`` as float32 if ``model`` can take them, else ``ValueError`` that names ``what``."""
+    images = np.asarray(images)
+    expected = tuple(model.input_shape[1:])
+    if images.ndim != 1 + len(expected) or any(
+        size not in (None, found) for size, found in zip(expected, images.shape[1:], strict=True)
+    ):
+        shape = ", ".join(str(size) for size in ("N", *expected))
+        raise ValueError(f"the {what} must have shape ({shape}), got {images.shape}")
+    if len(images) == 0:
+        raise ValueError(f"the {what} are empty")
+    images = images.astype(np.float32, copy=False)
+    if not np.isfinite(images).all():
+        raise ValueError(f"the {what} hold NaN or infinite values")
+    return images
+
+
+def check_calibration(model: keras.Model, images) -> np.ndarray:
+    """As :func:`check_images`, for images that also must differ."""
+    images = check_images(model, images, "calibration images")
+    if images.min() == images.max():
+        raise ValueError("the calibration images are constant; scales need real images")
+    return images
 
 
 def record(
@@ -18,9 +43,7 @@ def record(
     *,
     samples: int = 100_000,
     by_channel: bool = False,
-    batch_size: int | None = None,
     seed: int = 0,
-    progress: bool = True,
 ) -> dict[str, np.ndarray]:
     """Pre-activations of every activation or spiking layer of a network.
 
@@ -36,8 +59,8 @@ def record(
     probe = keras.Model(model.inputs, [site.input for site in sites])
     rng = np.random.default_rng(seed)
     drawn = {site.name: [] for site in sites}
-    slices = batch_slices(model, len(images), batch_size)
-    for part in tqdm(slices, desc="calibrate", disable=not progress):
+    slices = batch_slices(model, len(images))
+    for part in tqdm(slices, desc="calibrate"):
         batch = images[part]
         for site, x in zip(sites, predict_list(probe, batch), strict=True):
             x = x.reshape(-1, x.shape[-1]) if by_channel else x.reshape(-1)

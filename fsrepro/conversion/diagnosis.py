@@ -8,11 +8,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from .. import activations
-from ..fitting.measure import decibels
-from .convert import check_images
+from ..fitting import decibels
+from .calibration import check_images
 from .decoded import Decoded
 from .few_spikes import FewSpikes
-from .graph import batch_slices, copy_layer, predict_list, rewrite
+from .graph import batch_slices, copy_layer, predict, predict_list, rewrite
 from .normal_form import normal_form
 from .population import activation_layers
 from .spiking_model import SpikingModel
@@ -25,9 +25,6 @@ def diagnose(
     snn: SpikingModel,
     x: np.ndarray,
     labels: np.ndarray | None = None,
-    *,
-    batch_size: int | None = None,
-    progress: bool = True,
 ) -> pd.DataFrame:
     """What each spiking layer does to the answers; a row per layer, in the order of computation.
 
@@ -60,10 +57,10 @@ def diagnose(
     x = check_images(graph, x, "images")
     if labels is not None and np.shape(labels) != (len(x),):
         raise ValueError(f"labels must have shape ({len(x)},), got {np.shape(labels)}")
-    table = _activity(graph, snn, sites, x, batch_size, progress)
-    reference = _answers(graph, x, batch_size)
-    for row, name in enumerate(tqdm(sites, desc="one layer at a time", disable=not progress)):
-        alone = _answers(_only(graph, name, snn.codes[name]), x, batch_size)
+    table = _activity(graph, snn, sites, x)
+    reference = predict(graph, x).argmax(1)
+    for row, name in enumerate(tqdm(sites, desc="one layer at a time")):
+        alone = predict(_only(graph, name, snn.codes[name]), x).argmax(1)
         table.loc[row, "agreement_alone"] = 100 * np.mean(alone == reference)
         if labels is not None:
             lost = np.mean(reference == labels) - np.mean(alone == labels)
@@ -71,7 +68,7 @@ def diagnose(
     return table
 
 
-def _activity(graph, snn, sites, x, batch_size, progress) -> pd.DataFrame:
+def _activity(graph, snn, sites, x) -> pd.DataFrame:
     wanted = keras.Model(graph.inputs, [graph.get_layer(name).output for name in sites])
     written = keras.Model(
         snn.keras_model.inputs,
@@ -81,8 +78,8 @@ def _activity(graph, snn, sites, x, batch_size, progress) -> pd.DataFrame:
     largest = {name: code.staircase.value.max() for name, code in snn.codes.items()}
     sums = {name: np.zeros(5) for name in sites}  # power, error, ANN power, ANN error, saturated
     fired = {name: False for name in sites}
-    slices = batch_slices(graph, len(x), batch_size)
-    for part in tqdm(slices, desc="activity", disable=not progress):
+    slices = batch_slices(graph, len(x))
+    for part in tqdm(slices, desc="activity"):
         batch = x[part]
         targets, found = predict_list(wanted, batch), written.predict_on_batch(batch)
         for name, target, v, y in zip(sites, targets, found[::2], found[1::2], strict=True):
@@ -92,7 +89,7 @@ def _activity(graph, snn, sites, x, batch_size, progress) -> pd.DataFrame:
                 np.count_nonzero(own > largest[name]),
             ]  # fmt: skip
             fired[name] = fired[name] | (snn.codes[name].count(v) > 0).any(0)
-    spikes = _spikes(snn, x, batch_size)
+    spikes = _spikes(snn, x)
     rows = []
     for layer in snn.layers.itertuples():
         power, error, ann_power, ann_error, saturated = sums[layer.layer]
@@ -112,9 +109,9 @@ def _activity(graph, snn, sites, x, batch_size, progress) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _spikes(snn, x, batch_size) -> dict[str, float]:
+def _spikes(snn, x) -> dict[str, float]:
     total = 0.0
-    for part in batch_slices(snn.keras_model, len(x), batch_size):
+    for part in batch_slices(snn.keras_model, len(x)):
         _, *counts = snn.counting_model.predict_on_batch(x[part])
         total = total + np.array([count.sum(dtype=np.float64) for count in counts])
     return dict(zip(snn.codes, total / len(x), strict=True))
@@ -130,15 +127,6 @@ def _only(graph: keras.Model, name: str, code) -> keras.Model:
         return copy_layer(call.operation, *args, **kwargs)
 
     return rewrite(graph, replace)
-
-
-def _answers(model: keras.Model, x, batch_size) -> np.ndarray:
-    return np.concatenate(
-        [
-            model.predict_on_batch(x[part]).argmax(1)
-            for part in batch_slices(model, len(x), batch_size)
-        ]
-    )
 
 
 def _power(values: np.ndarray) -> float:

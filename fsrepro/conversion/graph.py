@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 import keras
+import numpy as np
 
 __all__ = [
-    "batch_slices", "calls", "copy_layer", "flatten", "predict_list", "retrace", "rewrite", "uses",
+    "batch_slices", "calls", "copy_layer", "flatten", "predict", "predict_list", "retrace",
+    "rewrite", "uses",
 ]  # fmt: skip
 
 _FLOATS_AT_ONCE = 2**28  # all activations of a batch: 1 GiB
@@ -58,7 +60,13 @@ def predict_list(model: keras.Model, batch) -> list:
     return found if isinstance(found, list) else [found]
 
 
-def batch_slices(model: keras.Model, images: int, batch_size: int | None) -> list[slice]:
+def predict(model: keras.Model, images, batch_size: int | None = None) -> np.ndarray:
+    """The output of ``model`` for all ``images``, batch by batch."""
+    slices = batch_slices(model, len(images), batch_size)
+    return np.concatenate([model.predict_on_batch(images[part]) for part in slices])
+
+
+def batch_slices(model: keras.Model, images: int, batch_size: int | None = None) -> list[slice]:
     """So many images, cut into batches of ``batch_size``.
 
     With None, as many to a batch as leave all activations of ``model`` within 1 GiB: 250 small

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from ..codes import Code, SpikeCode
+from ..files import atomic
 from .few_spikes import FewSpikes
-from .graph import batch_slices, copy_layer, predict_list, rewrite
+from .graph import copy_layer, predict, predict_list, rewrite
 from .normal_form import LINEAR_LAYERS, POOLING_BY_MAXIMUM, PRODUCTS
 from .population import Population, by_layer
 
@@ -80,14 +81,9 @@ class SpikingModel:
 
         ``images``: normalised as for the ANN, (N, H, W, C).
         """
-        return np.concatenate(
-            [
-                self.keras_model.predict_on_batch(images[part])
-                for part in batch_slices(self.keras_model, len(images), batch_size)
-            ]
-        )
+        return predict(self.keras_model, images, batch_size)
 
-    def spikes(self, images: np.ndarray) -> dict[str, np.ndarray]:
+    def spike_trains(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Every spike: by name of the layer, 0 or 1, uint8, (K, N, ...).
 
         ``images``: normalised, (N, H, W, C); few, since nothing is summed up.
@@ -152,10 +148,8 @@ class SpikingModel:
             "model": self.keras_model.get_config(),
         }
         weights = {f"weight_{i}": w for i, w in enumerate(self.keras_model.get_weights())}
-        partial = path.with_name(f".partial-{path.name}")
-        with partial.open("wb") as file:
+        with atomic(path) as partial, partial.open("wb") as file:
             np.savez_compressed(file, header=np.array(json.dumps(header)), **weights)
-        partial.replace(path)
         return path
 
     @classmethod

@@ -1,7 +1,15 @@
-"""How a code is designed: fitted to an activation function, searched for, held against bounds."""
+"""How a code is designed: fitted to an activation function, searched for, held against bounds.
 
-from .bound import bound, rate_distortion, spikes_for_rate
-from .comparison import compare, fitted_to, mixed_radix_of, scaled, words_of
+A designer turns pre-activations into a :class:`Front` of codes (``front``); ``designers`` and
+``search`` have them, ``compare`` holds them against the bound.
+"""
+
+from ._bound import bound, rate_distortion, spikes_for_rate
+from ._fit import fit
+from ._frontier import frontier, ratio_to_bound
+from ._measure import Measure, decibels, measure, snr
+from .comparison import compare
+from .designers import fitted_to, given, scaled, with_soma, words_of
 from .distributions import (
     Distribution,
     empirical,
@@ -14,36 +22,34 @@ from .distributions import (
     relu,
     uniform,
 )
-from .fit import fit
-from .frontier import frontier, ratio_to_bound
+from .front import Candidate, Designer, Front
 from .lloyd import FreeDecoder, any_decoder
-from .measure import Measure, measure, snr
-from .search import Design, best_mixed_radix, best_scale, mixed_radix_front, round_scale
-from .spread import Spread, best_for_spread, mixed_radices, spread_front
+from .search import mixed_radix_of, round_scale
+from .spread import Spread, mixed_radices, spread_front
 
 __all__ = [
-    "Design",
+    "Candidate",
+    "Designer",
     "Distribution",
     "FreeDecoder",
+    "Front",
     "Measure",
     "Spread",
     "any_decoder",
-    "best_for_spread",
-    "best_mixed_radix",
-    "best_scale",
     "bound",
     "compare",
+    "decibels",
     "empirical",
     "fit",
     "fitted_to",
     "frontier",
     "gaussian",
+    "given",
     "histogram",
     "laplace",
     "lognormal",
     "measure",
     "mixed_radices",
-    "mixed_radix_front",
     "mixed_radix_of",
     "mixture",
     "rate_distortion",
@@ -56,5 +62,6 @@ __all__ = [
     "spikes_for_rate",
     "spread_front",
     "uniform",
+    "with_soma",
     "words_of",
 ]

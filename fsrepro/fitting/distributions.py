@@ -59,6 +59,12 @@ class Distribution:
         for table in (self.points, self.weights):
             table.setflags(write=False)
 
+    @classmethod
+    def collect(cls, x: NDArray, weights: NDArray, name: str = "samples") -> Distribution:
+        """Points in any order; equal ones become one, and their weights are added."""
+        points, index = np.unique(x, return_inverse=True)
+        return cls(points, np.bincount(index, weights), name)
+
     def mean(self, g: Callable | None = None) -> float:
         """E[g(x)], or E[x]. ``g`` maps an array to an array of its shape."""
         return float(self.weights @ (self.points if g is None else g(self.points)))
@@ -69,7 +75,7 @@ class Distribution:
         Raises ``ValueError`` if ``f`` does not return one finite number per point.
         """
         name = f"{getattr(f, '__name__', 'f')} of {self.name}"
-        return _collect(apply(f, self.points), self.weights, name)
+        return Distribution.collect(apply(f, self.points), self.weights, name)
 
     def thin(self, size: int) -> Distribution:
         """At most ``size`` points: neighbours are merged into their mean, keeping total and mean.
@@ -86,7 +92,7 @@ class Distribution:
         weight = np.bincount(group, self.weights, size)
         kept = weight > 0
         centre = np.bincount(group, self.weights * self.points, size)[kept] / weight[kept]
-        return _collect(centre, weight[kept], self.name)
+        return Distribution.collect(centre, weight[kept], self.name)
 
     def __repr__(self) -> str:
         low, high = self.points[[0, -1]]
@@ -136,7 +142,7 @@ def empirical(samples: ArrayLike, *, points: int = 8192, name: str = "samples") 
     Raises ``ValueError`` for samples that are empty, NaN or infinite.
     """
     x = _numbers("samples", np.ravel(samples))
-    return _collect(x, np.full(len(x), 1 / len(x)), name).thin(points)
+    return Distribution.collect(x, np.full(len(x), 1 / len(x)), name).thin(points)
 
 
 def histogram(counts: ArrayLike, edges: ArrayLike, *, name: str = "histogram") -> Distribution:
@@ -167,7 +173,7 @@ def mixture(parts: Sequence[tuple[float, Distribution]]) -> Distribution:
         raise ValueError(f"shares must be at least zero and sum to 1, got {shares}")
     x = np.concatenate([part.points for _, part in parts])
     w = np.concatenate([share * part.weights for share, part in parts])
-    return _collect(x, w, " + ".join(f"{share:g} {part.name}" for share, part in parts))
+    return Distribution.collect(x, w, " + ".join(f"{share:g} {part.name}" for share, part in parts))
 
 
 def relu(x: NDArray) -> NDArray:
@@ -184,11 +190,6 @@ def apply(f: Callable[[NDArray], NDArray], x: NDArray) -> NDArray[np.float64]:
             + ("" if np.isfinite(y).all() else " with NaN or infinity")
         )
     return y
-
-
-def _collect(x: NDArray, w: NDArray, name: str) -> Distribution:
-    points, index = np.unique(x, return_inverse=True)
-    return Distribution(points, np.bincount(index, w), name)
 
 
 def _binned(edges: NDArray, law, name: str) -> Distribution:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from fsrepro.codes.checks import check_steps
 
+from ._measure import decibels
 from .distributions import Distribution
-from .measure import decibels
 
 __all__ = ["FreeDecoder", "any_decoder"]
 

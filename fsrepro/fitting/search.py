@@ -7,20 +7,19 @@ one of the levels' moments (levels x scales) gives spikes and error of every cod
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fsrepro.codes import Code, compositions, mixed_radix
-from fsrepro.codes.checks import is_whole
+from ..codes import Code, compositions, mixed_radix
+from ..codes.checks import is_whole
+from ._measure import measure
+from .distributions import Distribution, relu
+from .front import Designer, Front, non_dominated
 
-from .distributions import Distribution, apply, relu
-from .measure import Measure, decibels, measure
-
-__all__ = ["Design", "best_mixed_radix", "best_scale", "mixed_radix_front", "round_scale"]
+__all__ = ["measured", "mixed_radix_of", "power_of", "round_scale"]
 
 MAX_SEARCH_STEPS = 18
 _MAX_LEVELS = 2048
@@ -31,119 +30,77 @@ _SIGNIFICANT_BITS = 8
 _LOWEST_SNR = 5.0  # dB; scales so coarse that they reach less are not tried
 
 
-class Design(NamedTuple):
-    """A code, its scale (a range, or whatever its family scales by), and how good it is."""
+def mixed_radix_of(steps: int) -> Designer:
+    r"""The mixed-radix codes of K = ``steps``: all :math:`2^{K-1}` compositions, all scales.
 
-    code: Code
-    scale: float
-    measure: Measure
+    Without a criterion, the front over scales 1 % apart. With one, the digits are chosen on that
+    grid, and their scale among finer ones close by; the least step q then has eight significant
+    bits, see :func:`round_scale`, and all weights are whole multiples of it.
 
-
-def best_mixed_radix(
-    distribution: Distribution,
-    steps: int,
-    *,
-    snr: float | None = None,
-    spike_penalty: float | None = None,
-) -> Design:
-    r"""The mixed-radix code of K = ``steps`` with the fewest spikes for ReLU.
-
-    Of all :math:`2^{K-1}` compositions and all scales: with ``snr`` (dB), the one with the fewest
-    mean spikes that reaches this SNR; with ``spike_penalty`` :math:`\lambda`, the one of least
-    MSE + :math:`\lambda` x spikes. ``distribution`` is of the pre-activation x, which may be
-    negative; SNR and MSE are of max(x, 0). The least step q has eight significant bits, see
-    :func:`round_scale`, and all weights are whole multiples of it.
-
-    Raises ``ValueError`` for steps outside 1..18 (the search doubles with each), unless exactly
-    one of ``snr`` and ``spike_penalty`` is given and finite, for a negative penalty, and for an
-    SNR out of reach of K steps.
+    Raises ``ValueError`` for steps outside 1..18 (the search doubles with each), and, when it
+    designs, for no positive activations and for an SNR out of reach of K steps.
     """
-    cost = _cost(snr and snr + _SLACK, spike_penalty, _power(distribution))
-    grid = _Grid(distribution, check_steps(steps), snr)
-    found, best = None, np.inf
+    steps = check_search_steps(steps)
+
+    @Designer
+    def design(source, **criterion):
+        snr = criterion.get("snr")
+        front = _front(source, steps, snr)
+        if not criterion:
+            return front
+        slack = criterion if snr is None else {"snr": snr - _SLACK}
+        row = front.table.iloc[front.position(**slack)]
+        step = row["scale"] / _levels(row["digits"])
+        near = rounded(step * np.exp(np.linspace(-2, 2, 41) * np.log(_RATIO)))
+        scales = near * _levels(row["digits"])
+        codes = [(mixed_radix(row["digits"], float(a)), float(a)) for a in scales]
+        return Front(measured(codes, relu, source), front.power)
+
+    return design
+
+
+def _front(source: Distribution, steps: int, snr: float | None) -> Front:
+    """All compositions at all scales, or at those that may reach ``snr``; also their digits."""
+    grid, power = _Grid(source, steps, snr), power_of(source)
+    most = np.inf if snr is None else power / 10 ** ((snr - _SLACK) / 10)
+    kept = []
     for rows, spikes, mse in grid.blocks():
-        J = cost(mse, spikes)
-        r, k = np.unravel_index(np.argmin(J), J.shape)
-        if J[r, k] < best:
-            best, found = J[r, k], (rows[r], grid.step[k])
-    if found is None:
-        raise ValueError(f"no mixed radix of {steps} steps reaches {snr} dB on {distribution.name}")
-    digits, step = found
-    near = _rounded(step * np.exp(np.linspace(-2, 2, 41) * np.log(_RATIO)))
-    return best_scale(
-        lambda scale: mixed_radix(digits, scale),
-        relu,
-        distribution,
-        near * _levels(digits),
-        snr=snr,
-        spike_penalty=spike_penalty,
+        possible = mse <= most
+        if snr is not None and possible.any():  # no more spikes than the fewest of this block
+            possible &= spikes <= spikes[possible].min()
+        r, k = np.nonzero(possible)
+        if len(r):
+            best = non_dominated(mse[r, k], spikes[r, k])
+            r, k = r[best], k[best]
+            part = pd.DataFrame({"digits": [rows[i] for i in r]})
+            part["scale"] = grid.step[k] * [_levels(digits) for digits in part["digits"]]
+            kept.append(part.assign(mse=mse[r, k], spikes=spikes[r, k]))
+    if not kept:
+        raise ValueError(f"no mixed radix of {steps} steps reaches {snr:g} dB on {source.name}")
+    table = pd.concat(kept, ignore_index=True)
+    table = table.iloc[non_dominated(table["mse"].to_numpy(), table["spikes"].to_numpy())]
+    codes = [mixed_radix(*row) for row in zip(table["digits"], table["scale"], strict=True)]
+    return Front(table.assign(code=codes), power)
+
+
+def measured(
+    codes: Sequence[tuple[Code, float]], f: Callable[[NDArray], NDArray], source: Distribution
+) -> pd.DataFrame:
+    """Rows of a front: ``code``, ``scale``, and what they make of f on ``source``."""
+    found = [measure(code, f, source) for code, _ in codes]
+    return pd.DataFrame(
+        {
+            "code": [code for code, _ in codes],
+            "scale": [scale for _, scale in codes],
+            "mse": [m.mse for m in found],
+            "spikes": [m.spikes for m in found],
+        }
     )
 
 
-def mixed_radix_front(distribution: Distribution, steps: int) -> pd.DataFrame:
-    """All mixed-radix codes of K = ``steps`` that no other beats in both SNR and spikes.
-
-    One row per code, SNR ascending. Columns: ``digits`` (tuple) and ``scale``, the arguments of
-    :func:`~fsrepro.codes.mixed_radix`; ``mse``, ``snr`` (dB), ``spikes``. Figures are for
-    max(x, 0); scales are 1 % apart. Raises ``ValueError`` for steps outside 1..18.
-    """
-    grid = _Grid(distribution, check_steps(steps), None)
-    kept = []
-    for rows, spikes, mse in grid.blocks():
-        r, k = np.unravel_index(_non_dominated(mse.ravel(), spikes.ravel()), mse.shape)
-        digits = [rows[i] for i in r]
-        part = pd.DataFrame({"digits": digits})
-        part["scale"] = grid.step[k] * [_levels(a) for a in digits]
-        kept.append(part.assign(mse=mse[r, k], spikes=spikes[r, k]))
-    front = pd.concat(kept, ignore_index=True)
-    front = front.iloc[_non_dominated(front["mse"].to_numpy(), front["spikes"].to_numpy())]
-    power = _power(distribution)
-    front.insert(2, "snr", [decibels(power, mse) for mse in front["mse"]])
-    return front.sort_values("snr", ignore_index=True)
-
-
-def best_scale(
-    family: Callable[[float], Code],
-    f: Callable[[NDArray], NDArray],
-    distribution: Distribution,
-    scales: NDArray | None = None,
-    *,
-    snr: float | None = None,
-    spike_penalty: float | None = None,
-) -> Design:
-    """The scale at which ``family(scale)`` serves ``f`` best; criteria: :func:`best_mixed_radix`.
-
-    ``family``: e.g. ``lambda a: binary(8, a)``. ``scales``: the ones to try; by default a geometric
-    grid over twenty octaves around the largest value, then a finer one around its best, both of
-    eight significant bits (:func:`round_scale`). Scales far above the activations are tried
-    because they leave the first steps silent for good: a shorter code.
-
-    Raises ``ValueError`` if no scale reaches the SNR, if f is zero everywhere and no scales are
-    given, and for criteria that are refused in :func:`best_mixed_radix` too.
-    """
-    values = apply(f, distribution.points)
-    cost = _cost(snr, spike_penalty, float(distribution.weights @ values**2))
-
-    def best(scales):
-        best, least = None, np.inf
-        for scale in scales:
-            code = family(float(scale))
-            found = measure(code, f, distribution)
-            J = float(cost(found.mse, found.spikes))
-            if least > J:
-                best, least = Design(code, float(scale), found), J
-        if best is None:
-            raise ValueError(f"no scale tried reaches {snr} dB on {distribution.name}")
-        return best
-
-    if scales is not None:
-        return best(scales)
-    largest = float(np.abs(values).max())
-    if not largest > 0:
-        raise ValueError("no activation is positive; there is nothing to write in spikes")
-    octaves = 1.01 if spike_penalty == 0 else 10.01  # a shorter code has no smaller error
-    coarse = best(_rounded(largest * np.exp2(np.arange(-10, octaves, 0.25))))
-    return best(_rounded(coarse.scale * np.exp2(np.linspace(-0.25, 0.25, 17))))
+def power_of(source: Distribution) -> float:
+    """E[max(x, 0)^2]."""
+    return source.mean(lambda x: relu(x) ** 2)
 
 
 def round_scale(scale: float) -> float:
@@ -168,7 +125,7 @@ class _Grid:
         if len(x) == 0:
             raise ValueError(f"{distribution.name} has no positive values to write in spikes")
         self.steps = steps
-        self.step = _rounded(_scales(x, w, snr))  # q, (Q,)
+        self.step = rounded(_scales(x, w, snr))  # q, (Q,)
         last = float(x[min(np.searchsorted(np.cumsum(w), w.sum() - 1e-9), len(x) - 1)])
         self._levels = min(int(last / self.step[0]) + 2, _MAX_LEVELS)
         shape = (self._levels, len(self.step))
@@ -182,7 +139,7 @@ class _Grid:
             self._rounding[:, k] = np.bincount(level, w * error, self._levels)
             self._mse[k] = w @ error**2
 
-    def blocks(self):
+    def blocks(self) -> Iterator[tuple[list[tuple[int, ...]], NDArray, NDArray]]:
         """Blocks of (compositions, spikes (rows, Q), mse (rows, Q))."""
         rows = list(compositions(self.steps))
         for a in range(0, len(rows), _ROWS):
@@ -215,7 +172,8 @@ def _scales(x: NDArray, w: NDArray, snr: float | None) -> NDArray:
     return np.geomspace(low, high, max(2, int(np.log(high / low) / np.log(_RATIO)) + 1))
 
 
-def _rounded(steps: NDArray) -> NDArray:
+def rounded(steps: NDArray) -> NDArray:
+    """:func:`round_scale` of each, in order, without repeats."""
     return np.unique([round_scale(step) for step in steps])
 
 
@@ -244,32 +202,7 @@ def _levels(digits: tuple[int, ...]) -> float:
     return float(np.prod(np.asarray(digits, float) + 1))
 
 
-def _non_dominated(mse: NDArray, spikes: NDArray) -> NDArray[np.intp]:
-    order = np.lexsort((mse, spikes))
-    lowest = np.minimum.accumulate(mse[order])
-    return order[np.append(True, lowest[1:] < lowest[:-1])]
-
-
-def _power(distribution: Distribution) -> float:
-    return distribution.mean(lambda x: relu(x) ** 2)
-
-
-def _cost(snr: float | None, spike_penalty: float | None, power: float) -> Callable:
-    """(mse, spikes) -> what to minimise, elementwise; infinite where the SNR is missed."""
-    if (snr is None) == (spike_penalty is None):
-        raise ValueError(
-            f"give either snr or spike_penalty, got snr={snr} and spike_penalty={spike_penalty}"
-        )
-    if snr is not None:
-        if not np.isfinite(snr):
-            raise ValueError(f"snr must be finite, in dB, got {snr}")
-        return lambda mse, spikes: np.where(mse <= power / 10 ** (snr / 10), spikes, np.inf)
-    if not (np.isfinite(spike_penalty) and spike_penalty >= 0):
-        raise ValueError(f"spike_penalty must be finite and at least 0, got {spike_penalty}")
-    return lambda mse, spikes: mse + spike_penalty * spikes
-
-
-def check_steps(steps: int) -> int:
+def check_search_steps(steps: int) -> int:
     """``steps`` as an int, or ``ValueError`` if an exhaustive search is not to be had."""
     if not is_whole(steps, MAX_SEARCH_STEPS):
         raise ValueError(

@@ -12,19 +12,20 @@ which is what the next layer hears when its weights undo the scales.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fsrepro.codes import SpikeCode, mixed_radix
-
+from ..codes import SpikeCode, mixed_radix
+from ._measure import decibels
 from .distributions import Distribution, relu
-from .search import check_steps, round_scale
+from .front import Front, non_dominated
+from .search import check_search_steps, round_scale
 
-__all__ = ["Spread", "best_for_spread", "mixed_radices", "spread_front"]
+__all__ = ["Spread", "mixed_radices", "spread_front"]
 
 Family = Callable[[float], SpikeCode]
 """From a scale to a code, e.g. ``lambda a: binary(8, a)``."""
@@ -69,54 +70,53 @@ class Spread:
         """One row per channel: ``scale``, ``noise`` (over signal), ``snr`` (dB), ``spikes``."""
         noise, spikes = _noise_and_spikes(code, self.distribution, self.scales)
         return pd.DataFrame(
-            {"scale": self.scales, "noise": noise, "snr": _decibels(noise), "spikes": spikes}
+            {
+                "scale": self.scales,
+                "noise": noise,
+                "snr": [decibels(1.0, n) for n in noise],
+                "spikes": spikes,
+            }
         )
 
 
-def spread_front(families: Mapping[str, Iterable[Family]], spread: Spread) -> pd.DataFrame:
-    """Of each kind of code, those that no other of the kind beats in SNR and in spikes.
+def spread_front(families: Sequence[Family], spread: Spread) -> Front:
+    """Codes for the channels of ``spread``; errors are relative, so that silence has 1 (0 dB).
 
-    ``families``: by kind, functions of a scale; the scales tried are at least four to the octave,
-    from four octaves above the largest activation to eight below, rounded to eight bits.
+    ``families``: functions of a scale; the scales tried are at least four to the octave,
+    from four octaves above the largest activation to eight below, rounded to eight bits. Codes
+    no better than silence are left out.
 
-    One row per code, by kind and rising spikes. Columns: ``kind``, ``code`` (the object),
-    ``steps``, ``spikes`` (mean over channels), ``snr`` (dB, of the mean noise) and ``worst_snr``.
+    Raises ``ValueError`` if no code tried is better than silence.
     """
-    front = []
-    for kind, members in families.items():
-        tried = [pair for family in members for pair in _tried(family, spread)]
-        rows = [_row(kind, code, spread) for code in _non_dominated(tried)]
-        best = 0.0  # dB, of silence
-        for row in sorted(rows, key=lambda row: (row["spikes"], -row["snr"])):
-            if row["snr"] > best:
-                best = row["snr"]
-                front.append(row)
-    return pd.DataFrame(front, columns=["kind", "code", "steps", "spikes", "snr", "worst_snr"])
-
-
-def best_for_spread(families: Iterable[Family], spread: Spread, *, snr: float) -> SpikeCode:
-    """The code of fewest spikes that reaches ``snr`` (dB) over the channels.
-
-    Raises ``ValueError`` if none tried does.
-    """
-    front = spread_front({"": families}, spread)
-    front = front[front["snr"] >= snr]
-    if front.empty:
-        raise ValueError(
-            f"no code tried reaches {snr} dB on {spread.distribution.name}, spread {spread.factor}"
-        )
-    return front.iloc[0]["code"]
+    tried = [_tried(family, spread) for family in families]
+    spikes, noise, scale = np.concatenate(tried, 1)
+    family = np.repeat(np.arange(len(tried)), [part.shape[1] for part in tried])
+    codes = []
+    for i in non_dominated(noise, spikes):
+        a = round_scale(scale[i])
+        codes.append((families[family[i]](a), a))
+    found = [spread.measure(code) for code, _ in codes]
+    table = pd.DataFrame(
+        {
+            "code": [code for code, _ in codes],
+            "scale": [a for _, a in codes],
+            "mse": [channels["noise"].mean() for channels in found],
+            "spikes": [channels["spikes"].mean() for channels in found],
+            "worst_snr": [channels["snr"].min() for channels in found],
+        }
+    )
+    return Front(table[table["mse"] < 1], power=1.0)
 
 
 def mixed_radices(steps: int) -> list[Family]:
     """Mixed radices of K = ``steps`` worth trying: digits that grow towards the last.
 
-    The exhaustive search of :func:`~fsrepro.fitting.best_mixed_radix` finds codes of this form or
+    The exhaustive search of :func:`~fsrepro.fitting.mixed_radix_of` finds codes of this form or
     close to it, and there are far fewer of them. Raises ``ValueError`` for steps outside 1..18.
     """
     return [
         lambda scale, digits=digits: mixed_radix(digits, scale)
-        for digits in _partitions(check_steps(steps))
+        for digits in _partitions(check_search_steps(steps))
     ]
 
 
@@ -127,8 +127,8 @@ def _partitions(total: int, least: int = 1) -> Iterator[tuple[int, ...]]:
             yield (first, *rest)
 
 
-def _tried(family: Family, spread: Spread) -> list[tuple[float, float, Family, float]]:
-    """Spikes, noise, family and scale, for all scales.
+def _tried(family: Family, spread: Spread) -> NDArray[np.float64]:
+    """Spikes, noise and scale, (3, scales).
 
     A code of twice the scale does to a channel what the code itself does to one half as large. So
     one code is run on a fine grid of channels, and a spread is a window on that grid.
@@ -144,18 +144,7 @@ def _tried(family: Family, spread: Spread) -> list[tuple[float, float, Family, f
     first = np.arange(len(grid) - window[-1])
     index = first[:, None] + window
     scale = np.exp2(-(grid[first] + octaves / 2))
-    return list(
-        zip(spikes[index].mean(1), noise[index].mean(1), [family] * len(first), scale, strict=True)
-    )
-
-
-def _non_dominated(tried) -> list[SpikeCode]:
-    kept, least = [], np.inf
-    for _, noise, family, scale in sorted(tried, key=lambda item: item[:2]):
-        if noise < least:
-            least = noise
-            kept.append(family(round_scale(scale)))
-    return kept
+    return np.stack([spikes[index].mean(1), noise[index].mean(1), scale])
 
 
 def _noise_and_spikes(code, distribution, scales) -> tuple[NDArray, NDArray]:
@@ -165,20 +154,3 @@ def _noise_and_spikes(code, distribution, scales) -> tuple[NDArray, NDArray]:
     target = relu(x)
     error = target - code.decode(z)
     return error**2 @ w / (target**2 @ w), z.sum(0) @ w
-
-
-def _row(kind, code, spread) -> dict:
-    found = spread.measure(code)
-    return {
-        "kind": kind,
-        "code": code,
-        "steps": code.steps,
-        "spikes": found["spikes"].mean(),
-        "snr": _decibels(found["noise"].mean()),
-        "worst_snr": found["snr"].min(),
-    }
-
-
-def _decibels(noise):
-    with np.errstate(divide="ignore"):
-        return -10 * np.log10(noise)

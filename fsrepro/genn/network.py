@@ -11,17 +11,15 @@ from itertools import count
 from tempfile import TemporaryDirectory
 
 import keras
+import ml_genn
 import numpy as np
-from ml_genn import Connection, Network, Population
 from ml_genn.connectivity import Dense
 from ml_genn.connectivity.sparse_base import SparseBase
 from tqdm import tqdm
 
 from ..codes import ExponentMantissa, SpikeCode
-from ..conversion.bias_maps import bias_maps
-from ..conversion.convert import check_images
+from ..conversion import SpikingModel, bias_maps, check_images
 from ..conversion.graph import predict_list
-from ..conversion.spiking_model import SpikingModel
 from .compiler import AnyCodeCompiler
 from .decode import Decode
 from .few_spike import FewSpikeInput, FewSpikeNeuron
@@ -71,11 +69,11 @@ class GennNetwork:
         bias = bias_maps(snn)
         shapes = {layer.name: tuple(layer.output.shape[1:]) for layer in snn.spiking_layers}
         shapes[OUTPUT] = tuple(snn.keras_model.output_shape[1:])
-        self.network, self.populations = Network(), {}
+        self.network, self.populations = ml_genn.Network(), {}
         with self.network:
             for number, name in enumerate([*snn.codes, OUTPUT]):
                 neuron = self._neuron(name, maps[name], bias[name])
-                self.populations[name] = Population(
+                self.populations[name] = ml_genn.Population(
                     neuron, shapes[name], record_spikes=name != OUTPUT, name=_clean(name, number)
                 )
             for name, sources in maps.items():
@@ -108,7 +106,9 @@ class GennNetwork:
         return (FewSpikeNeuron if linear else WordNeuron)(code, self.period, bias.ravel())
 
     def _connect(self, source, target, connectivity):
-        Connection(self.populations[source], self.populations[target], connectivity, Decode())
+        ml_genn.Connection(
+            self.populations[source], self.populations[target], connectivity, Decode()
+        )
 
     def _complete(self, bias):
         """Add what another kind of network needs besides."""
@@ -124,9 +124,7 @@ class GennNetwork:
         with self.compiled:
             yield self
 
-    def run(
-        self, images: np.ndarray, *, progress: bool = True
-    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def run(self, images: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Outputs (N, classes), and by layer the spikes of every neuron, summed over the images.
 
         ``images``: normalised as for the ANN, (N, H, W, C). Raises what ``evaluate`` raises.
@@ -137,7 +135,7 @@ class GennNetwork:
             name: np.zeros(np.prod(self.populations[name].shape), int) for name in self.snn.codes
         }
         with self.loaded():
-            for p in self._presentations(images, progress):
+            for p in self._presentations(images):
                 for name, _, _, neurons in self._events(p, len(images)):
                     totals[name] += np.bincount(neurons, minlength=len(totals[name]))
                 if p >= self._delay(OUTPUT):
@@ -145,7 +143,7 @@ class GennNetwork:
         shaped = {name: z.reshape(self.populations[name].shape) for name, z in totals.items()}
         return np.stack(outputs), shaped
 
-    def spikes(self, images: np.ndarray, *, progress: bool = False) -> dict[str, np.ndarray]:
+    def spike_trains(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Every spike: by name of the layer, 0 or 1, uint8, (K, N, ...), K that of its code."""
         images = check_images(self.snn.keras_model, images, "images")
         found = {
@@ -154,7 +152,7 @@ class GennNetwork:
             if name != OUTPUT
         }
         with self.loaded():
-            for p in self._presentations(images, progress):
+            for p in self._presentations(images):
                 for name, n, steps, neurons in self._events(p, len(images)):
                     found[name][steps, n, neurons] = 1
         return {
@@ -164,10 +162,10 @@ class GennNetwork:
             for name, z in found.items()
         }
 
-    def _presentations(self, images, progress) -> Iterator[int]:
+    def _presentations(self, images) -> Iterator[int]:
         """Run period after period; yields the number of each when it is over."""
         total, self.seconds = len(images) + self._delay(OUTPUT), 0.0
-        for p in tqdm(range(total), desc="GeNN", unit="image", disable=not progress):
+        for p in tqdm(range(total), desc="GeNN", unit="image"):
             self.compiled.genn_model.timestep = 0
             if self.constants:
                 self.compiled.set_input(self.constants)
@@ -210,7 +208,7 @@ class GennNetwork:
                 yield name, image, np.rint(times).astype(int) % self.period, neurons
 
 
-class Synapses(SparseBase):
+class SparseWeights(SparseBase):
     """Explicit synapses: from ``pre`` to ``post``, indices in flattened populations."""
 
     def __init__(self, pre, post, weight):
@@ -235,7 +233,7 @@ def _connectivity(weights):
     if weights.nnz == np.prod(weights.shape):
         return FlatDense(weights.toarray())
     weights = weights.tocoo()
-    return Synapses(weights.coords[0], weights.coords[1], weights.data)
+    return SparseWeights(weights.coords[0], weights.coords[1], weights.data)
 
 
 def _clean(name: str, number: int) -> str:

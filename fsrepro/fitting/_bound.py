@@ -14,6 +14,8 @@ from .distributions import Distribution
 __all__ = ["bound", "rate_distortion", "spikes_for_rate"]
 
 _BITS = 1 / np.log(2)
+_RESOLUTION = 4.0  # reproductions within the root of the mean squared error
+_TOLERANCE = 1e-3  # in nats, of the bound
 
 
 def bound(distribution: Distribution, steps: int, snr: float) -> float:
@@ -68,9 +70,7 @@ def spikes_for_rate(rate: float, steps: int) -> float:
     return steps * brentq(missing, 1e-300, 0.5, xtol=1e-15)
 
 
-def rate_distortion(
-    distribution: Distribution, mse: float, *, resolution: float = 4.0, tolerance: float = 1e-3
-) -> float:
+def rate_distortion(distribution: Distribution, mse: float) -> float:
     r"""R(D) in bits: what must be known of y to reproduce it with a mean squared error D = ``mse``.
 
     .. math:: R(D) = \min_{p(\hat y | y)} I(y; \hat y)
@@ -83,10 +83,10 @@ def rate_distortion(
        c_j = \sum_i \frac{p_i}{A_i} e^{-s (y_i - \hat y_j)^2}
 
     The Blahut-Arimoto step :math:`q_j \leftarrow q_j c_j` closes the gap; the right side, a line
-    under R, is what is returned, so stopping early errs on the safe side. The reproductions lie
-    :math:`g = \sqrt D` / ``resolution`` apart, four times closer for the maximum of c. The source
-    is merged into the means of cells of width g, which hides at most :math:`g^2/12` of variance:
-    4 thousandths of a bit at the default. ``tolerance``: stop when ln max c is below it.
+    under R, is what is returned, so stopping early (when ln max c is below 0.001) errs on the safe
+    side. The reproductions lie :math:`g = \sqrt D / 4` apart, four times closer for the maximum of
+    c. The source is merged into the means of cells of width g, which hides at most
+    :math:`g^2/12` of variance: 4 thousandths of a bit.
 
     Raises ``ValueError`` for an mse that is not positive and finite.
 
@@ -97,7 +97,7 @@ def rate_distortion(
     mean = distribution.mean()
     if mse >= distribution.mean(lambda y: (y - mean) ** 2):
         return 0.0  # the mean alone will do
-    grid = np.sqrt(mse) / resolution
+    grid = np.sqrt(mse) / _RESOLUTION
     y, p = _merged(distribution, grid)
     reproductions = _near(y, grid, 9 * np.sqrt(mse))
     fine = _near(reproductions, grid / 4, grid)
@@ -105,7 +105,7 @@ def rate_distortion(
     known: list[tuple[float, float]] = []
     for _ in range(12):
         q = 0.9 * q + 0.1 / len(q)  # what another slope ruled out may be wanted at this one
-        q, A, distortion = _blahut_arimoto(y, p, reproductions, slope, q, tolerance)
+        q, A, distortion = _blahut_arimoto(y, p, reproductions, slope, q)
         c = _kernel(fine, y, slope) @ (p / A)
         best = max(best, float(-slope * mse - p @ np.log(A) - np.log(c.max())))
         known.append((np.log(slope), np.log(distortion / mse)))
@@ -115,13 +115,13 @@ def rate_distortion(
     return best * _BITS
 
 
-def _blahut_arimoto(y, p, reproductions, slope, q, tolerance) -> tuple[NDArray, NDArray, float]:
+def _blahut_arimoto(y, p, reproductions, slope, q) -> tuple[NDArray, NDArray, float]:
     kernel = _kernel(y, reproductions, slope)
     transposed = kernel.T.tocsr()
     for _ in range(3000):
         A = kernel @ q
         c = transposed @ (p / A)
-        if np.log(c.max()) < tolerance:
+        if np.log(c.max()) < _TOLERANCE:
             break
         q = q * c
     squared = kernel.copy()

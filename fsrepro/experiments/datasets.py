@@ -12,12 +12,12 @@ import io
 import os
 import pickle
 import tarfile
-import urllib.request
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
+import pooch
 
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Dataset", "Part", "cifar10", "digits", "load"]
 
@@ -96,6 +96,11 @@ class Dataset:
         scale = (1 / (255 * self.std)).astype(np.float32)
         return images * scale - (self.mean / self.std).astype(np.float32)
 
+    def arrays(self, part: str) -> tuple[np.ndarray, np.ndarray]:
+        """Normalised images and labels of ``"train"``, ``"calibration"`` or ``"test"``."""
+        chosen = getattr(self, part)
+        return self.normalise(chosen.images), chosen.labels
+
     def summary(self) -> dict[str, object]:
         """What a result file records about its data."""
         return {
@@ -151,7 +156,7 @@ def cifar10(
 
     ``folder`` holds ``cifar-10-batches-py``. Without it, the environment variable
     ``FSREPRO_DATA`` and then ``~/.keras/datasets`` are tried; what is not there is downloaded
-    once (170 MB, resumed if interrupted) unless ``download=False``.
+    once (170 MB) unless ``download=False``.
 
     Raises ``FileNotFoundError`` where the data is missing, saying where it was looked for and
     how to get it; ``ValueError`` for a file whose MD5 is not the published one.
@@ -216,67 +221,32 @@ def _find_cifar10(folder, download) -> Path:
 
 
 def _download_cifar10(place: Path) -> Path:
-    place.mkdir(parents=True, exist_ok=True)
-    archive = place / "cifar-10-python.tar.gz"
-    if not archive.exists():
-        try:
-            _download(CIFAR10_URL, archive, CIFAR10_ARCHIVE_MD5)
-        except OSError as error:
-            raise FileNotFoundError(
-                f"CIFAR-10 is not in {place}, and {CIFAR10_URL} could not be downloaded ({error}). "
-                "Call again to resume, or fetch the archive by other means and put it in that "
-                "folder."
-            ) from error
-    _check_md5(archive, CIFAR10_ARCHIVE_MD5)
+    archive = fetched(CIFAR10_URL, place, f"md5:{CIFAR10_ARCHIVE_MD5}")
     root = place / "cifar-10-batches-py"
     root.mkdir(exist_ok=True)
-    with tarfile.open(archive) as tar:  # only the files we name, never whole paths of the archive
-        for name, md5 in CIFAR10_FILES.items():
-            data = tar.extractfile(f"cifar-10-batches-py/{name}").read()
-            partial = root / f"{name}.part"
-            partial.write_bytes(data)
-            _check_md5(partial, md5)
+    with tarfile.open(archive) as tar, tempfile.TemporaryDirectory(dir=root) as scratch:
+        for name in CIFAR10_FILES:  # only the files we name, never whole paths of the archive
+            partial = Path(scratch, name)
+            partial.write_bytes(tar.extractfile(f"{root.name}/{name}").read())
             partial.replace(root / name)
     return root
 
 
-def _download(url: str, target: Path, md5: str, *, chunk: int = 1 << 16) -> None:
-    """Download to ``target``; an interrupted download goes on where it stopped."""
-    partial = target.with_name(target.name + ".part")
-    have = partial.stat().st_size if partial.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    with urllib.request.urlopen(request, timeout=60) as response:
-        resumed = response.status == 206
-        total = int(response.headers.get("Content-Length", 0)) + (have if resumed else 0)
-        with (
-            partial.open("ab" if resumed else "wb") as file,
-            tqdm(
-                total=total or None,
-                initial=have if resumed else 0,
-                unit="B",
-                unit_scale=True,
-                desc=target.name,
-            ) as bar,
-        ):
-            while block := response.read(chunk):
-                file.write(block)
-                bar.update(len(block))
+def fetched(url: str, place: Path, checksum: str) -> Path:
+    """The file that ``url`` names, in folder ``place``; downloaded if it is not there already.
+
+    ``checksum``: of the published file, ``"md5:..."`` or ``"sha256:..."``. A download gets its
+    name once it is whole and right, so that programs which start together do not disturb each
+    other. Raises ``FileNotFoundError`` if there is no way to the published file.
+    """
+    name = url.rpartition("/")[2]
     try:
-        _check_md5(partial, md5)
-    except ValueError:
-        partial.unlink()  # resuming a wrong file can never succeed
-        raise
-    partial.replace(target)
-
-
-def _check_md5(path: Path, md5: str) -> None:
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "md5").hexdigest()
-    if found != md5:
-        raise ValueError(
-            f"{path} is not the published file: its MD5 is {found}, expected {md5}. Delete it and "
-            "download it again."
-        )
+        return Path(pooch.retrieve(url, checksum, name, place, progressbar=True))
+    except (OSError, ValueError) as error:
+        raise FileNotFoundError(
+            f"{name} is not in {place}, and {url} did not give the published file ({error}). "
+            "Call again, or fetch it by other means and put it there."
+        ) from None
 
 
 class _ArrayUnpickler(pickle.Unpickler):
@@ -302,7 +272,13 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def _read_cifar10_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    _check_md5(path, CIFAR10_FILES[path.name])
-    batch = _ArrayUnpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
+    data, md5 = path.read_bytes(), CIFAR10_FILES[path.name]
+    found = hashlib.md5(data).hexdigest()
+    if found != md5:
+        raise ValueError(
+            f"{path} is not the published file: its MD5 is {found}, expected {md5}. Delete it and "
+            "download it again."
+        )
+    batch = _ArrayUnpickler(io.BytesIO(data), encoding="bytes").load()
     images = batch[b"data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)  # NCHW -> NHWC
     return np.ascontiguousarray(images), np.array(batch[b"labels"], np.int64)

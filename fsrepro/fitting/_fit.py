@@ -48,7 +48,6 @@ def fit(
     seconds: float = 30.0,
     seed: int = 0,
     start: SpikeCode | None = None,
-    progress: bool = True,
 ) -> SpikeCode:
     r"""The FS neuron of K = ``steps`` that best stands for ``f`` under ``distribution``.
 
@@ -81,7 +80,7 @@ def fit(
     coarse = _Problem.of(f, distribution.thin(_SEARCH_POINTS), spike_penalty, steps)
     fine = _Problem.of(f, distribution.thin(_FINAL_POINTS), spike_penalty, steps)
     rng = np.random.default_rng(seed)
-    with tqdm(total=seconds, unit="s", disable=not progress, desc="fit") as bar:
+    with tqdm(total=seconds, unit="s", desc="fit") as bar:
         budget = _Budget(seconds * WORK_PER_SECOND, bar)
         given = [] if start is None else [_Tables.of(start, coarse)]
         pool = _grow_pool(coarse, steps, given, rng, budget)

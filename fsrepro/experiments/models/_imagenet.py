@@ -10,9 +10,9 @@ from pathlib import Path
 import keras
 
 from ..preprocessing import Preprocessing
+from ._efficientnet_lite import LITE_SIZES, efficientnet_lite, lite_torch_name
+from ._import_torch import import_torch
 from .checkpoint import file_sha256, load_checkpoint, save_checkpoint
-from .efficientnet_lite import LITE_SIZES, efficientnet_lite, lite_torch_name
-from .import_torch import import_torch
 from .mobilenet_v3 import import_quantised, mobilenet_v3_small
 
 __all__ = ["ImageNetNetwork", "imagenet"]
@@ -53,7 +53,7 @@ def imagenet(name: str, weights: str | Path | None = None) -> ImageNetNetwork:
       installs. Their checkpoints are read without running anything in them, and kept converted
       under ``~/.cache/fsrepro``.
     - ``mobilenet-v3-small``: ``weights`` is a file of 8-bit weights, see
-      :func:`~fsrepro.models.mobilenet_v3.import_quantised`.
+      :func:`~fsrepro.experiments.models.mobilenet_v3.import_quantised`.
     - ``ResNet50``, ``MobileNetV2``, ``EfficientNetB0`` to ``B7``, ``EfficientNetV2B0`` to ``B3``,
       ``V2S``, ``V2M``, ``V2L``: of ``keras.applications``, with the weights that Keras downloads
       and checks, or from the local file ``weights`` (HDF5); ``weights="random"`` for none.
@@ -124,7 +124,7 @@ def _mobilenet_v3(weights) -> ImageNetNetwork:
     if weights is None:
         raise FileNotFoundError(
             "mobilenet-v3-small needs weights=FILE, an archive of Google's 8-bit weights; see "
-            "fsrepro.models.mobilenet_v3.import_quantised for its form"
+            "fsrepro.experiments.models.mobilenet_v3.import_quantised for its form"
         )
     model = mobilenet_v3_small(norm=False)
     import_quantised(model, weights)

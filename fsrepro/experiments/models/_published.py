@@ -8,9 +8,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from ..datasets import IMAGENET_MEAN, IMAGENET_STD
-from .import_torch import import_torch
-from .resnet import resnet
+from ..datasets import IMAGENET_MEAN, IMAGENET_STD, fetched
+from ._import_torch import import_torch
+from ._resnet import resnet
 
 __all__ = ["PublishedNetwork", "published"]
 
@@ -46,21 +46,6 @@ def published(name: str) -> PublishedNetwork:
     depth, sha256 = _CHECKPOINTS[name]
     url = f"{_CIFAR_RESNETS}/{name}.th"
     model = resnet(depth, shortcut="identity", padding="symmetric", epsilon=1e-5)
-    import_torch(model, _fetched(url, f"{name}.th", sha256))
-    return PublishedNetwork(model, IMAGENET_MEAN, IMAGENET_STD, url)
-
-
-def _fetched(url: str, file: str, sha256: str) -> Path:
     place = Path.home() / ".keras" / "models"
-    try:
-        return Path(
-            keras.utils.get_file(
-                file, url, file_hash=sha256, hash_algorithm="sha256", cache_dir=place.parent,
-                cache_subdir="models",
-            )
-        )  # fmt: skip
-    except Exception as error:  # Keras raises plain Exceptions and ValueErrors of its own
-        raise FileNotFoundError(
-            f"{file} is not in {place}, and {url} did not give the published file ({error}). "
-            "Fetch it by other means and put it there."
-        ) from None
+    import_torch(model, fetched(url, place, f"sha256:{sha256}"))
+    return PublishedNetwork(model, IMAGENET_MEAN, IMAGENET_STD, url)

@@ -7,18 +7,19 @@ from pathlib import Path
 
 import h5py
 
+from ...files import atomic
+
 __all__ = ["resume", "save"]
 
 
 def save(model, path: Path, recipe: dict, history: list[dict]) -> None:
     """Write the checkpoint of a finished epoch to ``path``, all or nothing."""
-    partial = path.with_name(f".partial-{path.name}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    model.save_weights(partial)
-    with h5py.File(partial, "a") as file:
-        file.attrs["recipe"] = json.dumps(recipe)
-        file.attrs["history"] = json.dumps(history)
-    partial.replace(path)
+    with atomic(path) as partial:
+        model.save_weights(partial)
+        with h5py.File(partial, "a") as file:
+            file.attrs["recipe"] = json.dumps(recipe)
+            file.attrs["history"] = json.dumps(history)
 
 
 def resume(model, path: str | Path | None, recipe: dict) -> list[dict]:

@@ -14,15 +14,10 @@ import os
 import platform
 import subprocess
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+from filelock import FileLock
 
 __all__ = ["HEADLINE_COLUMNS", "commit", "read", "write"]
 
@@ -54,7 +49,7 @@ def write(
     ``tables``: by suffix; ``""`` becomes ``NAME.csv``, ``"layers"`` becomes ``NAME_layers.csv``.
     ``headline``: the numbers that prose quotes. ``headline_rows``: rows of ``headline.csv``; those
     of this experiment replace its earlier ones, ``experiment`` and ``commit`` are filled in here.
-    ``parameters``: of the notebook. ``data``: :meth:`fsrepro.datasets.Dataset.summary`.
+    ``parameters``: of the notebook. ``data``: :meth:`fsrepro.experiments.datasets.Dataset.summary`.
     ``seconds_before``: spent by earlier runs that this one went on from.
 
     Every file is written to a temporary name and moved into place, the JSON last. Raises
@@ -103,7 +98,7 @@ def commit() -> str:
     def git(*arguments):
         return subprocess.run(
             ["git", *arguments],
-            cwd=Path(__file__).parent,
+            cwd=Path(__file__).parents[1],
             capture_output=True,
             text=True,
             check=True,
@@ -133,7 +128,7 @@ def _rounded(value):
 def _update_headline(path: Path, name: str, rows: list[dict]) -> None:
     # As texts: how a number is written must not depend on which other experiments are there.
     table = _texts(io.StringIO(_csv(pd.DataFrame(rows, columns=HEADLINE_COLUMNS))))
-    with _locked(path):
+    with FileLock(path.with_name(f".lock-{path.name}")):  # notebooks run at the same time
         if path.exists():
             others = _texts(path)
             table = pd.concat([others[others["experiment"] != name], table])
@@ -142,15 +137,6 @@ def _update_headline(path: Path, name: str, rows: list[dict]) -> None:
 
 def _texts(csv: Path | io.StringIO) -> pd.DataFrame:
     return pd.read_csv(csv, dtype=str, keep_default_na=False)
-
-
-@contextmanager
-def _locked(path: Path):
-    """Keep other notebooks that run at the same time from changing ``path``, where locks exist."""
-    with path.with_name(f".lock-{path.name}").open("w") as lock:
-        if fcntl is not None:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _csv(table: pd.DataFrame) -> str:

@@ -6,33 +6,39 @@ state and history, so an interrupted run ends where an uninterrupted one would.
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import keras
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ..datasets import Dataset, Part
-from .batches import batches
-from .progress import resume, save
+from ...conversion import check_images
+from ...conversion.graph import predict
+from .batches import TrainingData
+from .checkpointing import resume, save
 from .schedules import SCHEDULES
 from .twin import bring_back, twin
 
-__all__ = ["accuracy", "check_settings", "train"]
+__all__ = ["accuracy", "check_settings", "held_out_accuracy", "train"]
 
 
 def train(
     model: keras.Model,
-    data: Dataset,
+    x: np.ndarray | Iterable,
+    y: np.ndarray | None = None,
     *,
     epochs: int,
+    validation: tuple[np.ndarray, np.ndarray] | None = None,
     batch_size: int = 128,
     learning_rate: float = 0.1,
     schedule: str = "cosine",
     momentum: float = 0.9,
     weight_decay: float = 1e-4,
-    augmentation: bool = True,
+    augmentation: bool = False,
     precision: str = "float32",
     seed: int = 0,
     checkpoint: str | Path | None = None,
@@ -41,24 +47,28 @@ def train(
 
     SGD with Nesterov momentum and cross-entropy, after He et al. (2016), section 4.2.
 
+    ``x``, ``y``: images (N, H, W, C) as the network takes them, and classes (N,); or ``x`` is a
+    stream of batches of both, see :class:`~fsrepro.experiments.training.TrainingData`.
+    ``validation``: held-out images and classes, to be classified after every epoch.
     ``schedule``: ``"cosine"`` (to zero over all epochs), ``"restarts"`` (the same over a third of
     the epochs, and once more over the others) or ``"step"`` (a tenth after half and again after
     three quarters of the epochs). ``weight_decay``: the factor of 1/2 ||w||^2 in the
-    loss, for kernels only. ``augmentation``: see :func:`~fsrepro.training.augment`.
-    ``precision``: what the training computes in, see :func:`~fsrepro.training.twin.twin`; the
-    calibration images are classified in float32.
+    loss, for kernels only. ``augmentation``: see :func:`~fsrepro.experiments.training.augment`.
+    ``precision``: what the training computes in, see
+    :func:`~fsrepro.experiments.training.twin.twin`; held-out images are classified in float32.
     ``checkpoint``: a file ``*.weights.h5`` written after every epoch; if it exists, training goes
     on from there.
 
     Columns: epoch (from 1), loss and accuracy (percent) on the augmented training images,
-    calibration_accuracy (percent), learning_rate of the last batch, seconds. The settings
+    calibration_accuracy (percent of the held-out images; NaN without), learning_rate of the last batch, seconds. The settings
     are in ``attrs["recipe"]``.
 
     Raises ``ValueError`` for impossible settings, and if the checkpoint belongs to another model,
     recipe or data set.
     """
-    steps_per_epoch = len(data.train) // batch_size
-    check_settings(model, data, epochs, batch_size, learning_rate, steps_per_epoch)
+    data = TrainingData(x, y, batch_size, augmentation, seed)
+    steps_per_epoch = data.steps
+    check_settings(model, data, validation, epochs, learning_rate)
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule must be one of {', '.join(SCHEDULES)}, got {schedule!r}")
     rate = SCHEDULES[schedule](learning_rate, epochs * steps_per_epoch)
@@ -78,7 +88,7 @@ def train(
     recipe = {
         "model": model.name,
         "parameters": model.count_params(),
-        "data_sha256": data.checksum,
+        "data": data.identity,
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
@@ -100,7 +110,7 @@ def train(
         for epoch in range(len(history) + 1, epochs + 1):
             start = time.perf_counter()
             logs = []
-            for images, labels in batches(data, batch_size, augmentation, [seed, epoch]):
+            for images, labels in data.epoch(epoch):
                 trained.reset_metrics()
                 logs.append(trained.train_on_batch(images, labels, return_dict=True))
                 bar.update()
@@ -111,7 +121,7 @@ def train(
                     "epoch": epoch,
                     "loss": mean["loss"],
                     "accuracy": 100 * mean["accuracy"],
-                    "calibration_accuracy": accuracy(model, data, data.calibration),
+                    "calibration_accuracy": held_out_accuracy(model, validation),
                     "learning_rate": float(rate(epoch * steps_per_epoch - 1)),
                     "seconds": time.perf_counter() - start,
                 }
@@ -124,27 +134,22 @@ def train(
     return table
 
 
-def accuracy(model: keras.Model, data: Dataset, part: Part, *, batch_size: int = 500) -> float:
-    """Percent of the images of ``part`` that ``model`` classifies rightly."""
-    right = 0
-    for start in range(0, len(part), batch_size):
-        batch = part[start : start + batch_size]
-        logits = model.predict_on_batch(data.normalise(batch.images))
-        right += int((logits.argmax(1) == batch.labels).sum())
-    return 100 * right / len(part)
+def accuracy(model: keras.Model, x: np.ndarray, y: np.ndarray, *, batch_size: int = 500) -> float:
+    """Percent of the images ``x`` that ``model`` classifies as ``y``."""
+    return 100 * float((predict(model, x, batch_size).argmax(1) == y).mean())
 
 
-def check_settings(model, data, epochs, batch_size, learning_rate, steps_per_epoch) -> None:
+def held_out_accuracy(model: keras.Model, validation) -> float:
+    return math.nan if validation is None else accuracy(model, *validation)
+
+
+def check_settings(model, data, validation, epochs, learning_rate) -> None:
     """Raise ``ValueError`` for settings with which nothing can be trained."""
-    if epochs < 1 or batch_size < 1 or not learning_rate > 0:
+    if epochs < 1 or not learning_rate > 0:
         raise ValueError(
-            "epochs, batch_size and learning_rate must be positive, got "
-            f"{epochs}, {batch_size}, {learning_rate}"
+            f"epochs and learning_rate must be positive, got {epochs} and {learning_rate}"
         )
-    if steps_per_epoch < 1:
-        raise ValueError(f"batch_size {batch_size} exceeds the {len(data.train)} training images")
-    if tuple(model.input_shape[1:]) != data.image_shape:
-        raise ValueError(
-            f"model {model.name!r} takes images of shape {tuple(model.input_shape[1:])}, data set "
-            f"{data.name!r} has {data.image_shape}"
-        )
+    if data.y is not None:
+        check_images(model, data.x, "training images")
+    if validation is not None:
+        check_images(model, validation[0], "held-out images")

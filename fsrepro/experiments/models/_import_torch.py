@@ -36,11 +36,11 @@ def import_torch(
 ) -> None:
     """Load a PyTorch state dict into ``model``, in place.
 
-    ``model``: by default a :func:`~fsrepro.models.resnet` for CIFAR of the same depth and width.
+    ``model``: by default a :func:`~fsrepro.experiments.models.resnet` for CIFAR of the same depth and width.
     What PyTorch does unlike Keras is an option there: ``resnet(20, shortcut="identity",
     padding="symmetric", epsilon=1e-5)`` is the ResNet-20 of He et al. (2016) as usually written in
     PyTorch. ``naming``: from the name of a layer to that in the checkpoint; for other networks.
-    ``path``: see :func:`~fsrepro.models.torch_file.read_tensors`; names as in the widespread
+    ``path``: see :func:`~fsrepro.experiments.models.torch_file.read_tensors`; names as in the widespread
     implementations (``conv1``, ``layer1.0.conv1``, ``layer2.0.shortcut.0`` or ``downsample.0``,
     ``linear`` or ``fc``). Kernels turn from (out, in, H, W) to (H, W, in, out).
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 from tqdm import tqdm
 
-from ..conversion.few_spikes import FewSpikes
-from ..conversion.population import Population
-from ..conversion.spiking_model import SpikingModel
-from ..datasets import Dataset
-from .batches import batches, mix
-from .from_scratch import accuracy, check_settings
+from ...conversion import SpikingModel
+from ...conversion.few_spikes import FewSpikes
+from ...conversion.population import Population
+from .batches import TrainingData, mix
+from .checkpointing import resume, save
+from .from_scratch import check_settings, held_out_accuracy
 from .learned_code import LearnedCode, in_units
-from .progress import resume, save
 from .schedules import cosine_schedule
 from .twin import twin
 
@@ -31,10 +31,12 @@ _DESCENT = 0.25  # of the training, in which the budget falls to its target
 
 def fine_tune(
     snn: SpikingModel,
-    data: Dataset,
+    x: np.ndarray | Iterable,
+    y: np.ndarray | None = None,
     *,
     spikes_per_neuron: float,
     epochs: int,
+    validation: tuple[np.ndarray, np.ndarray] | None = None,
     teacher: keras.Model | None = None,
     distillation: float = 0.5,
     mixup: float = 0.0,
@@ -42,7 +44,7 @@ def fine_tune(
     learning_rate: float = 1e-3,
     weight_decay: float = 0.0,
     averaging: float = 1.0,
-    augmentation: bool = True,
+    augmentation: bool = False,
     precision: str = "float32",
     seed: int = 0,
     checkpoint: str | Path | None = None,
@@ -55,18 +57,22 @@ def fine_tune(
               + \lambda \cdot \text{spikes per neuron}
 
     with the codes themselves forward and stand-ins for their gradients backward, see
-    :mod:`~fsrepro.training.learned_code`. :math:`\lambda` is controlled: the budget falls in a
-    straight line from the spikes of the first batch to ``spikes_per_neuron`` over the first
+    :mod:`~fsrepro.experiments.training.learned_code`. :math:`\lambda` is controlled: the budget
+    falls in a straight line from the spikes of the first batch to ``spikes_per_neuron`` over the first
     quarter of the training and stays there.
 
-    ``snn``: of codes with positive weights; left unchanged. ``teacher``: a network that returns
+    ``snn``: of codes with positive weights; left unchanged.
+    ``x``, ``y``: images (N, H, W, C) as the network takes them, and classes (N,); or ``x`` is a
+    stream of batches of both, see :class:`~fsrepro.experiments.training.TrainingData`.
+    ``validation``: held-out images and classes, to be classified after every epoch.
+    ``teacher``: a network that returns
     logits, usually the ANN; the targets are its probabilities with weight ``distillation``, and
     the labels with the rest (Hinton et al. 2015, temperature 1). ``mixup``: alpha of the Beta
     distribution by which images are blended, 0 for none, see
-    :func:`~fsrepro.training.batches.mix`; the teacher answers the blended ones, as in Beyer et al.
-    (2022), so that a network that knows its images by heart goes on learning. ``precision``: what
-    synapses and teacher compute in, see :func:`~fsrepro.training.twin.twin`; neurons compute in
-    float32.
+    :func:`~fsrepro.experiments.training.batches.mix`; the teacher answers the blended ones, as in
+    Beyer et al. (2022), so that a network that knows its images by heart goes on learning. ``precision``: what
+    synapses and teacher compute in, see :func:`~fsrepro.experiments.training.twin.twin`; neurons
+    compute in float32.
     ``averaging``: the network that is measured and returned has the exponential mean of weights
     and scales over so many epochs (Polyak & Juditsky 1992); 0 for the last ones. Weights behind
     coarse codes go on jumping between levels, their mean does not.
@@ -74,15 +80,16 @@ def fine_tune(
     on from there.
 
     The new network has the same codes with other scales, of eight significant bits. The history
-    has a row per epoch: epoch, loss, calibration_accuracy (percent), spikes_per_neuron (mean over
+    has a row per epoch: epoch, loss, calibration_accuracy (percent of the held-out images), spikes_per_neuron (mean over
     the training images), price (lambda), learning_rate, seconds. Both are the same for the same
     seed. Needs the TensorFlow backend.
 
     Raises ``ValueError`` for impossible settings, a network with decoders, and a checkpoint that
     belongs to another network, recipe or data set.
     """
-    steps_per_epoch = len(data.train) // batch_size
-    check_settings(snn.keras_model, data, epochs, batch_size, learning_rate, steps_per_epoch)
+    data = TrainingData(x, y, batch_size, augmentation, seed)
+    steps_per_epoch = data.steps
+    check_settings(snn.keras_model, data, validation, epochs, learning_rate)
     _check(snn, spikes_per_neuron, distillation, mixup, averaging)
     price = keras.Variable(0.0, trainable=False, name="price")
     model = _trainable(snn, price, precision)
@@ -101,7 +108,7 @@ def fine_tune(
     recipe = {
         "model": model.name,
         "codes": [f"{name}: {code.name}" for name, code in snn.codes.items()],
-        "data_sha256": data.checksum,
+        "data": data.identity,
         "spikes_per_neuron": spikes_per_neuron,
         "epochs": epochs,
         "distillation": distillation if teacher is not None else 0.0,
@@ -129,7 +136,7 @@ def fine_tune(
             start = time.perf_counter()
             losses, spikes = [], []
             shares = np.random.default_rng([seed, epoch, 1])
-            for images, labels in batches(data, batch_size, augmentation, [seed, epoch]):
+            for images, labels in data.epoch(epoch):
                 price.assign(budget.price)
                 targets = np.eye(model.output_shape[-1], dtype=np.float32)[labels]
                 if mixup:
@@ -140,7 +147,7 @@ def fine_tune(
                 budget.observe(spikes[-1], (epoch - 1) * steps_per_epoch + len(spikes))
                 bar.update()
             with _mean_weights(model, averaging):
-                held_out = accuracy(model, data, data.calibration)
+                held_out = held_out_accuracy(model, validation)
             history.append(
                 {
                     "epoch": epoch,
@@ -231,8 +238,7 @@ def _taught(images, targets, teacher, distillation) -> np.ndarray:
     if teacher is None or distillation == 0:
         return targets
     logits = teacher.predict_on_batch(images)
-    odds = np.exp(logits - logits.max(1, keepdims=True))
-    return targets + distillation * (odds / odds.sum(1, keepdims=True) - targets)
+    return targets + distillation * (softmax(logits, axis=1) - targets)
 
 
 def _check(

@@ -50,7 +50,6 @@ class Sweep:
         *,
         shared: Mapping | None = None,
         client: distributed.Client | None = None,
-        progress: bool = True,
     ) -> pd.DataFrame:
         """A row ``{**setting, **compute(**setting, **shared)}`` for each of ``settings``.
 
@@ -64,9 +63,7 @@ class Sweep:
         keys = [json.dumps([name, s], sort_keys=True, default=_plain) for s in settings]
         missing = {k: s for k, s in zip(keys, settings, strict=True) if k not in self._rows}
         run = _here if client is None else partial(_on_workers, client)
-        with tqdm(
-            total=len(keys), initial=len(keys) - len(missing), desc=name, disable=not progress
-        ) as bar:
+        with tqdm(total=len(keys), initial=len(keys) - len(missing), desc=name) as bar:
             for key, row, seconds in run(compute, missing, shared or {}):
                 self._keep(key, row, seconds)
                 bar.update()
@@ -145,7 +142,7 @@ def _plain(value):
 @cache
 def _library() -> str:
     """A checksum of the code and tables that rows depend on."""
-    root = Path(__file__).parent
+    root = Path(__file__).parents[1]
     kinds = (".py", ".json", ".csv")
     files = [p for p in root.rglob("*") if p.suffix in kinds and p.name not in _DRAWING]
     digest = hashlib.sha256()

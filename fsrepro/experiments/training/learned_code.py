@@ -20,8 +20,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..codes import SpikeCode
-from ..conversion.population import Population
+from ...codes import SpikeCode
+from ...conversion.population import Population
 
 __all__ = ["LearnedCode", "in_units"]
 

@@ -12,7 +12,7 @@ from .spike_code import SpikeCode
 __all__ = ["compositions", "mixed_radix"]
 
 
-def mixed_radix(digits: Sequence[int], scale: float, *, saturate: bool = False) -> SpikeCode:
+def mixed_radix(digits: Sequence[int], scale: float) -> SpikeCode:
     r"""ReLU rounded to a whole number of steps, which is written in a mixed radix.
 
     Digit i has the values 0 to :math:`a_i`. It takes :math:`a_i` time steps, which stand for
@@ -30,8 +30,6 @@ def mixed_radix(digits: Sequence[int], scale: float, *, saturate: bool = False) 
     **Above the range** a digit that has fired its largest value fires again for what is left,
     so x is still rounded to the nearest multiple of q, up to :math:`\sum_t d(t)`, where every
     step fires and the output stays. Outliers thus cost extra spikes and no accuracy.
-    ``saturate=True`` holds the neuron to one spike per digit (``max_spikes``): the output then
-    never falls below :math:`\alpha - q` and stops at the sum of the ``len(digits)`` largest d.
 
     Raises ``ValueError`` for no digits, a digit that is not a whole number above 0, more than 64
     steps in all, and a scale that is not positive and finite.
@@ -52,7 +50,6 @@ def mixed_radix(digits: Sequence[int], scale: float, *, saturate: bool = False) 
         threshold=weight - half,
         reset=weight,
         weight=weight,
-        max_spikes=len(digits) if saturate else None,
         name=f"mixed radix {digits}",
     )
 

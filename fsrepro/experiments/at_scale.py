@@ -21,14 +21,14 @@ import keras
 import numpy as np
 import pandas as pd
 
-from .conversion.graph import batch_slices
-from .conversion.population import Population
-from .conversion.spiking_model import SpikingModel
-from .measures import Report, report
+from ..conversion.graph import batch_slices
+from ..conversion.population import Population
+from ..conversion.spiking_model import SpikingModel
+from ..measures import Report, report
+from ..synapses import count_synapses
 from .picture_stream import batches
 from .pictures import Pictures
 from .sweep import Sweep
-from .synapses import count_synapses
 
 if TYPE_CHECKING:
     import distributed
@@ -88,12 +88,11 @@ def evaluate_pictures(
     client: distributed.Client | None = None,
     pictures_per_task: int = 320,
     workers: int | None = None,
-    progress: bool = True,
 ) -> PictureReport:
     """Run ANN and SNN on ``pictures`` and count; memory does not depend on their number.
 
     ``preprocessing``: from a picture to what the networks take, see
-    :class:`~fsrepro.preprocessing.Preprocessing`; ``workers`` threads read ahead. ``checkpoint``:
+    :class:`~fsrepro.experiments.preprocessing.Preprocessing`; ``workers`` threads read ahead. ``checkpoint``:
     a file that keeps finished tasks; if it exists, the evaluation goes on from there, unless it
     belongs to other pictures, networks or another version of the library: then it starts afresh.
     ``client``: of a Dask cluster, whose workers see the pictures under the same names.
@@ -132,7 +131,6 @@ def evaluate_pictures(
             "networks": networks,
         },
         client=client,
-        progress=progress,
     )
     return _report(snn, synapses, pictures, rows)
 

@@ -13,37 +13,33 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from fsrepro.codes import SpikeCode, binary
-
-from .bound import bound, rate_distortion, spikes_for_rate
+from ..codes import SpikeCode, binary
+from ._bound import bound, rate_distortion, spikes_for_rate
+from ._measure import decibels, measure
 from .distributions import Distribution, relu
+from .front import Front, non_dominated
 from .lloyd import any_decoder
-from .measure import measure
-from .search import check_steps, mixed_radix_front
+from .search import check_search_steps, measured, mixed_radix_of
 
-__all__ = ["BINARY", "frontier", "ratio_to_bound"]
+__all__ = ["frontier", "ratio_to_bound"]
 
-BINARY: Mapping[str, Callable[[int, float], SpikeCode]] = {
+_BINARY: Mapping[str, Callable[[int, float], SpikeCode]] = {
     "binary floor": binary,
     "binary round": lambda steps, scale: binary(steps, scale, rounding=True),
 }
-"""Families of codes, ``(steps, scale) -> code``."""
 
 
 def frontier(
     distribution: Distribution,
     steps: Sequence[int],
     snr: Sequence[float] = (20.0, 25.0, 30.0, 35.0, 40.0),
-    *,
-    families: Mapping[str, Callable[[int, float], SpikeCode]] = BINARY,
-    yardstick: bool = True,
 ) -> pd.DataFrame:
     """The fewest spikes of each family at each SNR within each number of steps.
 
     ``distribution`` of the pre-activation x; what is coded is max(x, 0). ``steps``: budgets K; a
-    family may use fewer. ``snr``: targets, dB. ``families``: tried at all K and at scales 3 %
-    apart, beside the mixed-radix codes, which are searched exhaustively (K up to 18).
-    ``yardstick``: add :func:`any_decoder`, interpolated between its spike penalties.
+    family may use fewer. ``snr``: targets, dB. Families: binary codes at all K and at scales 3 %
+    apart, mixed-radix codes searched exhaustively (K up to 18), and :func:`any_decoder`,
+    interpolated between its spike penalties.
 
     One row per family, K and SNR that can be reached. Columns: ``family``; ``code`` (its name);
     ``steps`` (the budget); ``snr_target`` and ``snr_db`` (reached); ``mse``; ``spikes`` (mean per
@@ -55,7 +51,7 @@ def frontier(
     Raises ``ValueError`` for no steps or targets, steps outside 1..18, or targets not finite.
     """
     for K in steps:
-        check_steps(K)
+        check_search_steps(K)
     if not np.isfinite(snr).all():
         raise ValueError(f"snr must be finite, in dB, got {list(snr)}")
     if not len(steps) or not len(snr):
@@ -65,40 +61,39 @@ def frontier(
     source = distribution.map(relu)
     power = source.mean(np.square)
     rates = _rates(source, power, snr)
-    candidates = _candidates(distribution, max(steps), families, power)
+    tried = _tried(distribution, max(steps), power)
     rows = []
     for K in sorted(set(steps)):
-        allowed = candidates[candidates["steps"] <= K]
-        free = _free(source, K) if yardstick else None
+        fronts = {f: Front(pd.concat(by_steps[:K]), power) for f, by_steps in tried.items()}
+        free = _free(source, K)
         for target in sorted(set(snr)):
             if rates(target) > K:
                 continue
             lowest = spikes_for_rate(rates(target), K)
-            good = allowed[allowed["snr_db"] >= target - 1e-9]
-            for _, row in good.loc[good.groupby("family")["spikes"].idxmin()].iterrows():
-                ratio = row["spikes"] / spikes_for_rate(rates(row["snr_db"]), K)
-                rows.append(
-                    row.to_dict()
-                    | {"steps": K, "snr_target": target, "bound": lowest, "ratio_to_bound": ratio}
-                )
-            if free is not None and target <= free[0][-1]:
-                spikes = float(np.interp(target, *free))
-                rows.append(
-                    {
-                        "family": "any decoder",
-                        "code": "Lloyd levels, fewest spikes",
-                        "steps": K,
-                        "snr_target": target,
-                        "snr_db": target,
-                        "mse": power / 10 ** (target / 10),
-                        "spikes": spikes,
-                        "bound": lowest,
-                        "ratio_to_bound": spikes / lowest,
-                    }
-                )
+
+            def row(family, code, reached, mse, spikes, K=K, target=target, lowest=lowest):
+                at = lowest if reached == target else spikes_for_rate(rates(reached), K)
+                return {
+                    "family": family, "code": code, "steps": K, "snr_target": target,
+                    "snr_db": reached, "mse": mse, "spikes": spikes, "bound": lowest,
+                    "ratio_to_bound": spikes / at,
+                }  # fmt: skip
+
+            for family, front in fronts.items():
+                try:
+                    code, _, mse, spikes = front.choose(snr=target)
+                except ValueError:  # out of reach
+                    continue
+                rows.append(row(family, code.name, decibels(power, mse), mse, spikes))
+            if target <= free[0][-1]:
+                spikes, mse = float(np.interp(target, *free)), power / 10 ** (target / 10)
+                rows.append(row("any decoder", "Lloyd levels, fewest spikes", target, mse, spikes))
     columns = ["family", "code", "steps", "snr_target", "snr_db", "mse", "spikes", "bound"]
     table = pd.DataFrame(rows, columns=[*columns, "ratio_to_bound"])
-    table["on_front"] = _on_front(table)
+    table["on_front"] = False
+    for _, rivals in table[table["family"] != "any decoder"].groupby("snr_target"):
+        best = non_dominated(rivals["steps"].to_numpy(), rivals["spikes"].to_numpy())
+        table.loc[rivals.index[best], "on_front"] = True
     return table.sort_values(["steps", "snr_target", "spikes"], ignore_index=True)
 
 
@@ -120,33 +115,18 @@ def ratio_to_bound(code, f: Callable[[NDArray], NDArray], distribution: Distribu
     return found.spikes / lowest
 
 
-def _candidates(distribution, most, families, power) -> pd.DataFrame:
-    """Every family at every K up to ``most`` and every scale: family, code, steps, snr_db, ..."""
-    x = relu(distribution.points)
-    parts = []
-    scales = np.geomspace(np.sqrt(power) * 0.8, 2 * x[-1], 120)
-    for family, make in families.items():
-        for k in range(1, most + 1):
-            codes = [make(k, float(scale)) for scale in scales]
-            found = [measure(code, relu, distribution) for code in codes]
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "family": family,
-                        "code": [code.name for code in codes],
-                        "steps": k,
-                        "snr_db": [m.snr for m in found],
-                        "mse": [m.mse for m in found],
-                        "spikes": [m.spikes for m in found],
-                    }
-                )
-            )
-    for k in range(1, most + 1):
-        front = mixed_radix_front(distribution, k).rename(columns={"snr": "snr_db"})
-        front["code"] = [f"mixed radix {digits}" for digits in front["digits"]]
-        front = front.assign(family="mixed radix", steps=k)
-        parts.append(front[["family", "code", "steps", "snr_db", "mse", "spikes"]])
-    return pd.concat(parts, ignore_index=True)
+def _tried(distribution, most, power) -> dict[str, list[pd.DataFrame]]:
+    """By family, the codes of 1, 2, ... ``most`` steps, at every scale."""
+    scales = np.geomspace(np.sqrt(power) * 0.8, 2 * relu(distribution.points[-1]), 120)
+    steps = range(1, most + 1)
+    binaries = {
+        family: [
+            measured([(make(k, float(a)), float(a)) for a in scales], relu, distribution)
+            for k in steps
+        ]
+        for family, make in _BINARY.items()
+    }
+    return binaries | {"mixed radix": [mixed_radix_of(k)(distribution).table for k in steps]}
 
 
 def _rates(source, power, snr) -> Callable[[float], float]:
@@ -165,14 +145,3 @@ def _free(source, steps) -> tuple[NDArray, NDArray]:
     table = sorted((d.snr, d.spikes) for d in found)
     snr, spikes = np.array(table).T
     return snr, np.minimum.accumulate(spikes[::-1])[::-1]
-
-
-def _on_front(table: pd.DataFrame) -> list[bool]:
-    linear = table[table["family"] != "any decoder"]
-    on = []
-    for _, row in table.iterrows():
-        rival = linear[linear["snr_target"] == row["snr_target"]]
-        fewer = (rival["steps"] < row["steps"]) | (rival["spikes"] < row["spikes"])
-        as_few = (rival["steps"] <= row["steps"]) & (rival["spikes"] <= row["spikes"])
-        on.append(row["family"] != "any decoder" and not (fewer & as_few).any())
-    return on

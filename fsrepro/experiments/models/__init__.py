@@ -2,16 +2,16 @@
 
 import re
 
+from ._efficientnet_lite import efficientnet_lite
+from ._imagenet import ImageNetNetwork, imagenet
+from ._import_torch import import_torch
+from ._plain_cnn import plain_cnn
+from ._published import PublishedNetwork, published
+from ._resnet import resnet
+from ._small_cnn import small_cnn
 from .background import without_background
 from .checkpoint import load_checkpoint, save_checkpoint
-from .efficientnet_lite import efficientnet_lite
-from .imagenet import ImageNetNetwork, imagenet
-from .import_torch import import_torch
 from .mobilenet_v3 import mobilenet_v3_small
-from .plain_cnn import plain_cnn
-from .published import PublishedNetwork, published
-from .resnet import resnet
-from .small_cnn import small_cnn
 
 __all__ = [
     "ImageNetNetwork",

@@ -1,0 +1,75 @@
+"""Conversion: every activation of a trained network becomes a population of FS neurons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+
+from ._plan import CodeOrDesigner, plan
+from .spiking_model import SpikingModel
+
+__all__ = ["convert"]
+
+
+def convert(
+    model: keras.Model,
+    calibration: np.ndarray,
+    *,
+    code: CodeOrDesigner | Mapping[str, CodeOrDesigner] = "mixed_radix",
+    steps: int | None = None,
+    scale: str | float | Mapping[str, float] = "mse",
+    snr: float | None = None,
+    spikes_per_neuron: float | None = None,
+    channel_scales: bool = False,
+    bias_correction: bool | None = None,
+    seed: int = 0,
+) -> SpikingModel:
+    """Convert a trained Keras model into a spiking one with the same answers.
+
+    Batch norm is folded, biases are kept (see :func:`normal_form`), and every activation becomes
+    a layer of FS neurons. ReLU emerges from their tables; any other function of
+    :mod:`fsrepro.activations` is computed by their soma and written with an offset, see
+    :func:`~fsrepro.codes.soma`, unless a code is given that writes it otherwise. The first layer
+    receives the image as an analog input current; the outputs are the membrane potentials of the
+    last layer, which does not spike.
+
+    ``model``: functional or sequential, built, trained; left unchanged.
+    ``calibration``: images as the network takes them, (N, H, W, C), from which the scales come.
+    ``code``: ``"mixed_radix"`` (chooses digits and scale of every layer, see
+    :func:`~fsrepro.fitting.mixed_radix_of`), ``"binary"`` (rounding), ``"binary_floor"`` or
+    ``"rate"`` (rounding), with K = ``steps``, 8 unless given; or a function from a scale to a
+    :class:`SpikeCode`, such as ``lambda scale: leading_one(8, scale, spikes=2)``, which has steps
+    of its own; or a :class:`~fsrepro.fitting.Designer`; or a :class:`SpikeCode`, used as it is in
+    every layer; or one of these for each layer by name, or for each activation function
+    (``{"silu": published.silu(), "sigmoid": ...}``).
+    ``scale``: ``"mse"``, chosen by the criterion; ``"max"``, the largest activation seen; a number
+    for all layers (25 with ``"binary_floor"`` and 10 steps is the setting of Stöckl & Maass 2021),
+    or one for each layer by name.
+    ``snr``, ``spikes_per_neuron``: the criterion by which codes and scales are chosen, see
+    :meth:`Plan.network`, as are ``channel_scales`` and ``bias_correction``. By default the least
+    error, of ``"mixed_radix"`` with a penalty for spikes.
+
+    To make several networks of one, as under several budgets, call :func:`plan` once and
+    :meth:`Plan.network` for each.
+
+    Raises what :func:`normal_form` raises; ``ValueError`` for calibration images that are
+    missing, constant, not finite or of the wrong shape, for an unknown code or scale, for
+    criteria that exclude each other, would be ignored or are out of reach, for ``steps`` where no
+    code goes by name, for a network without any activation, and for a code that writes another
+    function than its layer computes; ``TypeError`` for a code whose decoder is not linear, or that
+    is no code.
+    """
+    if scale != "mse":
+        for name, value in {"snr": snr, "spikes_per_neuron": spikes_per_neuron}.items():
+            if value is not None:
+                shown = "scale" if isinstance(scale, Mapping) else f"scale={scale!r}"
+                raise ValueError(f"{name}={value} and {shown} exclude each other; give one of them")
+    choices = plan(model, calibration, code=code, steps=steps, scale=scale, seed=seed)
+    return choices.network(
+        snr=snr,
+        spikes_per_neuron=spikes_per_neuron,
+        channel_scales=channel_scales,
+        bias_correction=bias_correction,
+    )

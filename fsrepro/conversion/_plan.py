@@ -1,0 +1,372 @@
+"""A plan: what every layer of a network may be written in, computed once for many networks."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from .. import activations
+from ..codes import Code, SpikeCode, binary, rate, soma
+from ..fitting import (
+    Candidate,
+    Designer,
+    Front,
+    given,
+    mixed_radix_of,
+    round_scale,
+    scaled,
+    with_soma,
+)
+from ._sensitivity import sensitivity
+from .allocation import allocate, spike_price
+from .bias_correction import correct_biases
+from .calibration import check_calibration, record
+from .channels import best_factors, rescalable_layers, rescale_channels
+from .few_spikes import FewSpikes
+from .normal_form import normal_form
+from .population import activation_layers, by_layer, populate
+from .spiking_model import SpikingModel
+
+__all__ = ["SPIKE_PENALTY", "Plan", "plan"]
+
+Family = Callable[[float], SpikeCode]
+"""From a scale to a code."""
+
+FAMILIES: Mapping[str, Callable[[int], Family]] = {
+    "binary": lambda steps: lambda scale: binary(steps, scale, rounding=True),
+    "binary_floor": lambda steps: lambda scale: binary(steps, scale),
+    "rate": lambda steps: lambda scale: rate(steps, scale, rounding=True),
+}
+"""Codes that go by a name in :func:`convert`, by K; beside them ``"mixed_radix"``."""
+
+STEPS = 8  # unless told
+
+SPIKE_PENALTY = 0.003
+"""What a spike per neuron may cost in relative mean squared error, for ``"mixed_radix"`` without a
+criterion: without any price the binary code, which has the most levels, would always win."""
+
+SENSITIVITY_IMAGES = 2500
+BIAS_IMAGES = 1000
+BIAS_FLOATS = 2**28  # of one layer: those of a few are held in memory
+
+CodeOrDesigner = str | Code | Family | Designer
+
+
+@dataclass(frozen=True)
+class _Site:
+    """An activation layer: its function, and what it may be written in."""
+
+    function: str
+    neurons: int
+    designer: Designer | None = None  # chooses by a criterion,
+    penalty: float = 0.0  # this one unless told
+    code: Code | None = None  # or: the code is given,
+    scale: float = math.nan
+    of_range: Callable[[NDArray], tuple[Code, float]] | None = None  # or made for what is seen
+
+
+class Plan:
+    """Everything that is computed once for many spiking networks. Made by :func:`plan`.
+
+    ``graph``: the ANN in normal form. ``calibration``: images, (N, H, W, C). ``samples``: by
+    layer, pre-activations on them. ``fronts``: by layer, the codes a budget may choose from.
+    ``sensitivity``: by layer, see :func:`~fsrepro.conversion.sensitivity`. ``neurons``: by layer.
+    All are computed when they are first needed.
+    """
+
+    def __init__(
+        self,
+        graph: keras.Model,
+        calibration: NDArray[np.float32],
+        sites: Mapping[str, _Site],
+        *,
+        seed: int = 0,
+    ):
+        self.graph, self.calibration, self.seed = graph, calibration, seed
+        self._sites = dict(sites)
+
+    @property
+    def neurons(self) -> dict[str, int]:
+        """The number of neurons of each layer."""
+        return {name: site.neurons for name, site in self._sites.items()}
+
+    @cached_property
+    def samples(self) -> dict[str, NDArray[np.float32]]:
+        """By layer, pre-activations on the calibration images, see :func:`record`."""
+        return record(self.graph, self.calibration, seed=self.seed)
+
+    @cached_property
+    def fronts(self) -> dict[str, Front]:
+        """By layer, the codes a budget may choose from."""
+        return {name: self._front(name) for name in tqdm(self._sites, desc="codes to choose from")}
+
+    @cached_property
+    def sensitivity(self) -> dict[str, NDArray[np.float64]]:
+        """By layer, what an error in each channel does to the answers: (C,)."""
+        return sensitivity(self.graph, self.calibration[:SENSITIVITY_IMAGES], seed=self.seed)
+
+    def choose(
+        self,
+        *,
+        spikes_per_neuron: float | None = None,
+        snr: float | None = None,
+        penalty: float | None = None,
+    ) -> dict[str, Candidate]:
+        """The code of every layer. Criteria and errors as in :meth:`network`."""
+        criterion = {"spikes_per_neuron": spikes_per_neuron, "snr": snr, "penalty": penalty}
+        asked = [f"{name}={value}" for name, value in criterion.items() if value is not None]
+        if len(asked) > 1:
+            raise ValueError(f"{' and '.join(asked)} exclude each other; give one of them")
+        if asked and all(site.designer is None for site in self._sites.values()):
+            raise ValueError(
+                f"{asked[0]} would be ignored: the code of every layer is given, with its scale. "
+                "Leave it out, or pass a name, a function of a scale or a designer as code"
+            )
+        if spikes_per_neuron is None:
+            return {name: self._alone(name, snr, penalty) for name in self._sites}
+        if not (np.isfinite(spikes_per_neuron) and spikes_per_neuron > 0):
+            raise ValueError(
+                f"spikes_per_neuron must be positive and finite, got {spikes_per_neuron}"
+            )
+        return allocate(self.fronts, self.neurons, self._gain(), spikes_per_neuron)
+
+    def network(
+        self,
+        *,
+        spikes_per_neuron: float | None = None,
+        snr: float | None = None,
+        penalty: float | None = None,
+        channel_scales: bool = False,
+        bias_correction: bool | None = None,
+    ) -> SpikingModel:
+        """The spiking network that serves one criterion.
+
+        ``spikes_per_neuron``: a budget for the whole network, spent where it matters most to its
+        answers, see :func:`~fsrepro.conversion.allocate`; kept by the spikes that the ANN's
+        pre-activations on the calibration images would cause. ``snr``: the fewest spikes that
+        reach this signal-to-noise ratio, in dB, in every layer. ``penalty``: in every layer, the
+        least sum of relative mean squared error and this for each spike per neuron. By default
+        the least error, of ``"mixed_radix"`` with a penalty of :data:`SPIKE_PENALTY`.
+
+        ``channel_scales``: under a budget, give every channel a scale of its own where it can be
+        folded into the weights before and behind, see :func:`~fsrepro.conversion.best_factors`.
+        ``bias_correction``: whether to take the mean out of the errors of the codes, see
+        :func:`~fsrepro.conversion.correct_biases`; by default under a budget only.
+
+        Raises ``ValueError`` for criteria that exclude each other, would be ignored, are out of
+        range or out of reach, and for ``channel_scales`` without a budget; ``TypeError`` for a
+        code whose decoder is not linear.
+        """
+        if channel_scales:
+            if spikes_per_neuron is None:
+                raise ValueError("channel_scales needs a budget; pass spikes_per_neuron too")
+            return self._with_channel_scales(spikes_per_neuron).network(
+                spikes_per_neuron=spikes_per_neuron, bias_correction=bias_correction
+            )
+        chosen = self.choose(spikes_per_neuron=spikes_per_neuron, snr=snr, penalty=penalty)
+        codes = {name: linear(found.code) for name, found in chosen.items()}
+        model = populate(self.graph, lambda name: FewSpikes(codes[name], name=name))
+        if bias_correction or (bias_correction is None and spikes_per_neuron is not None):
+            largest = max(math.prod(layer.output.shape[1:]) for layer in self.graph.layers)
+            few = max(1, min(BIAS_IMAGES, BIAS_FLOATS // largest))
+            correct_biases(model, self.graph, self.calibration[:few])
+        scales = {n: found.scale for n, found in chosen.items() if not math.isnan(found.scale)}
+        return SpikingModel(model, scales)
+
+    def _gain(self) -> dict[str, float]:
+        return {name: float(channels.mean()) for name, channels in self.sensitivity.items()}
+
+    def _with_channel_scales(self, budget: float) -> Plan:
+        """The plan of the same network with its channels in the units that suit their codes."""
+        chosen = self.choose(spikes_per_neuron=budget)
+        price = spike_price(self.fronts, self.neurons, self._gain(), budget)
+        x = record(self.graph, self.calibration, by_channel=True, seed=self.seed)
+        factors = {
+            name: best_factors(chosen[name].code, x[name], self.sensitivity[name], price)
+            for name in rescalable_layers(self.graph)
+            if chosen[name].code.activation == "relu"
+        }
+        rescaled = Plan(
+            rescale_channels(self.graph, factors), self.calibration, self._sites, seed=self.seed
+        )
+        rescaled.sensitivity = {  # by the chain rule
+            name: gain / factors.get(name, 1.0) ** 2 for name, gain in self.sensitivity.items()
+        }
+        return rescaled
+
+    def _alone(self, name: str, snr: float | None, penalty: float | None) -> Candidate:
+        """The code of a layer that nothing but its own pre-activations decides."""
+        site = self._sites[name]
+        if site.code is not None:
+            return Candidate(site.code, site.scale, math.nan, math.nan)
+        if site.of_range is not None:
+            return Candidate(*site.of_range(self._seen(name)), math.nan, math.nan)
+        if snr is None and penalty is None:
+            penalty = site.penalty
+        criterion = {"snr": snr} if snr is not None else {"penalty": penalty}
+        return self._front(name, **criterion).choose(**criterion)
+
+    def _front(self, name: str, **criterion) -> Front:
+        site, x = self._sites[name], self._seen(name)
+        if site.designer is None:
+            return given(self._alone(name, None, None).code)(x)
+        try:
+            front = site.designer(x, **criterion)
+        except ValueError as error:
+            raise ValueError(f"layer {name!r}: {error}") from None
+        if not criterion and self._silent(name):
+            return Front(front.table.assign(spikes=0.0), front.power)
+        return front
+
+    def _seen(self, name: str) -> NDArray[np.float32]:
+        """Pre-activations of a layer; where they are all alike, others that it might get."""
+        x, function = self.samples[name], self._sites[name].function
+        y = activations.get(function)(x)
+        if y.min() != y.max() or (function == "relu" and y.max() != 0):
+            return x
+        constant = "silent" if self._silent(name) else f"constant ({y.max():g})"
+        warnings.warn(
+            f"layer {name!r} is {constant} on all calibration images; it gets a code for the "
+            "activations of inputs up to 1",
+            stacklevel=4,
+        )
+        # A gate that is always open or closed, say: what it always is must be written, and well.
+        return _UP_TO_ONE if self._silent(name) else np.concatenate([_UP_TO_ONE, x])
+
+    def _silent(self, name: str) -> bool:
+        return self._sites[name].function == "relu" and not (self.samples[name] > 0).any()
+
+
+_UP_TO_ONE = np.linspace(0, 1, 1001, dtype=np.float32)
+
+
+def plan(
+    model: keras.Model,
+    calibration: np.ndarray,
+    *,
+    code: CodeOrDesigner | Mapping[str, CodeOrDesigner] = "mixed_radix",
+    steps: int | None = None,
+    scale: str | float | Mapping[str, float] = "mse",
+    seed: int = 0,
+) -> Plan:
+    """What spiking networks are made from, to make many of one trained network.
+
+    Arguments as in :func:`~fsrepro.conversion.convert`, which is
+    ``plan(...).network(...)``; raises what it raises, before anything is computed.
+    """
+    graph = normal_form(model)
+    functions = {name: graph.get_layer(name).function for name in activation_layers(graph)}
+    codes = _by_layer("code", code, functions)
+    if steps is not None and not any(isinstance(code, str) for code in codes.values()):
+        raise ValueError(
+            f"steps={steps} is for codes that go by name; the code given has steps of its own. "
+            "Leave steps out"
+        )
+    steps = STEPS if steps is None else steps
+    scales = _by_layer("scale", scale, functions)
+    sites = {
+        name: _Site(
+            function,
+            int(np.prod(graph.get_layer(name).output.shape[1:])),
+            **_choice(codes[name], steps, scales[name], function),
+        )
+        for name, function in functions.items()
+    }
+    return Plan(graph, check_calibration(graph, calibration), sites, seed=seed)
+
+
+def _by_layer(what: str, given, functions: dict[str, str]) -> dict:
+    """What is given for all layers, by their names, or by their activation functions."""
+    if not isinstance(given, Mapping):
+        return dict.fromkeys(functions, given)
+    if set(given) == set(functions.values()):
+        return {name: given[function] for name, function in functions.items()}
+    return by_layer(what, given, functions)
+
+
+def _choice(code: CodeOrDesigner, steps: int, scale: str | float, function: str) -> dict:
+    """Of :class:`_Site`, what a layer may be written in."""
+    if isinstance(scale, str):
+        if scale not in ("mse", "max"):
+            raise ValueError(f"scale must be 'mse', 'max' or a number, got {scale!r}")
+    elif not (math.isfinite(scale) and scale > 0):
+        raise ValueError(f"scale must be positive and finite, got {scale}")
+    if scale != "mse" and (isinstance(code, (Code, Designer)) or code == "mixed_radix"):
+        raise ValueError(
+            f"scale={scale!r} would be ignored: {_called(code)} has a scale of its own, or chooses "
+            "it; for a scale of yours pass a function of it, such as "
+            "code=lambda scale: mixed_radix((1, 1, 6), scale)"
+        )
+    if isinstance(code, Code):
+        return {"code": linear(code)}
+    if isinstance(code, Designer) or code == "mixed_radix":
+        designer = code if isinstance(code, Designer) else mixed_radix_of(steps)
+        if function != "relu":
+            designer = with_soma(designer, function)
+        return {"designer": designer, "penalty": SPIKE_PENALTY}
+    family = _family(code, steps)
+    if scale == "mse":
+        designer = scaled(family)
+        return {"designer": designer if function == "relu" else with_soma(designer, function)}
+    if function == "relu" and scale != "max":
+        return {"code": family(float(scale)), "scale": float(scale)}
+
+    def of_range(x):
+        """From the least to the largest value seen, or as many units from there as given."""
+        y = activations.get(function)(x)
+        least = 0.0 if function == "relu" else float(y.min())
+        size = round_scale(y.max() - least) if scale == "max" else float(scale)
+        code = family(size)
+        return (code if function == "relu" else soma(code, function, least)), size
+
+    return {"of_range": of_range}
+
+
+def _called(code) -> str:
+    return f"code {code.name!r}" if isinstance(code, Code) else "a designer"
+
+
+def _family(code: str | Family, steps: int) -> Family:
+    """A function from a scale to a code, checked."""
+    if isinstance(code, str):
+        if code not in FAMILIES:
+            raise ValueError(
+                f"unknown code {code!r}; choose one of {', '.join(FAMILIES)}, mixed_radix, or "
+                "pass a function of a scale, such as lambda scale: codes.rate(8, scale)"
+            )
+        code = FAMILIES[code](steps)
+    elif not callable(code):
+        raise TypeError(
+            f"code must be a name, a SpikeCode, a designer or a function of a scale, got "
+            f"{type(code).__name__}"
+        )
+    try:
+        example = code(1.0)
+    except TypeError as error:
+        raise TypeError(
+            f"code must be a function of one argument, the scale ({error}); for a code of 8 steps "
+            "pass lambda scale: code(8, scale)"
+        ) from error
+    if not isinstance(example, Code):
+        raise TypeError(f"code(1.0) must return a SpikeCode, got {example!r}")
+    linear(example)
+    return code
+
+
+def linear(code: Code) -> Code:
+    """``code``, or ``TypeError`` if synapses cannot read it."""
+    if not code.linear:
+        raise TypeError(
+            f"code {code.name!r} is not linear: its spikes cannot be read by a weighted sum, which "
+            "is all that synapses compute, but need a decoder for every neuron. "
+            "conversion.with_decoders(model, codes) runs the network with such decoders"
+        )
+    return code

@@ -1,0 +1,103 @@
+"""What conversion is compared with: the same ANN in a few bits, and mlGeNN's choice of ranges."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from ..conversion import activation_layers, convert, normal_form
+from ..conversion.graph import calls
+from ..conversion.normal_form import WEIGHTED_LAYERS
+
+__all__ = ["mlgenn_scales", "quantised_ann", "round_weights"]
+
+
+def quantised_ann(
+    model: keras.Model,
+    calibration: np.ndarray,
+    *,
+    bits: int,
+    weight_bits: int = 8,
+    seed: int = 0,
+) -> keras.Model:
+    r"""``model`` with activations of ``bits`` bits and weights of ``weight_bits`` bits.
+
+    Activations are rounded to the 2^b values :math:`0, \Delta, \dots`, with the range of least
+    mean squared error for each layer; that is what the binary code with rounding and K = ``bits``
+    writes. Weights: see :func:`round_weights`. Biases and sums stay as they are. A plain Keras
+    model; it multiplies as often as the ANN.
+
+    Raises what :func:`convert` raises, and ``ValueError`` for ``weight_bits`` outside 2..16.
+
+    Source: post-training quantisation as in Jacob et al. (2018), with calibrated ranges.
+    """
+    graph = round_weights(model, weight_bits)
+    return convert(graph, calibration, code="binary", steps=bits, seed=seed).keras_model
+
+
+def round_weights(model: keras.Model, bits: int) -> keras.Model:
+    r"""``model`` in normal form, its kernels rounded to ``bits`` bits, symmetric, per channel.
+
+    .. math:: W_c \leftarrow \Delta_c \left\lfloor W_c / \Delta_c \right\rceil, \qquad
+              \Delta_c = \max |W_c| / (2^{b-1} - 1)
+
+    for every output channel c. Raises ``ValueError`` for ``bits`` outside 2..16.
+    """
+    if bits != int(bits) or not 2 <= bits <= 16:
+        raise ValueError(f"weights need from 2 to 16 bits, got {bits}")
+    graph = normal_form(model)
+    for layer in graph.layers:
+        if isinstance(layer, WEIGHTED_LAYERS):
+            kernel, *bias = layer.get_weights()
+            channels = 2 if isinstance(layer, keras.layers.DepthwiseConv2D) else 1
+            axes = tuple(range(kernel.ndim - channels))
+            step = np.abs(kernel).max(axes, keepdims=True) / (2 ** (int(bits) - 1) - 1)
+            step = np.where(step > 0, step, 1.0)
+            layer.set_weights([(np.round(kernel / step) * step).astype(np.float32), *bias])
+    return graph
+
+
+def mlgenn_scales(
+    graph: keras.Model, recorded: dict[str, np.ndarray], steps: int
+) -> dict[str, float]:
+    r"""The range of each layer by the rule of mlGeNN, for the binary code that rounds down.
+
+    .. math:: \alpha_l = \max_x y_l(x) / (1 - 2^{-K})
+
+    and all layers that one population reads take the largest range among them.
+
+    ``graph``: in normal form. ``recorded``: pre-activations, see :func:`record`; a sample of them
+    has a smaller maximum than all that mlGeNN sees, by little. ``steps``: K.
+
+    Source: ml_genn 2.3.1, ``ml_genn_tf/converters/few_spike.py``, ``pre_convert`` and
+    ``post_convert``.
+    """
+    sites = activation_layers(graph)
+    for name in sites:
+        if graph.get_layer(name).function != "relu":
+            raise ValueError(f"mlGeNN's rule is for ReLU; layer {name!r} is another activation")
+    alpha = {
+        name: max(float(recorded[name].max()), np.finfo(np.float32).tiny) / (1 - 2.0**-steps)
+        for name in sites
+    }
+    for sources in _sources(graph, sites):
+        largest = max((alpha[name] for name in sources), default=None)
+        alpha |= dict.fromkeys(sources, largest)
+    return alpha
+
+
+def _sources(graph, sites) -> list[list[str]]:
+    """For each activation layer, and at last the outputs, the activation layers that feed it."""
+    made_by = {id(call.outputs[0]): call for call in calls(graph)}
+
+    def behind(tensor) -> set[str]:
+        call = made_by.get(id(tensor))
+        if call is None:
+            return set()
+        if call.operation.name in sites:
+            return {call.operation.name}
+        return set().union(*(behind(x) for x in call.input_tensors))
+
+    read = [behind(graph.get_layer(name).input) for name in sites]
+    read += [behind(x) for x in graph.outputs]
+    return [[name for name in sites if name in names] for names in read]

@@ -1,0 +1,95 @@
+"""What an epoch sees: shuffled, augmented batches of arrays, or a stream of the user's own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+__all__ = ["TrainingData", "augment", "mix"]
+
+
+class TrainingData:
+    """Batches for many epochs.
+
+    ``x``, ``y``: images (N, H, W, C) as the network takes them, and classes (N,); what an epoch
+    sees is then a function of ``seed`` and its number alone, and an incomplete last batch is left
+    out. Or ``x`` is a stream of (images, classes) with a length, such as a ``tf.data.Dataset``,
+    gone through once an epoch, and ``y`` None: it has its own batches, order and augmentation.
+
+    Raises ``ValueError`` for arrays that do not fit together or a ``batch_size``, a stream without
+    a length, and one that is to be augmented.
+    """
+
+    def __init__(self, x, y, batch_size: int, augmentation: bool, seed: int):
+        self.x, self.y, self.seed = x, y, seed
+        self.batch_size, self.augmentation = batch_size, augmentation
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be positive, got {batch_size}")
+        if y is None:
+            if not isinstance(x, Iterable) or not hasattr(x, "__len__"):
+                raise ValueError(
+                    "without labels, the images must be a stream of (images, labels) that has a "
+                    f"length, such as a tf.data.Dataset; got {type(x).__name__}"
+                )
+            if augmentation:
+                raise ValueError("a stream has its own augmentation; leave augmentation out")
+            self.steps = len(x)
+            return
+        self.x, self.y = np.asarray(x, np.float32), np.asarray(y)
+        if self.y.shape != self.x.shape[:1]:
+            raise ValueError(f"{len(self.x)} images need as many labels, got {self.y.shape}")
+        self.steps = len(self.x) // batch_size
+        if self.steps < 1:
+            raise ValueError(f"batch_size {batch_size} exceeds the {len(self.x)} training images")
+
+    @property
+    def identity(self) -> str:
+        """A checksum of the arrays, for the recipe of a training; of a stream, its form."""
+        if self.y is None:
+            return (
+                f"stream of {self.steps}: {getattr(self.x, 'element_spec', type(self.x).__name__)}"
+            )
+        digest = hashlib.sha256(np.ascontiguousarray(self.x).data)
+        digest.update(np.ascontiguousarray(self.y).data)
+        return digest.hexdigest()
+
+    def epoch(self, number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The batches of the epoch of that number."""
+        if self.y is None:
+            yield from ((np.asarray(images), np.asarray(labels)) for images, labels in self.x)
+            return
+        rng = np.random.default_rng([self.seed, number])
+        order = rng.permutation(len(self.x))
+        for step in range(self.steps):
+            batch = order[step * self.batch_size :][: self.batch_size]
+            images = self.x[batch]
+            yield augment(images, rng) if self.augmentation else images, self.y[batch]
+
+
+def augment(images: np.ndarray, rng: np.random.Generator, *, shift: int = 4) -> np.ndarray:
+    """Flip each image left to right with probability 1/2, and shift it by up to ``shift`` pixels.
+
+    ``images``: (N, H, W, C). What a shift uncovers is zero. Source: He et al. (2016), 4.2.
+    """
+    n, height, width, _ = images.shape
+    padded = np.pad(images, ((0, 0), (shift, shift), (shift, shift), (0, 0)))
+    rows = rng.integers(0, 2 * shift + 1, n)[:, None] + np.arange(height)  # (N, H)
+    columns = rng.integers(0, 2 * shift + 1, n)[:, None] + np.arange(width)  # (N, W)
+    flip = rng.random(n) < 0.5
+    columns[flip] = columns[flip, ::-1]
+    return padded[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def mix(
+    images: np.ndarray, targets: np.ndarray, alpha: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""Blend each image of a batch, and its target, with another: mixup.
+
+    ``images``: (N, H, W, C). ``targets``: (N, classes). One share for the batch is drawn from
+    :math:`\mathrm{Beta}(\alpha, \alpha)`. Source: Zhang et al. (2018), equation 1.
+    """
+    share = np.float32(rng.beta(alpha, alpha))
+    other = rng.permutation(len(images))
+    return tuple(x + (1 - share) * (x[other] - x) for x in (images, targets))

@@ -1,0 +1,207 @@
+"""Designers: from pre-activations to the codes that a layer may choose from.
+
+Each is a function that returns a :class:`~fsrepro.fitting.Designer`. To add one, decorate a
+function with it; :func:`~fsrepro.fitting.compare` and :func:`~fsrepro.conversion.convert` take it
+at once. The exhaustive one, :func:`~fsrepro.fitting.mixed_radix_of`, is in ``search``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .. import activations
+from ..codes import Code, PrefixCode, soma, uniform_levels
+from ._fit import fit
+from ._measure import decibels, measure
+from .distributions import Distribution, relu
+from .front import Designer, Front
+from .search import measured, mixed_radix_of, power_of, round_scale, rounded
+
+__all__ = ["fitted_to", "given", "level_weights", "scaled", "with_soma", "words_of"]
+
+_OFFSET_UNIT = 2.0**-12  # offsets have few bits, like scales: sums stay exact
+
+
+def given(code: Code) -> Designer:
+    """One code, whatever its error: there is nothing to choose."""
+
+    @Designer
+    def design(source, **criterion):
+        f = activations.get(code.activation).function
+        return Front(measured([(code, 1.0)], f, source), source.mean(lambda x: f(x) ** 2))
+
+    return design
+
+
+def scaled(*families: Callable[[float], Code]) -> Designer:
+    """Codes for ReLU at many scales, of one family, scale -> code, or several.
+
+    Without a criterion, scales are eight to the octave, from six octaves below the largest
+    activation to eight above. With one, a geometric grid over twenty octaves around it is tried,
+    then a finer one around its best. Scales far above the activations are tried because they leave
+    the first steps silent for good: a shorter code. All have eight significant bits
+    (:func:`round_scale`).
+    """
+
+    @Designer
+    def design(source, **criterion):
+        largest = float(source.points[-1])
+        if not largest > 0:
+            raise ValueError("no activation is positive; there is nothing to write in spikes")
+        power = power_of(source)
+
+        def at(family, scales):
+            return measured([(family(float(a)), float(a)) for a in scales], relu, source)
+
+        if not criterion:
+            grid = [round_scale(largest * octave) for octave in np.exp2(np.arange(-6, 8.01, 0.125))]
+            return Front(pd.concat([at(family, grid) for family in families]), power)
+        octaves = 1.01 if criterion.get("penalty") == 0 else 10.01  # no error is less if shorter
+        grid = rounded(largest * np.exp2(np.arange(-10, octaves, 0.25)))
+        found, reasons = [], []
+        for family in families:
+            try:
+                scale = Front(at(family, grid), power).choose(**criterion).scale
+            except ValueError as error:
+                reasons.append(error)
+                continue
+            found.append(at(family, rounded(scale * np.exp2(np.linspace(-0.25, 0.25, 17)))))
+        if not found:
+            raise reasons[0]
+        return Front(pd.concat(found), power)
+
+    return design
+
+
+def with_soma(designer: Designer, activation: str) -> Designer:
+    r"""Codes of ``designer`` for neurons whose soma computes f = ``activation``.
+
+    The values of silence :math:`y_0` that are tried lie between the least activation and the
+    median; each code writes :math:`f(x) - y_0`, and what is below is lost. ``designer`` makes whole
+    fronts for ReLU. Raises ``ValueError`` for an unknown activation.
+    """
+    activations.get(activation)
+    return _WithSoma(designer, activation)
+
+
+@dataclass(frozen=True)
+class _WithSoma(Designer):
+    activation: str
+
+    def __call__(self, x, **criterion) -> Front:
+        f = activations.get(self.activation)
+        points, weights = (x.points, x.weights) if isinstance(x, Distribution) else (x, None)
+        y = f(points)  # float32, as the soma has it
+
+        def mean_square(values):
+            return float(np.average(values.astype(np.float64) ** 2, weights=weights))
+
+        parts = []
+        for offset in _offsets(y):
+            shifted = y - np.float32(offset)
+            if not (shifted > 0).any():
+                continue
+            source = shifted if weights is None else Distribution.collect(shifted, weights)
+            part = self.design(source).table
+            lost = mean_square(np.minimum(shifted, 0))
+            codes = [soma(code, self.activation, offset) for code in part["code"]]
+            parts.append(part.assign(code=codes, mse=part["mse"] + lost))
+        if not parts:
+            raise ValueError(
+                f"all {self.activation} activations are alike; there is nothing to write"
+            )
+        return Front(pd.concat(parts), mean_square(y))
+
+
+def _offsets(y: NDArray[np.float32]) -> list[float]:
+    """Values of silence to try, from the least activation to the median."""
+    least = float(y.min())
+    found = [least, *np.quantile(y, [0.05, 0.25, 0.5])]
+    if least < 0 < y.max():
+        found += [0.5 * least, 0.0]
+    return sorted({round(value / _OFFSET_UNIT) * _OFFSET_UNIT for value in map(float, found)})
+
+
+def words_of(
+    words: Callable[[NDArray], Sequence[str]], *, rarest: float = 2**-12, name: str
+) -> Designer:
+    r"""Words for the levels 0, q, 2q, ... up to the largest activation, by their probability.
+
+    Designs for an SNR: q is the coarsest step, of eight significant bits, with which rounding
+    reaches it. ``words``: from probabilities, (L,), to words. They are made as if no level were
+    rarer than ``rarest``, which bounds the longest word (a whole layer waits for it) at a small
+    cost to the mean.
+    """
+
+    @Designer
+    def design(source, **criterion):
+        step = _coarsest_step(source, _snr(criterion, name))
+        count = int(relu(source.points[-1]) / step + 0.5) + 1
+        levels = uniform_levels(count, step * count)
+        plain = PrefixCode(
+            [f"{i:0{max(1, (count - 1).bit_length())}b}" for i in range(count)], levels
+        )
+        p = np.maximum(level_weights(plain, source), rarest)
+        code = PrefixCode(words(p / p.sum()), levels, name=name)
+        return Front(measured([(code, step * count)], relu, source), power_of(source))
+
+    return design
+
+
+def fitted_to(steps: int, *, seconds: float, seed: int = 0) -> Designer:
+    """Free thresholds, resets and weights: :func:`fit`, started from the best mixed radix.
+
+    Designs for an SNR. ``steps``, ``seconds``, ``seed``: as for ``fit``.
+    """
+    radix, name = mixed_radix_of(steps), f"fitted ReLU, K = {steps}"
+
+    @Designer
+    def design(source, **criterion):
+        snr = _snr(criterion, name)
+        start = radix.best(source, snr=snr)
+        # Where the mixed radix is best for this penalty, the fit stays close to its SNR.
+        finer = radix.best(source, snr=snr + 1)
+        penalty = (start.mse - finer.mse) / (finer.spikes - start.spikes)
+        for share in (1.0, 0.7, 0.5, 0.35):
+            code = fit(
+                relu, steps, source, spike_penalty=share * penalty, seconds=seconds, seed=seed,
+                start=start.code,
+            )  # fmt: skip
+            if measure(code, relu, source).snr >= snr:
+                break
+        near = np.geomspace(0.8, 1.25, 91)
+        reach = [c for c in (start.code, code) if measure(c, relu, source).snr >= snr]
+        codes = [(replace(c.scaled(a), name=name), float(a)) for c in reach for a in near]
+        return Front(measured(codes, relu, source), power_of(source))
+
+    return design
+
+
+def level_weights(code: PrefixCode, distribution: Distribution) -> NDArray[np.float64]:
+    """The probability of each level of ``code``, (L,)."""
+    x = distribution.points.astype(np.float32)
+    level = np.searchsorted(code.breakpoints, x, side="right")
+    return np.bincount(level, distribution.weights, len(code.levels))
+
+
+def _coarsest_step(source: Distribution, snr: float) -> float:
+    """The largest of the steps tried, 1 % apart, with which rounding x reaches the SNR."""
+    x, w = relu(source.points), source.weights
+    power = float(w @ x**2)
+    widest = 4 * np.sqrt(power / max(w[x > 0].sum(), 1e-12))
+    for step in widest * 1.01 ** -np.arange(1000.0):
+        step = round_scale(step)
+        if decibels(power, float(w @ (x - step * np.floor(x / step + 0.5)) ** 2)) >= snr:
+            return step
+    raise ValueError(f"no step tried reaches {snr} dB")
+
+
+def _snr(criterion: dict[str, float], name: str) -> float:
+    if "snr" not in criterion:
+        raise ValueError(f"{name!r} is designed for one SNR; pass snr")
+    return criterion["snr"]
