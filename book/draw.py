@@ -63,10 +63,8 @@ FORMS = {column: form for form, columns in FORMS.items() for column in columns.s
 def relu_baseline(folder: Path) -> None:
     read, headline = experiment("01_relu_baseline")
     runs, ann = read(), headline["ann_accuracy"]
-    axes = book_figures.against_steps(runs, "accuracy", "accuracy (%)", reference=ann)
-    save(axes, folder / "accuracy")
-    axes = book_figures.against_steps(runs, "spikes_per_neuron", "spikes per neuron")
-    save(axes, folder / "spikes")
+    save(book_figures.against_steps(runs, reference=ann), folder / "accuracy")
+    save(book_figures.against_steps(runs), folder / "spikes")
     save(figures.spikes_per_layer(read("layers")), folder / "layers")
     save(book_figures.confusion(read("confusion")), folder / "confusion")
     shown = ["setting", "steps", *MEASURES, "synops_per_image", "latency_steps"]
@@ -170,11 +168,9 @@ def imagenet(folder: Path) -> None:
              "spikes_per_neuron", "SynOps (M)", "products (M)"]  # fmt: skip
     table(runs, shown, folder / "imagenet")
     layers = layers[layers["setting"].isin(["paper", "mixed radix, K = 12"])]
-    for network, name in {
-        "efficientnet-lite0": "imagenet_layers",
-        "mobilenet-v3-small": "imagenet_layers_gates",
-    }.items():
-        save(figures.spikes_per_layer(layers[layers["network"] == network]), folder / name)
+    layers = dict(list(layers.groupby("network")))
+    save(figures.spikes_per_layer(layers["efficientnet-lite0"]), folder / "imagenet_layers")
+    save(figures.spikes_per_layer(layers["mobilenet-v3-small"]), folder / "imagenet_layers_gates")
     save(book_figures.loss_against_spikes(read("frontier")), folder / "imagenet_frontier")
     enough = results.read(RESULTS, "07_imagenet")["provenance"]["parameters"]["same_answers"]
     save(book_figures.kept_answers(read("budgets"), enough=enough), folder / "imagenet_budgets")

@@ -34,11 +34,19 @@ _GELU_UNITS = 2.0**32  # 1 + erf(x) loses its last digits for negative x, in eve
 class Activation:
     """An activation function f.
 
-    ``name``: as it is registered. ``function``: f for NumPy arrays, float64 -> float64, finite for
-    every finite x. ``tensor_function``: the same for Keras tensors. ``homogeneous``: whether
-    f(a x) = a f(x) for all a > 0. ``selects``: whether every value is x or a constant of float32.
-    Then float32 is as exact, and tensors are spared the way by float64, which takes as long as
-    several time steps.
+    Parameters
+    ----------
+    name : str
+        As it is registered.
+    function : callable
+        f for NumPy arrays, float64 -> float64, finite for every finite x.
+    tensor_function : callable
+        The same for Keras tensors.
+    homogeneous : bool
+        Whether f(a x) = a f(x) for all a > 0.
+    selects : bool
+        Whether every value is x or a constant of float32. Then float32 is as exact, and tensors
+        are spared the way by float64, which takes as long as several time steps.
     """
 
     name: str
@@ -69,7 +77,10 @@ class Activation:
 def get(name: str) -> Activation:
     """The activation of that name: ``"relu"``, ``"silu"``, ``"leaky_relu(0.2)"``, ...
 
-    Raises ``ValueError`` for a name that is not registered.
+    Raises
+    ------
+    ValueError
+        For a name that is not registered.
     """
     found = re.fullmatch(r"(\w+)(?:\(([-+.\de]+)\))?", name)
     if found and found[2] is None and found[1] in _REGISTERED:
@@ -104,12 +115,20 @@ def register(
 ) -> Activation:
     """Make an activation known by ``name``, for codes and for conversion; return it.
 
-    ``function``: f for NumPy arrays, in float64. ``keras_function``: what models use as their
-    activation (``Activation(keras_function)`` or ``activation=keras_function``); conversion knows f
-    by it, and computes f with it in float64.
+    Parameters
+    ----------
+    name : str
+    function : callable
+        f for NumPy arrays, in float64.
+    keras_function : callable
+        What models use as their activation (``Activation(keras_function)`` or
+        ``activation=keras_function``); conversion knows f by it, and computes f with it in float64.
 
-    Raises ``ValueError`` if the name is taken or no word, if f is not finite on [-20, 20], or if
-    NumPy and Keras differ there in a single bit.
+    Raises
+    ------
+    ValueError
+        If the name is taken or no word, if f is not finite on [-20, 20], or if NumPy and Keras
+        differ there in a single bit.
     """
     if not re.fullmatch(r"[A-Za-z_]\w*", name):
         raise ValueError(f"an activation's name must be a word, got {name!r}")
@@ -190,5 +209,6 @@ _REGISTERED = {
         Activation("hard_sigmoid", lambda x: np.clip(x / 6 + 0.5, 0, 1), _of_keras("hard_sigmoid")),
     )
 }
-_KERAS_FUNCTIONS = {}  # of registered activations; the others have Keras's own names
+# Of registered activations; the others have Keras's own names.
+_KERAS_FUNCTIONS: dict[str, Callable] = {}
 _WITH_PARAMETER = {"leaky_relu": _leaky_relu}

@@ -35,8 +35,13 @@ def energy(report: Report) -> pd.DataFrame:
               E_\text{SNN} = S e_+ + M (e_\times + e_+)
 
     S: synaptic operations; M: multiplications that are left; :math:`M_\text{ANN}`: those of the
-    ANN; e: :data:`PICOJOULES`. Columns: ``arithmetic``, ``ann_nj``, ``snn_nj``, ``ratio``
-    (SNN / ANN). The second row is the honest one: an ANN of 8 bits loses next to nothing.
+    ANN; e: :data:`PICOJOULES`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With the columns ``arithmetic``, ``ann_nj``, ``snn_nj``, ``ratio`` (SNN / ANN). The second
+        row is the honest one: an ANN of 8 bits loses next to nothing.
     """
     rows = []
     for arithmetic, (multiplication, addition) in _MODELS.items():

@@ -7,8 +7,8 @@ there, by default into the current axes; any other makes a figure. All return th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -28,36 +28,26 @@ _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 
 def _look(i: int) -> dict:
     """Colour, dash and marker of the line number ``i``; told apart in grey print too."""
-    return {
-        "color": f"C{i % 10}",
-        "ls": _LINES[i % len(_LINES)],
-        "marker": _MARKERS[i % len(_MARKERS)],
-        "mfc": "white" if i >= len(_MARKERS) else None,
-    }
+    look = {"color": f"C{i % 10}", "mfc": "white" if i >= len(_MARKERS) else None}
+    return look | {"ls": _LINES[i % len(_LINES)], "marker": _MARKERS[i % len(_MARKERS)]}
+
+
+def _panels(rows: int, columns: int, size: tuple[float, float], **shared) -> Sequence[Axes]:
+    """The panels of a new figure, row by row."""
+    return plt.subplots(rows, columns, figsize=size, squeeze=False, **shared)[1].ravel()
 
 
 def set_style() -> None:
     """One look for all figures: colour-blind safe, told apart by marker and dash in grey print."""
-    sns.set_theme(context="notebook", style="ticks", palette="colorblind")
-    mpl.rcParams.update(
-        {
-            "figure.figsize": (7.2, 4.2),
-            "figure.constrained_layout.use": True,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.edgecolor": INK,
-            "axes.labelcolor": INK,
-            "xtick.color": INK,
-            "ytick.color": INK,
-            "legend.frameon": False,
-            "svg.hashsalt": "fsrepro",  # the same figure gives the same file
-        }
-    )
-    try:
+    rc = dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
+    rc |= {"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
+    rc |= {"figure.figsize": (7.2, 4.2), "figure.constrained_layout.use": True}
+    rc["svg.hashsalt"] = "fsrepro"  # the same figure gives the same file
+    sns.set_theme(context="notebook", style="ticks", palette="colorblind", rc=rc)
+    with suppress(ImportError):  # outside Jupyter
         from matplotlib_inline.backend_inline import set_matplotlib_formats
-    except ImportError:
-        return
-    set_matplotlib_formats("svg", metadata={"Date": None})
+
+        set_matplotlib_formats("svg", metadata={"Date": None})
 
 
 def neuron_trace(code: SpikeCode, x: float, ax: Axes | None = None) -> Axes:
@@ -97,18 +87,19 @@ def quantiser_curve(
 def spikes_per_layer(layers: pd.DataFrame) -> Axes:
     """Spikes per neuron of every layer.
 
-    ``layers``: of a :class:`fsrepro.measures.Report`; or of several, one below the other with a
-    column ``setting``, then bars side by side.
+    Parameters
+    ----------
+    layers : pandas.DataFrame
+        Of a :class:`fsrepro.measures.Report`; or of several, one below the other with a column
+        ``setting``, then bars side by side.
     """
     _, ax = plt.subplots(figsize=(7.2, max(4.2, 1.4 + 0.2 * layers["layer"].nunique())))
-    several = "setting" in layers
-    hue = "setting" if several else None
+    hue = "setting" if "setting" in layers else None
     sns.barplot(layers, x="spikes_per_neuron", y="layer", hue=hue, ax=ax)
     for container, hatch in zip(ax.containers, ("", "//", "xx", ".."), strict=False):
-        for bar in container:
-            bar.set(hatch=hatch, edgecolor="white", linewidth=0)
+        plt.setp(container, hatch=hatch, edgecolor="white", linewidth=0)
     ax.set(xlabel="spikes per neuron and image", ylabel="")
-    if several:
+    if hue:
         names = [text.get_text() for text in ax.get_legend().get_texts()]
         place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": len(names)}
         ax.legend(list(ax.containers), names, **place)
@@ -118,16 +109,19 @@ def spikes_per_layer(layers: pd.DataFrame) -> Axes:
 def raster(table: pd.DataFrame) -> Sequence[Axes]:
     """Spikes on their way through the network: time to the right, layers from top to bottom.
 
-    ``table``: of :func:`fsrepro.measures.sample_words`; or of several images, one below the other
-    with a column ``image``, the title of a panel each. A layer starts when the one before it has
-    finished.
+    A layer starts when the one before it has finished.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Of :func:`fsrepro.measures.sample_words`; or of several images, one below the other with a
+        column ``image``, the title of a panel each.
     """
     if "image" not in table:
         table = table.assign(image="")
     images, layers = table["image"].unique(), table["layer"].unique()
     size = (0.8 + 4.4 * len(images), 1.3 + 0.3 * len(layers))
-    share = {"sharex": True, "sharey": True, "squeeze": False}
-    axes = plt.subplots(1, len(images), figsize=size, **share)[1][0]
+    axes = _panels(1, len(images), size, sharex=True, sharey=True)
     for image, ax in zip(images, axes, strict=True):
         start = 0
         for row, layer in enumerate(layers):
@@ -144,7 +138,6 @@ def raster(table: pd.DataFrame) -> Sequence[Axes]:
         ax.set(xlabel="time step", xlim=(0, start + 1), ylim=(len(layers), 0))
         ax.set_yticks(np.arange(len(layers)) + 0.5, layers, fontsize="small")
         ax.tick_params(axis="y", length=0)
-        ax.grid(visible=False)
     return axes
 
 
@@ -154,23 +147,22 @@ def diagnosis(table: pd.DataFrame) -> Sequence[Axes]:
     Four panels: SNR of the code alone and against the ANN; saturated values and dead neurons;
     spikes per neuron; answers that change if only this layer spikes.
     """
-    _, axes = plt.subplots(1, 4, sharey=True, figsize=(10.4, 1.4 + 0.24 * len(table)))
+    axes = _panels(1, 4, (10.4, 1.4 + 0.24 * len(table)), sharey=True)
     y = np.arange(len(table))
     axes[0].plot(table["snr"], y, ls="", marker="o", color="C0", label="its code alone")
     axes[0].plot(table["snr_to_ann"], y, ls="", marker="s", color="C1", label="with all before it")
-    axes[0].set(xlabel="SNR (dB)", yticks=y)
-    axes[0].set_yticklabels(table["layer"])
     axes[1].plot(table["saturated"], y, ls="", marker="^", color="C2", label="values saturated")
     axes[1].plot(table["dead"], y, ls="", marker="x", mew=2, color="C3", label="neurons dead")
-    axes[1].set(xlabel="percent", xlim=(0, None))
     axes[2].barh(y, table["spikes_per_neuron"], height=0.7, color="C0")
-    axes[2].set(xlabel="spikes per neuron")
     axes[3].barh(y, 100 - table["agreement_alone"], height=0.7, color="C1")
-    axes[3].set(xlabel="answers changed by\nthis layer alone (%)")
-    for ax in axes:
+    labels = "SNR (dB)", "percent", "spikes per neuron", "answers changed by\nthis layer alone (%)"
+    for ax, label in zip(axes, labels, strict=True):
+        ax.set_xlabel(label)
         ax.grid(axis="y", color="0.93", zorder=0)
         ax.set_axisbelow(True)
+    axes[0].set_yticks(y, table["layer"])
     axes[0].invert_yaxis()
+    axes[1].set_xlim(0, None)
     for ax in axes[:2]:
         ax.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return axes

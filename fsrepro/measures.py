@@ -40,11 +40,24 @@ __all__ = [
 class Report:
     """The result of :func:`evaluate`; printed, its figures and layers.
 
-    Percent: ``accuracy`` (NaN without labels), ``agreement`` (NaN without an ANN). Per image:
-    ``spikes_per_neuron``, ``synops_per_image``, ``macs_per_image`` (multiplications left, by
-    layers that read analog values), ``ann_macs_per_image`` (those of the ANN).
-    ``layers``: a row per spiking layer with its own spikes per neuron and SynOps.
-    ``predictions``: the class answered, (N,).
+    Parameters
+    ----------
+    images : int
+    accuracy : float
+        Percent; NaN without labels.
+    agreement : float
+        Percent; NaN without an ANN.
+    spikes_per_neuron, synops_per_image : float
+        Per image.
+    macs_per_image : int
+        Multiplications per image that are left, by layers that read analog values.
+    ann_macs_per_image : int
+        Multiplications per image of the ANN.
+    steps, latency_steps, neurons : int
+    layers : pandas.DataFrame
+        A row per spiking layer with its own spikes per neuron and SynOps.
+    predictions : (N,) int
+        The class answered.
     """
 
     images: int
@@ -93,19 +106,33 @@ def evaluate(
 ) -> Report:
     """Run ``snn`` on ``images`` and count.
 
-    ``images``: normalised as for the ANN, (N, H, W, C). ``labels``: classes, (N,), from 0; without
-    them there is no accuracy. Or, for more images than memory holds, ``images`` is a stream of
-    batches, images or pairs (images, labels), such as a ``tf.data.Dataset``, and ``labels`` None.
-    ``ann``: the trained network, or its answers, (N,), to compare answers with. Convolutions may
-    round in another order for another ``batch_size``: a potential that meets its threshold to the
-    last digit may then fall on either side. ``simulator``: ``"keras"`` computes what all time steps
-    come to; ``"genn"`` sends every spike, one image at a time, see :mod:`fsrepro.genn`.
-    ``options``: of that simulator, the arguments of :func:`fsrepro.genn.to_mlgenn` such as
-    ``{"backend": "cuda"}``.
+    Parameters
+    ----------
+    snn : SpikingModel
+    images : (N, H, W, C) array or iterable
+        Normalised as for the ANN. Or, for more images than memory holds, a stream of batches,
+        images or pairs (images, labels), such as a ``tf.data.Dataset``, with ``labels`` None.
+    labels : (N,) int
+        Classes, from 0; without them there is no accuracy.
+    ann : keras.Model or (N,) int
+        The trained network, or its answers, to compare answers with.
+    simulator : "keras" or "genn"
+        ``"keras"`` computes what all time steps come to; ``"genn"`` sends every spike, one image
+        at a time, see :mod:`fsrepro.genn`.
+    options : mapping
+        Of that simulator, the arguments of :func:`fsrepro.genn.to_mlgenn` such as
+        ``{"backend": "cuda"}``.
+    batch_size : int
+        Convolutions may round in another order for another size: a potential that meets its
+        threshold to the last digit may then fall on either side.
 
-    Raises ``ValueError`` for images of the wrong shape or not finite, for labels that are
-    out of range or not one per image, for another simulator and for options it does not have;
-    ``ImportError`` where GeNN is not installed.
+    Raises
+    ------
+    ValueError
+        For images of the wrong shape or not finite, for labels that are out of range or not one
+        per image, for another simulator and for options it does not have.
+    ImportError
+        Where GeNN is not installed.
     """
     if simulator not in _SIMULATORS:
         raise ValueError(f"simulator must be {' or '.join(_SIMULATORS)}, got {simulator!r}")
@@ -153,10 +180,20 @@ def report(
     spikes: Sequence[float],
     synops: Sequence[float],
 ) -> Report:
-    """The report of what was counted: ``spikes`` and ``synops`` of each layer, over all images.
+    """The report of what was counted.
 
-    ``labels``: classes, (N,); -1 where unknown, and then there is no accuracy. ``reference`` and
-    ``predictions``: the classes answered by ANN and SNN, (N,).
+    Parameters
+    ----------
+    snn : SpikingModel
+    synapses : Synapses
+    labels : (N,) int
+        Classes; -1 where unknown, and then there is no accuracy.
+    reference : (N,) int
+        The classes answered by the ANN.
+    predictions : (N,) int
+        The classes answered by the SNN.
+    spikes, synops : sequence of float
+        Of each layer, over all images.
     """
     images = len(labels)
     layers = snn.layers.copy()
@@ -220,15 +257,26 @@ _OPTIONS = {"keras": (), "genn": ("optimize_code", "backend")}
 def decoding_costs(snn: SpikingModel, images: np.ndarray, *, seed: int = 0) -> pd.DataFrame:
     """What the decoders of a network cost, a row per layer whose code is not linear.
 
-    ``snn``: made by :func:`~fsrepro.conversion.with_decoders`. ``images``: as for
-    :func:`evaluate`; about 100,000 activations of each layer are drawn from them.
+    Parameters
+    ----------
+    snn : SpikingModel
+        Made by :func:`~fsrepro.conversion.with_decoders`.
+    images : (N, H, W, C) array
+        As for :func:`evaluate`; about 100,000 activations of each layer are drawn from them.
+    seed : int
 
-    Columns: ``layer``, ``code``, ``levels`` (words of the code), ``entropy`` (bits per neuron, of
-    the levels sent), ``mean_latency`` and ``worst_latency`` (time steps until a word ends; a layer
-    waits for the longest), ``decoder_states`` (rows of the table a receiver walks, two entries
-    each), ``lookups_per_image`` (mean latency x neurons).
+    Returns
+    -------
+    pandas.DataFrame
+        With the columns ``layer``, ``code``, ``levels`` (words of the code), ``entropy`` (bits
+        per neuron, of the levels sent), ``mean_latency`` and ``worst_latency`` (time steps until
+        a word ends; a layer waits for the longest), ``decoder_states`` (rows of the table a
+        receiver walks, two entries each), ``lookups_per_image`` (mean latency x neurons).
 
-    Raises ``ValueError`` for a network without decoders, and for images that ``evaluate`` refuses.
+    Raises
+    ------
+    ValueError
+        For a network without decoders, and for images that ``evaluate`` refuses.
     """
     images = check_images(snn.keras_model, images, "images")
     coded = {n: code for n, code in snn.codes.items() if isinstance(code, PrefixCode)}
@@ -268,10 +316,25 @@ def sample_words(
 ) -> pd.DataFrame:
     """What some neurons of each layer send for one image: a row per neuron.
 
-    ``image``: normalised, (H, W, C). ``neurons``: so many of each layer, drawn at random, the
-    same for the same ``seed``. Columns: ``layer``, ``neuron`` (index in the flattened layer),
-    ``word`` (K letters, 1 for a spike). Raises ``ValueError`` for an image that ``evaluate``
-    refuses.
+    Parameters
+    ----------
+    snn : SpikingModel
+    image : (H, W, C) array
+        Normalised.
+    neurons : int
+        So many of each layer, drawn at random, the same for the same ``seed``.
+    seed : int
+
+    Returns
+    -------
+    pandas.DataFrame
+        With the columns ``layer``, ``neuron`` (index in the flattened layer), ``word`` (K
+        letters, 1 for a spike).
+
+    Raises
+    ------
+    ValueError
+        For an image that ``evaluate`` refuses.
     """
     images = check_images(snn.keras_model, np.asarray(image)[None], "the image")
     return sampled(snn.spike_trains(images), neurons=neurons, seed=seed)

@@ -22,8 +22,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from .conversion._normal_form import PRODUCTS, WEIGHTED_LAYERS
 from .conversion.graph import calls, retrace
-from .conversion.normal_form import PRODUCTS, WEIGHTED_LAYERS
 from .conversion.population import Population
 from .conversion.spiking_model import SpikingModel
 
@@ -32,11 +32,19 @@ __all__ = ["Synapses", "count_synapses"]
 
 @dataclass(frozen=True)
 class Synapses:
-    """``fan_out``: by spiking layer, synapses per neuron, (H, W) or (), the same in all channels.
-    Zero for neurons with decoders.
-    ``macs``: multiplications per image in products and in layers that read analog values.
-    ``ann_macs``: multiplications per image of the same network as an ANN.
-    ``latency_steps``: time steps from the image to the output, layers computing one after another.
+    """What :func:`count_synapses` counts.
+
+    Parameters
+    ----------
+    fan_out : dict of (H, W) or () int64
+        By spiking layer, synapses per neuron, the same in all channels. Zero for neurons with
+        decoders.
+    macs : int
+        Multiplications per image in products and in layers that read analog values.
+    ann_macs : int
+        Multiplications per image of the same network as an ANN.
+    latency_steps : int
+        Time steps from the image to the output, layers computing one after another.
     """
 
     fan_out: dict[str, np.ndarray]
@@ -123,12 +131,15 @@ def _total(x):
 def _gradients(model: keras.Model, inputs: list[np.ndarray]) -> list[np.ndarray]:
     import tensorflow as tf
 
+    @tf.function  # taken eagerly, oneDNN may crash on gradients of filters that nobody asked for
+    def slopes(*inputs):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            total = model(list(inputs))
+        return tape.gradient(total, inputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
     inputs = [tf.constant(x) for x in inputs]
-    with tf.GradientTape() as tape:
-        tape.watch(inputs)
-        total = model(inputs)
-    zeros = tf.UnconnectedGradients.ZERO
-    return [g.numpy() for g in tape.gradient(total, inputs, unconnected_gradients=zeros)]
+    return [g.numpy() for g in slopes.get_concrete_function(*inputs)(*inputs)]
 
 
 def _same_in_all_channels(name: str, slope: np.ndarray) -> np.ndarray:
@@ -159,7 +170,8 @@ def _multiplications(model: keras.Model, *, spikes_are_analog: bool) -> int:
             analog = spikes_are_analog or not layer.code.linear
             return ops.ones_like(x) if analog else ops.zeros_like(x)
         y = _unnamed(layer)(x, **kwargs)
-        return ops.minimum(y, 1)  # an addition or pooling of analog values is one analog value
+        # An addition or pooling of analog values is one analog value.
+        return ops.cast(y > 0, y.dtype)
 
     inputs, _ = retrace(model, replace)
     total = keras.Model(inputs, sum(products))

@@ -29,28 +29,19 @@ images = 500  # test images, from the first
 seed = 0
 
 # %% tags=["hide-input"]
-import logging
-import os
-from pathlib import Path
-
-if Path.cwd().name == "notebooks":  # as in JupyterLab; paths are those of the top folder
-    os.chdir("..")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports its start-up otherwise
-
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 from tqdm import tqdm
 
-from fsrepro import codes, figures, measures
+from fsrepro import codes, figures
 from fsrepro.conversion import convert
-from fsrepro.experiments import datasets, models, training
+from fsrepro.experiments import datasets, notebook
 from fsrepro.experiments import figures as book_figures
 from fsrepro.experiments import results as result_files
 
-logging.getLogger("tensorflow").setLevel("ERROR")  # importing TensorFlow resets it
-figures.set_style()
+given = notebook.parameters(globals())
 display(Markdown(f"**Profile {profile}**: {network} on {dataset}, {images:,} test images."))
 
 # %% [markdown]
@@ -95,18 +86,10 @@ pd.DataFrame(
 
 # %% tags=["remove-stderr"]
 data = datasets.load(dataset, seed=seed)
-ann = models.build(network, data.image_shape, len(data.classes), seed=seed)
-if checkpoint:
-    models.load_checkpoint(ann, checkpoint)
-else:
-    training.train(ann, *data.arrays("train"), epochs=epochs, batch_size=64, seed=seed)
-
-test = data.test[:images]
-x_test = data.normalise(test.images)
-x_calibration = data.normalise(data.calibration.images)
-answers = measures.predict_classes(ann, x_test)
-ann_accuracy = 100 * float((answers == test.labels).mean())
-display(Markdown(f"The ANN answers {ann_accuracy:.2f} % of {len(test):,} test images rightly."))
+study = notebook.Study.of(
+    data, network, images=images, checkpoint=checkpoint, epochs=epochs, seed=seed
+)
+Markdown(str(study))
 
 # %% [markdown]
 # ## Accuracy and spikes against time steps
@@ -126,27 +109,21 @@ settings = {
 }
 reports = {}
 for setting, K in tqdm([(s, K) for s in settings for K in steps], desc="settings"):
-    snn = convert(ann, x_calibration, steps=K, **settings[setting], seed=seed)
-    reports[setting, K] = measures.evaluate(snn, x_test, test.labels, ann=answers)
+    snn = convert(study.ann, study.x_calibration, steps=K, **settings[setting], seed=seed)
+    reports[setting, K] = study.report(snn)
 table = pd.DataFrame(
     {"setting": setting, "code": settings[setting]["code"], **report.row()}
     for (setting, _), report in reports.items()
 )
-shown = {
-    "setting": "setting", "steps": "K", "accuracy": "accuracy %", "agreement": "same answer %",
-    "spikes_per_neuron": "spikes per neuron", "synops_per_image": "SynOps per image",
-}  # fmt: skip
-table[list(shown)].rename(columns=shown).style.format(
-    {"accuracy %": "{:.2f}", "same answer %": "{:.2f}", "spikes per neuron": "{:.3f}",
-     "SynOps per image": "{:,.0f}"}
-).hide()  # fmt: skip
+shown = ["setting", "steps", "accuracy", "agreement", "spikes_per_neuron", "synops_per_image"]
+notebook.shown(table, shown).style.hide()
 
 # %%
-book_figures.against_steps(table, "accuracy", "accuracy (%)", reference=ann_accuracy)
+book_figures.against_steps(table, reference=study.accuracy)
 plt.show()
 
 # %%
-book_figures.against_steps(table, "spikes_per_neuron", "spikes per neuron")
+book_figures.against_steps(table)
 plt.show()
 
 # %% [markdown]
@@ -171,7 +148,7 @@ plt.show()
 best = reports["calibrated, rounding", most]
 names = np.array(data.classes)
 confusion = (
-    pd.DataFrame({"label": test.labels, "answer": best.predictions})
+    pd.DataFrame({"label": study.labels, "answer": best.predictions})
     .value_counts(sort=False)
     .sort_index()
     .rename("images")
@@ -183,12 +160,12 @@ plt.show()
 
 # %%
 fewest = reports["calibrated, rounding", min(steps)]
-changed = np.flatnonzero(fewest.predictions != answers)[:6]
+changed = np.flatnonzero(fewest.predictions != study.answers)[:6]
 if len(changed):
     book_figures.examples(
-        test.images[changed],
+        study.test.images[changed],
         [f"{names[a]} → {names[b]}" for a, b in zip(
-            answers[changed], fewest.predictions[changed], strict=True)],
+            study.answers[changed], fewest.predictions[changed], strict=True)],
     )  # fmt: skip
     plt.show()
 else:
@@ -203,7 +180,7 @@ else:
 
 # %%
 def fewest_enough(setting):
-    enough = [K for K in steps if reports[setting, K].accuracy >= round(ann_accuracy - 0.1, 6)]
+    enough = [K for K in steps if reports[setting, K].accuracy >= round(study.accuracy - 0.1, 6)]
     return reports[setting, min(enough, default=most)]
 
 
@@ -211,64 +188,31 @@ paper = reports["paper", most]
 paper_enough = fewest_enough("paper")
 chosen = fewest_enough("calibrated, rounding")
 headline = {
-    "images": len(test),
+    "images": len(study.test),
     "neurons": best.neurons,
     "least_steps": min(steps),
-    "ann_accuracy": ann_accuracy,
-    "paper_steps": paper.steps,
-    "paper_accuracy": paper.accuracy,
-    "paper_agreement": paper.agreement,
-    "paper_spikes": paper.spikes_per_neuron,
-    "paper_synops": paper.synops_per_image,
-    "paper_enough_steps": paper_enough.steps,
-    "paper_enough_accuracy": paper_enough.accuracy,
-    "paper_enough_agreement": paper_enough.agreement,
-    "paper_enough_spikes": paper_enough.spikes_per_neuron,
-    "paper_enough_synops": paper_enough.synops_per_image,
-    "calibrated_steps": chosen.steps,
-    "calibrated_accuracy": chosen.accuracy,
-    "calibrated_agreement": chosen.agreement,
-    "calibrated_spikes": chosen.spikes_per_neuron,
-    "calibrated_synops": chosen.synops_per_image,
-    "calibrated_latency": chosen.latency_steps,
+    "ann_accuracy": study.accuracy,
+    **notebook.quoted("paper", paper, "steps accuracy agreement spikes synops"),
+    **notebook.quoted("paper_enough", paper_enough, "steps accuracy agreement spikes synops"),
+    **notebook.quoted("calibrated", chosen, "steps accuracy agreement spikes synops latency"),
     "steps_saved": paper_enough.steps - chosen.steps,
-    "most_steps_accuracy": best.accuracy,
-    "most_steps_agreement": best.agreement,
-    "most_steps_spikes": best.spikes_per_neuron,
-    "most_steps_synops": best.synops_per_image,
+    **notebook.quoted("most_steps", best, "accuracy agreement spikes synops"),
     "ann_macs": best.ann_macs_per_image,
     "macs": best.macs_per_image,
 }
 pd.Series(headline).rename("value").to_frame().style.format(precision=3, thousands=",")
 
 # %%
+called = {"paper": "binary_floor, range 25 (paper)"}
+names = [called.get(row.setting, f"{row.code} ({row.setting})") for row in table.itertuples()]
 result_files.write(
     results,
     "01_relu_baseline",
     tables={"": table, "layers": layers, "confusion": confusion},
     headline=headline,
-    headline_rows=[
-        {
-            "dataset": dataset,
-            "network": network,
-            "activation": "relu",
-            "code": f"binary_floor, range 25 ({setting})" if setting == "paper"
-            else f"{settings[setting]['code']} ({setting})",
-            "steps": K,
-            "fine_tuned": False,
-            "images": report.images,
-            "ann_accuracy": ann_accuracy,
-            "snn_accuracy": report.accuracy,
-            "agreement": report.agreement,
-            "spikes_per_neuron": report.spikes_per_neuron,
-            "synops_per_image": report.synops_per_image,
-            "simulator": "keras",
-        }
-        for (setting, K), report in reports.items()
-    ],
-    parameters={
-        "profile": profile, "dataset": dataset, "network": network, "checkpoint": checkpoint,
-        "epochs": epochs, "steps": steps, "images": images, "seed": seed,
-    },
+    headline_rows=notebook.headline_rows(
+        table, dataset=dataset, network=network, code=names, ann_accuracy=study.accuracy
+    ),
+    parameters=given,
     data=data.summary(),
-)  # fmt: skip
+)

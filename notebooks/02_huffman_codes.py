@@ -33,13 +33,7 @@ images = 500  # test images, from the first
 seed = 0
 
 # %% tags=["hide-input"]
-import logging
-import os
-from pathlib import Path
-
-if Path.cwd().name == "notebooks":  # as in JupyterLab; paths are those of the top folder
-    os.chdir("..")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports its start-up otherwise
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -47,14 +41,13 @@ from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 from tqdm import tqdm
 
-from fsrepro import codes, figures, fitting, measures
-from fsrepro.conversion import convert, normal_form, record, with_decoders
-from fsrepro.experiments import datasets, models, training
+from fsrepro import codes, fitting, measures
+from fsrepro.conversion import convert
+from fsrepro.experiments import datasets, notebook
 from fsrepro.experiments import figures as book_figures
 from fsrepro.experiments import results as result_files
 
-logging.getLogger("tensorflow").setLevel("ERROR")  # importing TensorFlow resets it
-figures.set_style()
+given = notebook.parameters(globals())
 display(Markdown(f"**Profile {profile}**: {network} on {dataset}, {images:,} test images."))
 
 # %% [markdown]
@@ -105,7 +98,7 @@ power = source.mean(lambda x: fitting.relu(x) ** 2)
 prices = [0, 0.5, 1, 2, 4, 8, 16, 32]
 words = {
     f"{price:g}": fitting.words_of(
-        lambda p, price=price: codes.letter_cost_words(p, spike_cost=price), name=f"price {price:g}"
+        partial(codes.letter_cost_words, spike_cost=price), name=f"price {price:g}"
     )
     for price in prices
 }
@@ -121,25 +114,14 @@ plt.show()
 
 # %% tags=["remove-stderr"]
 data = datasets.load(dataset, seed=seed)
-ann = models.build(network, data.image_shape, len(data.classes), seed=seed)
-if checkpoint:
-    models.load_checkpoint(ann, checkpoint)
-else:
-    training.train(ann, *data.arrays("train"), epochs=epochs, batch_size=64, seed=seed)
-
-test = data.test[:images]
-x_test = data.normalise(test.images)
-x_calibration = data.normalise(data.calibration.images)
-answers = measures.predict_classes(ann, x_test)
-ann_accuracy = 100 * float((answers == test.labels).mean())
-calibration_answers = measures.predict_classes(ann, x_calibration)
-ann_calibration = 100 * float((calibration_answers == data.calibration.labels).mean())
-recorded = record(normal_form(ann), x_calibration, seed=seed)
-sources = {name: fitting.empirical(x, name=name) for name, x in recorded.items()}
-display(Markdown(f"The ANN answers {ann_accuracy:.2f} % of {len(test):,} test images rightly."))
+study = notebook.Study.of(
+    data, network, images=images, checkpoint=checkpoint, epochs=epochs, seed=seed
+)
+sources = {name: study.source(name) for name in study.recorded}
+Markdown(str(study))
 
 # %%
-book_figures.activations(recorded)
+book_figures.activations(study.recorded)
 plt.show()
 
 # %% [markdown]
@@ -150,42 +132,39 @@ plt.show()
 # fewest spikes that any code of as many time steps can have, whatever its decoder. To add a code,
 # add a line; a second one in `in_network` below shows it in the network.
 
+
 # %%
+def words_of(name, words, *options, **named):
+    return fitting.words_of(lambda p: words(p, *options, **named), name=name)
+
+
 kinds = {
-    "rate": fitting.scaled(
-        *(lambda a, K=K: codes.rate(K, a, rounding=True) for K in (16, 24, 32, 48, 64))
-    ),
-    "binary, floor": fitting.scaled(*(lambda a, K=K: codes.binary(K, a) for K in range(3, 9))),
+    "rate": fitting.scaled(*(partial(codes.rate, K, rounding=True) for K in (16, 24, 32, 48, 64))),
+    "binary, floor": fitting.scaled(*(partial(codes.binary, K) for K in range(3, 9))),
     "binary, rounding": fitting.scaled(
-        *(lambda a, K=K: codes.binary(K, a, rounding=True) for K in range(3, 9))
+        *(partial(codes.binary, K, rounding=True) for K in range(3, 9))
     ),
-    "leading one, 3 spikes": fitting.scaled(lambda a: codes.leading_one(8, a, spikes=3)),
-    "leading one, 4 spikes": fitting.scaled(lambda a: codes.leading_one(8, a, spikes=4)),
-    "geometric, 2 spikes, K = 16": fitting.scaled(
-        *(lambda a, r=r: codes.geometric(16, a, ratio=r, spikes=2) for r in (1.2, 1.3, 1.4, 1.6))
-    ),
-    "geometric, 3 spikes, K = 16": fitting.scaled(
-        *(lambda a, r=r: codes.geometric(16, a, ratio=r, spikes=3) for r in (1.2, 1.3, 1.4, 1.6))
-    ),
+    **{
+        f"leading one, {m} spikes": fitting.scaled(partial(codes.leading_one, 8, spikes=m))
+        for m in (3, 4)
+    },
+    **{
+        f"geometric, {m} spikes, K = 16": fitting.scaled(
+            *(partial(codes.geometric, 16, ratio=r, spikes=m) for r in (1.2, 1.3, 1.4, 1.6))
+        )
+        for m in (2, 3)
+    },
     "exponent + mantissa, 8 bits": fitting.scaled(
         *(
-            lambda a, e=e: codes.ExponentMantissa(e, 8 - e, a, rounding=True, silent_zero=True)
+            partial(codes.ExponentMantissa, e, 8 - e, rounding=True, silent_zero=True)
             for e in (1, 2, 3)
         )
     ),
-    "Huffman": fitting.words_of(codes.huffman_words, name="Huffman"),
-    "letter costs (spike 4)": fitting.words_of(
-        lambda p: codes.letter_cost_words(p, spike_cost=4), name="letter costs"
-    ),
-    "fewest spikes, K = 8": fitting.words_of(
-        lambda p: codes.fewest_spikes_words(p, 8), name="fewest spikes"
-    ),
-    "fewest spikes, K = 16": fitting.words_of(
-        lambda p: codes.fewest_spikes_words(p, 16), name="fewest spikes"
-    ),
-    "mixed radix, K = 8": fitting.mixed_radix_of(8),
-    "mixed radix, K = 10": fitting.mixed_radix_of(10),
-    "mixed radix, K = 16": fitting.mixed_radix_of(16),
+    "Huffman": words_of("Huffman", codes.huffman_words),
+    "letter costs (spike 4)": words_of("letter costs", codes.letter_cost_words, spike_cost=4),
+    "fewest spikes, K = 8": words_of("fewest spikes", codes.fewest_spikes_words, 8),
+    "fewest spikes, K = 16": words_of("fewest spikes", codes.fewest_spikes_words, 16),
+    **{f"mixed radix, K = {K}": fitting.mixed_radix_of(K) for K in (8, 10, 16)},
     "fitted, K = 8": fitting.fitted_to(8, seconds=fit_seconds, seed=seed),
 }
 
@@ -197,15 +176,12 @@ compared = pd.concat(
     ],
     ignore_index=True,
 )
-shown = {
-    "kind": "code", "linear": "linear", "steps": "K", "snr": "SNR (dB)", "spikes": "spikes",
-    "mean_latency": "mean latency", "decoder_states": "decoder states", "bound": "bound",
-    "ratio_to_bound": "ratio to bound",
-}  # fmt: skip
 synthetic = compared[compared["source"] == "synthetic"]
 for row in synthetic[synthetic["spikes"].isna()].itertuples():
     print(f"{row.kind}: {row.code}")  # why not
-synthetic[list(shown)].rename(columns=shown).style.format(precision=3, na_rep="–").hide()
+shown = ["kind", "linear", "steps", "snr", "spikes", "mean_latency", "decoder_states", "bound",
+         "ratio_to_bound"]  # fmt: skip
+notebook.shown(synthetic, shown).style.hide()
 
 # %%
 book_figures.ratio_to_bound(compared)
@@ -230,68 +206,43 @@ plt.show()
 # which were held out from training, and measured on test images.
 
 # %% tags=["remove-stderr"]
+decoded = ["Huffman", "letter costs (spike 4)", "fewest spikes, K = 8"]
 in_network = {
     "binary, rounding": kinds["binary, rounding"],
     **{f"mixed radix, K = {K}": fitting.mixed_radix_of(K) for K in radix_steps},
-    "Huffman": kinds["Huffman"],
-    "letter costs (spike 4)": kinds["letter costs (spike 4)"],
-    "fewest spikes, K = 8": kinds["fewest spikes, K = 8"],
+    **{kind: kinds[kind] for kind in decoded},
 }
 
 
-def spiking(kind, snr):
-    designed = {name: in_network[kind](source, snr) for name, source in sources.items()}
-    if all(code.linear for code in designed.values()):
-        return convert(ann, x_calibration, code=designed)
-    return with_decoders(ann, designed)
+def row_of(snn, setting, target=np.nan):
+    row = {"setting": setting, "snr_target": target, **study.row(snn)}
+    del row["calibration_spikes"]
+    return row
 
 
-def evaluated(snn, setting, target=np.nan):
-    calibration = measures.evaluate(
-        snn, x_calibration, data.calibration.labels, ann=calibration_answers
-    )
-    report = measures.evaluate(snn, x_test, test.labels, ann=answers)
-    reports[setting, target] = report
-    return {
-        "setting": setting, "snr_target": target, **report.row(),
-        "calibration_accuracy": calibration.accuracy,
-        "calibration_agreement": calibration.agreement,
-    }  # fmt: skip
-
-
-networks, reports, rows, missed = {}, {}, [], []
-paper = convert(ann, x_calibration, code="binary_floor", steps=10, scale=25.0)
-rows.append(evaluated(paper, "paper"))
-default = convert(ann, x_calibration, code="mixed_radix", steps=10, seed=seed)
-rows.append(evaluated(default, "mixed radix, K = 10, default"))
+ann, x = study.ann, study.x_calibration
+paper = convert(ann, x, code="binary_floor", steps=10, scale=25.0)
+default = convert(ann, x, steps=10, seed=seed)
+rows = [row_of(paper, "paper"), row_of(default, "mixed radix, K = 10, default")]
+networks = {}
 for kind, target in tqdm([(k, t) for k in in_network for t in network_snr], desc="networks"):
     try:
-        networks[kind, target] = spiking(kind, target)
+        networks[kind, target] = study.coded(in_network[kind], target)
     except ValueError as error:
-        missed.append(f"{kind}, {target} dB: {error}")
+        print(f"{kind}, {target} dB: {error}")
         continue
-    rows.append(evaluated(networks[kind, target], kind, target))
+    rows.append(row_of(networks[kind, target], kind, target))
 table = pd.DataFrame(rows)
-if missed:
-    print("\n".join(missed))
 
 # %%
-paper_spikes = reports["paper", rows[0]["snr_target"]].spikes_per_neuron
-book_figures.against_spikes(table, reference=ann_accuracy, mark=paper_spikes / 2)
+half = rows[0]["spikes_per_neuron"] / 2
+book_figures.against_spikes(table, reference=study.accuracy, mark=half)
 plt.show()
 
 # %%
-columns = {
-    "setting": "setting", "snr_target": "SNR (dB)", "steps": "K", "accuracy": "accuracy %",
-    "agreement": "same answer %", "spikes_per_neuron": "spikes per neuron",
-    "latency_steps": "latency (steps)", "synops_per_image": "SynOps per image",
-    "macs_per_image": "multiplications per image",
-}  # fmt: skip
-table[list(columns)].rename(columns=columns).style.format(
-    {"SNR (dB)": "{:.0f}", "accuracy %": "{:.2f}", "same answer %": "{:.2f}",
-     "spikes per neuron": "{:.3f}", "SynOps per image": "{:,.0f}",
-     "multiplications per image": "{:,.0f}"}, na_rep="–",
-).hide()  # fmt: skip
+shown = ["setting", "snr_target", "steps", "accuracy", "agreement", "spikes_per_neuron",
+         "latency_steps", "synops_per_image", "macs_per_image"]  # fmt: skip
+notebook.shown(table, shown).style.hide()
 
 # %% [markdown]
 # ## Accuracy against time steps
@@ -302,23 +253,18 @@ table[list(columns)].rename(columns=columns).style.format(
 
 # %%
 def chosen(rows):
-    held = rows[rows["calibration_accuracy"] >= ann_calibration - 0.2]
-    if len(held):
-        return held.loc[held["spikes_per_neuron"].idxmin()]
-    return rows.loc[rows["calibration_accuracy"].idxmax()]
+    held = rows["calibration_accuracy"] >= study.calibration_accuracy - 0.2
+    found = notebook.fewest_spikes(rows, held, rows["calibration_accuracy"], "spikes_per_neuron")
+    return rows.loc[found]
 
 
 radix_rows = table[table["snr_target"].notna() & table["setting"].str.startswith("mixed radix")]
 by_steps = pd.DataFrame([chosen(rows) for _, rows in radix_rows.groupby("steps")])
-book_figures.by_steps(by_steps, reference=ann_accuracy)
+book_figures.by_steps(by_steps, reference=study.accuracy)
 plt.show()
 
 # %%
-by_steps[list(columns)].rename(columns=columns).style.format(
-    {"SNR (dB)": "{:.0f}", "accuracy %": "{:.2f}", "same answer %": "{:.2f}",
-     "spikes per neuron": "{:.3f}", "SynOps per image": "{:,.0f}",
-     "multiplications per image": "{:,.0f}"}
-).hide()  # fmt: skip
+notebook.shown(by_steps, shown).style.hide()
 
 # %% [markdown]
 # ## What decoding costs
@@ -331,13 +277,12 @@ by_steps[list(columns)].rename(columns=columns).style.format(
 at = min(network_snr, key=lambda target: abs(target - 26))
 decoding = pd.concat(
     [
-        measures.decoding_costs(networks[kind, at], x_calibration, seed=seed)
-        .assign(setting=kind)
-        for kind in ("Huffman", "letter costs (spike 4)", "fewest spikes, K = 8")
+        measures.decoding_costs(networks[kind, at], x, seed=seed).assign(setting=kind)
+        for kind in decoded
         if (kind, at) in networks
     ],
     ignore_index=True,
-)  # fmt: skip
+)
 decoding.style.format(precision=2, thousands=",").hide()
 
 # %% [markdown]
@@ -363,59 +308,35 @@ def near(kind):
     return rows.iloc[0] if len(rows) else table[table["setting"] == kind].iloc[-1]
 
 
+short = {
+    "radix8": "mixed radix, K = 8", "radix16": "mixed radix, K = 16", "floor": "binary, floor",
+    "round": "binary, rounding", "huffman": "Huffman", "letter": "letter costs (spike 4)",
+    "fewest8": "fewest spikes, K = 8", "fewest16": "fewest spikes, K = 16",
+    "fitted": "fitted, K = 8", "rate": "rate",
+}  # fmt: skip
 per_setting = decoding.groupby("setting", sort=False)
 headline = {
-    "images": len(test),
+    "images": len(study.test),
     "snr": snr,
-    "ann_accuracy": ann_accuracy,
-    "synthetic_radix8_spikes": value.loc["mixed radix, K = 8", "spikes"],
-    "synthetic_radix16_spikes": value.loc["mixed radix, K = 16", "spikes"],
-    "synthetic_floor_spikes": value.loc["binary, floor", "spikes"],
-    "synthetic_round_spikes": value.loc["binary, rounding", "spikes"],
-    "synthetic_huffman_spikes": value.loc["Huffman", "spikes"],
+    "ann_accuracy": study.accuracy,
+    **{f"synthetic_{key}_spikes": value.loc[kind, "spikes"] for key, kind in short.items()},
+    **{f"synthetic_{key}_ratio": value.loc[kind, "ratio_to_bound"] for key, kind in short.items()},
+    **{f"recorded_{key}_ratio": mean_ratio[kind] for key, kind in short.items()},
     "synthetic_huffman_latency": value.loc["Huffman", "mean_latency"],
     "synthetic_huffman_worst": int(value.loc["Huffman", "steps"]),
     "synthetic_entropy": value.loc["Huffman", "entropy"],
-    "synthetic_letter_spikes": value.loc["letter costs (spike 4)", "spikes"],
     "synthetic_letter_latency": value.loc["letter costs (spike 4)", "mean_latency"],
-    "synthetic_fewest8_spikes": value.loc["fewest spikes, K = 8", "spikes"],
-    "synthetic_fewest16_spikes": value.loc["fewest spikes, K = 16", "spikes"],
-    "synthetic_fitted_spikes": value.loc["fitted, K = 8", "spikes"],
-    "synthetic_rate_spikes": value.loc["rate", "spikes"],
-    "synthetic_radix8_ratio": value.loc["mixed radix, K = 8", "ratio_to_bound"],
-    "synthetic_radix16_ratio": value.loc["mixed radix, K = 16", "ratio_to_bound"],
-    "synthetic_floor_ratio": value.loc["binary, floor", "ratio_to_bound"],
-    "synthetic_huffman_ratio": value.loc["Huffman", "ratio_to_bound"],
-    "synthetic_fewest8_ratio": value.loc["fewest spikes, K = 8", "ratio_to_bound"],
-    "recorded_radix8_ratio": mean_ratio["mixed radix, K = 8"],
-    "recorded_radix16_ratio": mean_ratio["mixed radix, K = 16"],
-    "recorded_floor_ratio": mean_ratio["binary, floor"],
-    "recorded_fewest8_ratio": mean_ratio["fewest spikes, K = 8"],
-    "recorded_huffman_ratio": mean_ratio["Huffman"],
-    "paper_accuracy": paper["accuracy"],
-    "paper_spikes": paper["spikes_per_neuron"],
-    "paper_synops": paper["synops_per_image"],
-    "default_accuracy": default["accuracy"],
-    "default_spikes": default["spikes_per_neuron"],
-    "chosen_steps": int(pick["steps"]),
+    **notebook.quoted("paper", paper, "accuracy spikes synops"),
+    **notebook.quoted("default", default, "accuracy spikes"),
+    **notebook.quoted("chosen", pick, "steps accuracy agreement spikes synops"),
     "chosen_snr": int(pick["snr_target"]),
-    "chosen_accuracy": pick["accuracy"],
-    "chosen_agreement": pick["agreement"],
-    "chosen_calibration_loss": ann_calibration - pick["calibration_accuracy"],
-    "chosen_loss": ann_accuracy - pick["accuracy"],
-    "chosen_spikes": pick["spikes_per_neuron"],
+    "chosen_calibration_loss": study.calibration_accuracy - pick["calibration_accuracy"],
+    "chosen_loss": study.accuracy - pick["accuracy"],
     "chosen_share": pick["spikes_per_neuron"] / paper["spikes_per_neuron"],
-    "chosen_synops": pick["synops_per_image"],
-    "huffman_accuracy": near("Huffman")["accuracy"],
-    "huffman_spikes": near("Huffman")["spikes_per_neuron"],
-    "huffman_latency": int(near("Huffman")["latency_steps"]),
-    "letter_accuracy": near("letter costs (spike 4)")["accuracy"],
-    "letter_spikes": near("letter costs (spike 4)")["spikes_per_neuron"],
-    "fewest_accuracy": near("fewest spikes, K = 8")["accuracy"],
-    "fewest_spikes": near("fewest spikes, K = 8")["spikes_per_neuron"],
-    "fewest_latency": int(near("fewest spikes, K = 8")["latency_steps"]),
-    "binary_spikes": near("binary, rounding")["spikes_per_neuron"],
-    "binary_accuracy": near("binary, rounding")["accuracy"],
+    **notebook.quoted("huffman", near("Huffman"), "accuracy spikes latency"),
+    **notebook.quoted("letter", near("letter costs (spike 4)"), "accuracy spikes"),
+    **notebook.quoted("fewest", near("fewest spikes, K = 8"), "accuracy spikes latency"),
+    **notebook.quoted("binary", near("binary, rounding"), "accuracy spikes"),
     "macs": int(near("Huffman")["macs_per_image"]),
     "decoding_snr": at,
     "huffman_lookups": per_setting["lookups_per_image"].sum()["Huffman"],
@@ -431,33 +352,18 @@ result_files.write(
     results,
     "02_huffman_codes",
     tables={
-        "": table, "codes": compared, "prices": priced, "radix": radix, "frontier": front,
-        "by_steps": by_steps, "decoding": decoding,
+        "": table,
+        "codes": compared,
+        "prices": priced,
+        "radix": radix,
+        "frontier": front,
+        "by_steps": by_steps,
+        "decoding": decoding,
     },
     headline=headline,
-    headline_rows=[
-        {
-            "dataset": dataset,
-            "network": network,
-            "activation": "relu",
-            "code": row["setting"],
-            "steps": row["steps"],
-            "fine_tuned": False,
-            "images": row["images"],
-            "ann_accuracy": ann_accuracy,
-            "snn_accuracy": row["accuracy"],
-            "agreement": row["agreement"],
-            "spikes_per_neuron": row["spikes_per_neuron"],
-            "synops_per_image": row["synops_per_image"],
-            "simulator": "keras",
-        }
-        for row in rows[1:]
-    ],
-    parameters={
-        "profile": profile, "dataset": dataset, "network": network, "checkpoint": checkpoint,
-        "epochs": epochs, "snr": snr, "frontier_steps": frontier_steps,
-        "fit_seconds": fit_seconds, "network_snr": network_snr, "radix_steps": radix_steps,
-        "images": images, "seed": seed,
-    },
+    headline_rows=notebook.headline_rows(
+        table[1:], dataset=dataset, network=network, ann_accuracy=study.accuracy
+    ),
+    parameters=given,
     data=data.summary(),
-)  # fmt: skip
+)

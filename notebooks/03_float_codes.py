@@ -34,13 +34,7 @@ images = 500  # test images, from the first
 seed = 0
 
 # %% tags=["hide-input"]
-import logging
-import os
-from pathlib import Path
-
-if Path.cwd().name == "notebooks":  # as in JupyterLab; paths are those of the top folder
-    os.chdir("..")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports its start-up otherwise
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -48,21 +42,13 @@ from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 from tqdm import tqdm
 
-from fsrepro import codes, figures, fitting, measures
-from fsrepro.conversion import (
-    convert,
-    normal_form,
-    record,
-    rescalable_layers,
-    rescale_channels,
-    with_decoders,
-)
-from fsrepro.experiments import datasets, models, training
+from fsrepro import codes, fitting
+from fsrepro.conversion import convert, normal_form, rescalable_layers, rescale_channels
+from fsrepro.experiments import datasets, notebook
 from fsrepro.experiments import figures as book_figures
 from fsrepro.experiments import results as result_files
 
-logging.getLogger("tensorflow").setLevel("ERROR")  # importing TensorFlow resets it
-figures.set_style()
+given = notebook.parameters(globals())
 display(Markdown(f"**Profile {profile}**: {network} on {dataset}, {images:,} test images."))
 
 # %% [markdown]
@@ -111,24 +97,20 @@ earlier.pivot(index="code", columns="range", values=["snr", "spikes"]).loc[
 
 
 # %%
-def kinds_of(K):
-    return {
-        "binary": [lambda a, n=n: codes.binary(n, a, rounding=True) for n in range(4, K + 1)],
-        "mixed radix": fitting.mixed_radices(K),
-        "leading one": [
-            lambda a, n=n, m=m: codes.leading_one(n, a, spikes=m)
-            for n in range(6, K + 1, 2)
-            for m in (1, 2, 3, 4)
-        ],
-        "geometric": [
-            lambda a, r=r, m=m: codes.geometric(K, a, ratio=r, spikes=m)
-            for r in (1.2, 1.3, 1.4, 1.5, 1.6, 1.8)
-            for m in (1, 2, 3)
-        ],
-    }
-
-
-kinds = kinds_of(steps)
+kinds = {
+    "binary": [partial(codes.binary, K, rounding=True) for K in range(4, steps + 1)],
+    "mixed radix": fitting.mixed_radices(steps),
+    "leading one": [
+        partial(codes.leading_one, K, spikes=m)
+        for K in range(6, steps + 1, 2)
+        for m in (1, 2, 3, 4)
+    ],
+    "geometric": [
+        partial(codes.geometric, steps, ratio=r, spikes=m)
+        for r in (1.2, 1.3, 1.4, 1.5, 1.6, 1.8)
+        for m in (1, 2, 3)
+    ],
+}
 source = fitting.gaussian(-0.3, 1)
 
 # %% [markdown]
@@ -139,28 +121,48 @@ source = fitting.gaussian(-0.3, 1)
 # channels together. A channel counts by its own noise-to-signal ratio.
 
 # %% tags=["remove-stderr"]
-fronts = pd.concat(
-    [
-        fitting.spread_front(kinds, fitting.Spread(source, factor)).assign(spread=factor)
-        for factor in tqdm(spreads, desc="spreads")
-    ],
-    ignore_index=True,
-)
-book_figures.spread_fronts(fronts)
+fronts = {
+    (factor, kind): fitting.spread_front(families, fitting.Spread(source, factor))
+    for factor in tqdm(spreads, desc="spreads")
+    for kind, families in kinds.items()
+}
+
+
+def rows_of(spread, kind, which=slice(None)):
+    """The candidates of a front as rows of results."""
+    table = fronts[spread, kind].table[which]
+    return pd.DataFrame(
+        {
+            "kind": kind,
+            "steps": [code.steps for code in table["code"]],
+            "spikes": table["spikes"],
+            "snr": [fitting.decibels(1.0, noise) for noise in table["mse"]],
+            "worst_snr": table["worst_snr"],
+            "spread": spread,
+            "name": [code.name for code in table["code"]],
+        }
+    )
+
+
+candidates = pd.concat([rows_of(*key) for key in fronts], ignore_index=True)
+book_figures.spread_fronts(candidates)
 plt.show()
 
 
 # %%
-def cheapest(front, snr):
-    """Of each kind and spread, the code with the fewest spikes that reaches ``snr``."""
-    reached = front[front["snr"] >= snr].sort_values("spikes")
-    return reached.groupby(["spread", "kind"], sort=False).first().reset_index()
+def cheapest(front, target):
+    """Where in a front the fewest spikes reach ``target`` dB, as a slice; empty if none do."""
+    try:
+        row = front.position(snr=target)
+    except ValueError:
+        return slice(0)
+    return slice(row, row + 1)
 
 
-at_snr = cheapest(fronts, snr)
-at_snr["name"] = [code.name for code in at_snr["code"]]
-at_snr = at_snr.drop(columns="code").sort_values(["spread", "spikes"])
-at_snr.style.format(precision=3).hide()
+at_snr = pd.concat([rows_of(*key, cheapest(front, snr)) for key, front in fronts.items()])
+at_snr = at_snr[["spread", "kind", "steps", "spikes", "snr", "worst_snr", "name"]]
+at_snr = at_snr.sort_values(["spread", "spikes"], ignore_index=True)
+notebook.shown(at_snr).style.hide()
 
 # %% [markdown]
 # ## Relative precision
@@ -171,7 +173,7 @@ at_snr.style.format(precision=3).hide()
 # %%
 common = max(at_snr["spread"][at_snr.groupby("spread")["kind"].transform("size") == len(kinds)])
 wide = fitting.Spread(source, 256, channels=33)
-designed = cheapest(fronts[fronts["spread"] == common], snr).set_index("kind")["code"]
+designed = {kind: fronts[common, kind].choose(snr=snr).code for kind in kinds}
 precision = pd.concat(
     [wide.measure(designed[kind]).assign(kind=kind) for kind in kinds], ignore_index=True
 )
@@ -195,10 +197,10 @@ tails = pd.concat(
     [
         fitting.compare(
             {
-                "binary": fitting.scaled(*kinds["binary"]),
-                "mixed radix": fitting.mixed_radix_of(steps),
-                "leading one": fitting.scaled(*kinds["leading one"]),
-                "geometric": fitting.scaled(*kinds["geometric"]),
+                kind: fitting.mixed_radix_of(steps)
+                if kind == "mixed radix"
+                else fitting.scaled(*families)
+                for kind, families in kinds.items()
             },
             distribution.thin(1024),
             snr,
@@ -222,26 +224,16 @@ tails.pivot(index="source", columns="kind", values="spikes").loc[
 
 # %% tags=["remove-stderr"]
 data = datasets.load(dataset, seed=seed)
-ann = models.build(network, data.image_shape, len(data.classes), seed=seed)
-if checkpoint:
-    models.load_checkpoint(ann, checkpoint)
-else:
-    training.train(ann, *data.arrays("train"), epochs=epochs, batch_size=64, seed=seed)
-
-test = data.test[:images]
-x_test = data.normalise(test.images)
-x_calibration = data.normalise(data.calibration.images)
-answers = measures.predict_classes(ann, x_test)
-ann_accuracy = 100 * float((answers == test.labels).mean())
-graph = normal_form(ann)
-recorded = record(graph, x_calibration, seed=seed)
+study = notebook.Study.of(
+    data, network, images=images, checkpoint=checkpoint, epochs=epochs, seed=seed
+)
+graph = normal_form(study.ann)
 inner = rescalable_layers(graph)
-outer = convert(ann, x_calibration, code="mixed_radix", steps=steps, seed=seed)
+outer = study.plan(steps).network()
 Markdown(
-    f"The ANN answers {ann_accuracy:.2f} % of {len(test):,} test images rightly. Inner layers: "
+    f"{study} Inner layers: "
     + ", ".join(f"`{name}`" for name in inner)
-    + f", {sum(np.prod(graph.get_layer(name).output.shape[1:]) for name in inner):,} of "
-    + f"{outer.neurons:,} neurons."
+    + f", {sum(study.plan(steps).neurons[name] for name in inner):,} of {outer.neurons:,} neurons."
 )
 
 
@@ -255,7 +247,7 @@ def in_other_units(factor):
 
 
 def evaluated(snn, **setting):
-    report = measures.evaluate(snn, x_test, test.labels, ann=answers)
+    report = study.report(snn)
     layers = report.layers.set_index("layer").loc[inner]
     weights = layers["neurons"] / layers["neurons"].sum()
     return {
@@ -269,35 +261,29 @@ rows = []
 for factor in spreads:
     net = in_other_units(factor)
     designs = {
-        name: fitting.spread_front(
-            kinds, fitting.Spread(fitting.empirical(recorded[name], name=name), factor)
-        ).assign(spread=factor)
+        (name, kind): fitting.spread_front(families, spread)
         for name in tqdm(inner, desc=f"designs for a spread of {factor}")
+        for spread in [fitting.Spread(study.source(name), factor)]
+        for kind, families in kinds.items()
     }
     for target in network_snr:
-        best = {name: cheapest(front, target).set_index("kind") for name, front in designs.items()}
         for kind in kinds:
-            if all(kind in table.index for table in best.values()):
-                chosen = {name: table.loc[kind, "code"] for name, table in best.items()}
-                snn = convert(net, x_calibration, code=outer.codes | chosen)
-                rows.append(evaluated(snn, kind=kind, spread=factor, snr_target=target))
+            try:
+                best = {name: designs[name, kind].choose(snr=target).code for name in inner}
+            except ValueError:  # out of reach
+                continue
+            snn = convert(net, study.x_calibration, code=outer.codes | best)
+            rows.append(evaluated(snn, kind=kind, spread=factor, snr_target=target))
 in_network = pd.DataFrame(rows)
 
 # %%
-book_figures.inner_spikes(in_network, reference=ann_accuracy)
+book_figures.inner_spikes(in_network, reference=study.accuracy)
 plt.show()
 
 # %%
-columns = {
-    "spread": "spread S", "snr_target": "SNR (dB)", "kind": "kind", "inner_code": "first layer",
-    "accuracy": "accuracy %", "agreement": "same answer %",
-    "inner_spikes": "spikes per inner neuron", "spikes_per_neuron": "spikes per neuron",
-}  # fmt: skip
-form = {
-    "accuracy %": "{:.2f}", "same answer %": "{:.2f}", "spikes per inner neuron": "{:.3f}",
-    "spikes per neuron": "{:.3f}",
-}  # fmt: skip
-in_network[list(columns)].rename(columns=columns).style.format(form).hide()
+shown = ["spread", "snr_target", "kind", "inner_code", "accuracy", "agreement", "inner_spikes",
+         "spikes_per_neuron"]  # fmt: skip
+notebook.shown(in_network, shown).style.hide()
 
 # %% [markdown]
 # ## In the network: mis-set scales
@@ -311,28 +297,24 @@ in_network[list(columns)].rename(columns=columns).style.format(form).hide()
 designed_snr = max(network_snr)
 rows = []
 for design, factor in {"as if known": 1, "for a factor of 4": 4}.items():
-    spread_of = {
-        name: fitting.Spread(fitting.empirical(x, name=name), factor)
-        for name, x in recorded.items()
-    }
     for kind, families in kinds.items():
         try:
             chosen = {
-                name: fitting.best_for_spread(families, spread, snr=designed_snr)
-                for name, spread in tqdm(spread_of.items(), desc=f"{kind}, {design}")
-            }
+                name: fitting.spread_front(families, fitting.Spread(study.source(name), factor))
+                .choose(snr=designed_snr).code
+                for name in tqdm(study.recorded, desc=f"{kind}, {design}")
+            }  # fmt: skip
         except ValueError as error:
             print(f"{kind}, {design}: {error}")
             continue
         for wrong in factors:
-            codes_ = {name: code.scaled(wrong) for name, code in chosen.items()}
-            snn = convert(ann, x_calibration, code=codes_)
+            snn = study.spiking({name: code.scaled(wrong) for name, code in chosen.items()})
             rows.append(evaluated(snn, design=design, kind=kind, factor=wrong))
 mis_set = pd.DataFrame(rows)
 
 # %%
 wary = mis_set[mis_set["design"] == "for a factor of 4"]
-book_figures.mis_set(wary, reference=ann_accuracy)
+book_figures.mis_set(wary, reference=study.accuracy)
 plt.show()
 
 # %%
@@ -349,28 +331,24 @@ mis_set.pivot(index=["design", "kind"], columns="factor", values="accuracy").loc
 
 # %% tags=["remove-stderr"]
 rows = []
-blind = cheapest(fronts[fronts["spread"] == 4], snr)
-for kind, code in zip(blind["kind"], blind["code"], strict=True):
-    snn = convert(ann, x_calibration[:2], code=code)
-    rows.append(evaluated(snn, kind=kind, name=code.name, linear=True))
+blind = at_snr.loc[at_snr["spread"] == 4, "kind"]
+tried = [(kind, fronts[4, kind].choose(snr=snr).code) for kind in blind]
 largest = float(2 ** np.ceil(np.log2(4 * source.points[-1])))
-for name, code in {
+explicit = {
     "exponent + mantissa, 4 + 4": codes.ExponentMantissa(4, 4, largest),
     "exponent + mantissa, 3 + 3, rounding, silent zero": codes.ExponentMantissa(
         3, 3, largest, rounding=True, silent_zero=True
     ),
-}.items():
-    snn = with_decoders(ann, dict.fromkeys(recorded, code))
-    rows.append(evaluated(snn, kind="exponent + mantissa", name=name, linear=False))
+}
+everywhere = [(kind, code.name, code) for kind, code in tried]
+everywhere += [("exponent + mantissa", name, code) for name, code in explicit.items()]
+rows = []
+for kind, name, code in everywhere:
+    snn = study.spiking(dict.fromkeys(study.recorded, code))
+    rows.append(evaluated(snn, kind=kind, name=name, linear=code.linear))
 uncalibrated = pd.DataFrame(rows)
-columns = {
-    "name": "code of every layer", "steps": "K", "accuracy": "accuracy %",
-    "agreement": "same answer %", "spikes_per_neuron": "spikes per neuron",
-    "macs_per_image": "multiplications per image",
-}  # fmt: skip
-uncalibrated[list(columns)].rename(columns=columns).style.format(
-    form | {"multiplications per image": "{:,.0f}"}
-).hide()
+shown = ["name", "steps", "accuracy", "agreement", "spikes_per_neuron", "macs_per_image"]
+notebook.shown(uncalibrated, shown).style.hide()
 
 # %% [markdown]
 # ## Results
@@ -416,12 +394,12 @@ tail = tails.set_index(["source", "kind"])["spikes"]
 old = earlier.set_index(["code", "range"])
 blindly = uncalibrated.set_index("kind")
 headline = {
-    "images": len(test),
+    "images": len(study.test),
     "steps": steps,
     "snr": snr,
     "widest": widest,
     "common": int(common),
-    "ann_accuracy": ann_accuracy,
+    "ann_accuracy": study.accuracy,
     "inner_layers": len(inner),
     **{f"earlier_snr_{r:g}".replace(".", "_"): old.loc[("4 + 4 bits", r), "snr"] for r in ranges},
     **{
@@ -460,7 +438,7 @@ headline = {
     },
     **{
         f"blind_{kind.replace(' ', '_')}_{what}": blindly.loc[kind, column]
-        for kind in blind["kind"]
+        for kind in blind
         for what, column in {"accuracy": "accuracy", "spikes": "spikes_per_neuron"}.items()
     },
     "blind_explicit_accuracy": uncalibrated["accuracy"].iloc[-1],
@@ -471,38 +449,18 @@ headline = {
 pd.Series(headline).rename("value").to_frame().style.format(precision=3)
 
 # %%
-fronts["name"] = [code.name for code in fronts["code"]]
 result_files.write(
     results,
     "03_float_codes",
     tables={
-        "": in_network, "earlier": earlier, "precision": precision,
-        "fronts": fronts.drop(columns="code"), "at_snr": at_snr, "tails": tails,
-        "mis_set": mis_set, "uncalibrated": uncalibrated,
+        "": in_network, "earlier": earlier, "precision": precision, "fronts": candidates,
+        "at_snr": at_snr, "tails": tails, "mis_set": mis_set, "uncalibrated": uncalibrated,
     },
     headline=headline,
-    headline_rows=[
-        {
-            "dataset": dataset,
-            "network": network,
-            "activation": "relu",
-            "code": f"{row['name']}, no calibration",
-            "steps": row["steps"],
-            "fine_tuned": False,
-            "images": row["images"],
-            "ann_accuracy": ann_accuracy,
-            "snn_accuracy": row["accuracy"],
-            "agreement": row["agreement"],
-            "spikes_per_neuron": row["spikes_per_neuron"],
-            "synops_per_image": row["synops_per_image"],
-            "simulator": "keras",
-        }
-        for row in uncalibrated.to_dict("records")
-    ],
-    parameters={
-        "profile": profile, "dataset": dataset, "network": network, "checkpoint": checkpoint,
-        "epochs": epochs, "steps": steps, "spreads": spreads, "snr": snr,
-        "network_snr": network_snr, "factors": factors, "images": images, "seed": seed,
-    },
+    headline_rows=notebook.headline_rows(
+        uncalibrated, dataset=dataset, network=network, ann_accuracy=study.accuracy,
+        code=[f"{name}, no calibration" for name in uncalibrated["name"]],
+    ),
+    parameters=given,
     data=data.summary(),
 )  # fmt: skip

@@ -37,30 +37,19 @@ images = 500  # test images, from the first
 seed = 0
 
 # %% tags=["hide-input"]
-import logging
-import os
-from functools import cache
-from pathlib import Path
-
-if Path.cwd().name == "notebooks":  # as in JupyterLab; paths are those of the top folder
-    os.chdir("..")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports its start-up otherwise
-
 import numpy as np
 import pandas as pd
-from fsrepro.conversion.design import radix_front, soma_front
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
-from fsrepro import activations, codes, figures, fitting, measures
-from fsrepro.conversion import convert, normal_form, plan, record
-from fsrepro.experiments import datasets, models, training
+from fsrepro import activations, codes, fitting
+from fsrepro.conversion import convert
+from fsrepro.experiments import datasets, notebook
 from fsrepro.experiments import figures as book_figures
 from fsrepro.experiments import results as result_files
 from fsrepro.experiments.sweep import Sweep
 
-logging.getLogger("tensorflow").setLevel("ERROR")  # importing TensorFlow resets it
-figures.set_style()
+given = notebook.parameters(globals())
 names = ", ".join(network["name"] for network in networks)
 display(Markdown(f"**Profile {profile}**: {names} networks on {dataset}, {images:,} test images."))
 
@@ -78,12 +67,12 @@ draws = np.random.default_rng(seed).normal(0, 1.5, 100_000).astype(np.float32)
 
 def with_soma(x, f, K):
     """Neurons with a soma that trade error for spikes on the samples ``x``."""
-    return soma_front(lambda y: radix_front(y, K), x, f)
+    return fitting.with_soma(fitting.mixed_radix_of(K), f)(x).table
 
 
 def nearest(front, spikes):
     """The code of a front with the least error for so many spikes."""
-    return front[front["spikes"] <= spikes].sort_values("mse")["code"].iloc[0]
+    return front[front["spikes"] <= spikes]["code"].iloc[-1]
 
 
 x = np.linspace(-6, 6, 4001, dtype=np.float32)
@@ -100,24 +89,18 @@ plt.show()
 
 # %% tags=["remove-stderr"]
 data = datasets.load(dataset, seed=seed)
-test = data.test[:images]
-x_test, x_calibration = data.normalise(test.images), data.normalise(data.calibration.images)
-anns, weights = {}, {}
-for entry in networks:
-    ann = models.build(
-        entry["network"], data.image_shape, len(data.classes), seed=seed, **entry["options"]
+studies = {
+    entry["name"]: notebook.Study.of(
+        data, entry["network"], images=images, checkpoint=entry["checkpoint"],
+        epochs=entry["epochs"], seed=seed, **entry["options"],
     )
-    weights[entry["name"]] = f"{entry['epochs']} epochs"
-    if entry["checkpoint"]:
-        weights[entry["name"]] = models.load_checkpoint(ann, entry["checkpoint"])["weights_sha256"]
-    else:
-        training.train(ann, *data.arrays("train"), epochs=entry["epochs"], batch_size=64, seed=seed)
-    anns[entry["name"]] = ann
+    for entry in networks
+}  # fmt: skip
 sweep = Sweep(  # keeps finished rows, so that a killed run goes on from there
-    f"{results}/.sweep-04_silu_sigmoid", data=data.summary(), networks=networks, weights=weights,
-    fit_seconds=fit_seconds, images=images, seed=seed,
+    f"{results}/.sweep-04_silu_sigmoid", data=data.summary(), networks=networks,
+    weights={name: study.weights for name, study in studies.items()}, fit_seconds=fit_seconds,
+    images=images, seed=seed,
 )  # fmt: skip
-recorded = {name: record(normal_form(ann), x_calibration, seed=seed) for name, ann in anns.items()}
 
 # %% [markdown]
 # ## Error against spikes
@@ -130,10 +113,10 @@ recorded = {name: record(normal_form(ann), x_calibration, seed=seed) for name, a
 def pooled(f):
     """Pre-activations of all layers with this function, of all networks."""
     parts = [
-        x[:20_000]
-        for name, ann in anns.items()
-        for layer, x in recorded[name].items()
-        if normal_form(ann).get_layer(layer).function == f
+        study.recorded[layer][:20_000]
+        for study in studies.values()
+        for layer, function in study.functions.items()
+        if function == f
     ]
     return np.concatenate(parts) if parts else draws
 
@@ -193,41 +176,31 @@ plt.show()
 # images.
 
 # %% tags=["remove-stderr"]
-labels = data.calibration.labels
-answers = {name: measures.predict_classes(ann, x_test) for name, ann in anns.items()}
-held_out = {name: measures.predict_classes(ann, x_calibration) for name, ann in anns.items()}
 TABLED = {"published": PUBLISHED, "fitted, stored": FITTED}
 
 
-@cache
-def plan_for(network, K):
-    return plan(anns[network], x_calibration, steps=K, seed=seed)
-
-
 def run_of(network, setting, K, budget):
-    ann = anns[network]
+    study = studies[network]
     if setting in TABLED:
-        functions = {normal_form(ann).get_layer(layer).function for layer in recorded[network]}
-        designed, correct = {f: TABLED[setting][f] for f in functions}, False
+        code = {f: TABLED[setting][f] for f in set(study.functions.values())}
+        snn = convert(study.ann, study.x_calibration, code=code)
     else:
         try:
-            designed, correct = plan_for(network, K).codes(budget), True
+            snn = study.plan(K).network(spikes_per_neuron=budget)
         except ValueError as error:  # a budget that not even the coarsest codes keep
             return {"refused": str(error)}
-    snn = convert(ann, x_calibration, code=designed, bias_correction=correct)
-    here = measures.evaluate(snn, x_calibration, labels, ann=held_out[network])
-    there = measures.evaluate(snn, x_test, test.labels, ann=answers[network])
+    held_out = study.held_out(snn)
     return {
-        **there.row(),
-        "ann_accuracy": 100 * float((answers[network] == test.labels).mean()),
-        "calibration_loss": 100 * float((held_out[network] == labels).mean()) - here.accuracy,
-        "calibration_spikes": here.spikes_per_neuron,
+        **study.report(snn).row(),
+        "ann_accuracy": study.accuracy,
+        "calibration_loss": study.calibration_accuracy - held_out["calibration_accuracy"],
+        "calibration_spikes": held_out["calibration_spikes"],
     }
 
 
 settings = [{"setting": setting, "K": None, "budget": None} for setting in TABLED]
 settings += [{"setting": f"soma, K = {K}", "K": K, "budget": b} for K in steps for b in budgets]
-runs = sweep.table("networks", [{"network": n, **s} for n in anns for s in settings], run_of)
+runs = sweep.table("networks", [{"network": n, **s} for n in studies for s in settings], run_of)
 runs = runs[runs["accuracy"].notna()]
 
 # %%
@@ -237,7 +210,7 @@ plt.show()
 # %%
 shown = ["network", "setting", "steps", "ann_accuracy", "accuracy", "agreement",
          "spikes_per_neuron", "synops_per_image", "macs_per_image"]  # fmt: skip
-runs[shown].style.format(precision=3).hide()
+notebook.shown(runs, shown).style.hide()
 
 # %% [markdown]
 # ## Results
@@ -247,19 +220,11 @@ runs[shown].style.format(precision=3).hide()
 
 # %%
 def chosen(rows):
-    """The fewest spikes that hold accuracy on calibration images, else the best accuracy."""
-    held = rows[rows["calibration_loss"] <= tolerance]
-    if len(held):
-        return held.loc[held["calibration_spikes"].idxmin()]
-    return rows.loc[rows["calibration_loss"].idxmin()]
+    held = rows["calibration_loss"] <= tolerance
+    return rows.loc[notebook.fewest_spikes(rows, held, -rows["calibration_loss"])]
 
 
-built = {entry["name"]: entry["network"] for entry in networks}
-functions = {
-    name: ", ".join(sorted({normal_form(anns[name]).get_layer(layer).function for layer in layers}))
-    for name, layers in recorded.items()
-}
-headline = {"images": len(test), "tolerance": tolerance}
+headline = {"images": len(data.test[:images]), "tolerance": tolerance}
 for f in ("silu", "sigmoid"):
     for where, key in (("N(0, 1.5²)", "gaussian"), ("recorded", "recorded")):
         part = errors[(errors["function"] == f) & (errors["distribution"] == where)]
@@ -277,39 +242,22 @@ for name, part in runs.groupby("network", sort=False):
     headline[f"{key}_ann_accuracy"] = part["ann_accuracy"].iloc[0]
     for kind in ("published", "soma"):
         best = chosen(part[part["setting"].str.startswith(kind)])
-        for column in ("accuracy", "agreement", "spikes_per_neuron", "steps"):
-            headline[f"{key}_{kind}_{column}"] = best[column]
+        numbers = "accuracy agreement spikes_per_neuron steps"
+        headline |= notebook.quoted(f"{key}_{kind}", best, numbers)
 pd.Series(headline).rename("value").to_frame().style.format(precision=4, thousands=",")
 
 # %%
+built = {entry["name"]: entry["network"] for entry in networks}
 result_files.write(
     results,
     "04_silu_sigmoid",
     tables={"": runs, "errors": errors},
     headline=headline,
-    headline_rows=[
-        {
-            "dataset": dataset,
-            "network": built[row["network"]],
-            "activation": functions[row["network"]],
-            "code": row["setting"],
-            "steps": row["steps"],
-            "fine_tuned": False,
-            "images": row["images"],
-            "ann_accuracy": row["ann_accuracy"],
-            "snn_accuracy": row["accuracy"],
-            "agreement": row["agreement"],
-            "spikes_per_neuron": row["spikes_per_neuron"],
-            "synops_per_image": row["synops_per_image"],
-            "simulator": "keras",
-        }
-        for row in runs.to_dict("records")
-    ],
-    parameters={
-        "profile": profile, "dataset": dataset, "networks": networks, "soma_steps": soma_steps,
-        "fit_penalties": fit_penalties, "fit_seconds": fit_seconds, "steps": steps,
-        "budgets": budgets, "tolerance": tolerance, "images": images, "seed": seed,
-    },
+    headline_rows=notebook.headline_rows(
+        runs, dataset=dataset, network=[built[name] for name in runs["network"]],
+        activation=[", ".join(sorted(set(studies[n].functions.values()))) for n in runs["network"]],
+    ),
+    parameters=given,
     data=data.summary(),
     seconds_before=sweep.seconds_before,
 )  # fmt: skip

@@ -2,13 +2,26 @@
 
 import keras
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from keras import layers
 
 from fsrepro import activations
 from fsrepro.codes import binary
-from fsrepro.conversion import convert, few_spikes
+from fsrepro.conversion import (
+    UnsupportedLayerError,
+    convert,
+    few_spikes,
+    normal_form,
+    rescalable_layers,
+    rescale_channels,
+)
+from fsrepro.conversion._normal_form import WEIGHTED_LAYERS
+from fsrepro.conversion.graph import calls
+from fsrepro.conversion.population import Population
+from fsrepro.genn.linear_maps import arrivals
+from fsrepro.synapses import count_synapses
 
 ACTIVATIONS = [*activations.names(), "leaky_relu"]
 
@@ -119,22 +132,92 @@ def sixteen_bits(scale):
     return binary(16, 1.01 * scale, rounding=True)
 
 
-@settings(
-    max_examples=200,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
-@given(networks())
-def test_with_16_bits_it_is_the_ann(model):
-    randomise(model)
-    x = np.random.default_rng(1).normal(0, 1, (8, *model.input_shape[1:])).astype(np.float32)
+def drawn(examples):
+    """A test of so many random networks with random weights; the same at every run."""
+
+    def decorate(test):
+        @settings(
+            max_examples=examples, deadline=None, derandomize=True, database=None,
+            suppress_health_check=list(HealthCheck),
+        )  # fmt: skip
+        @given(networks())
+        def run(model):
+            randomise(model)
+            x = np.random.default_rng(1).normal(0, 1, (8, *model.input_shape[1:]))
+            test(model, x.astype(np.float32))
+
+        run.__name__ = test.__name__
+        return run
+
+    return decorate
+
+
+@pytest.fixture(scope="module", autouse=True)
+def uncompiled():
+    """Compiling each shape for one batch would take most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(few_spikes, "_compiled", lambda: few_spikes.time_steps)
+        yield
+
+
+@drawn(200)
+def test_with_16_bits_it_is_the_ann(model, x):
     expected = np.array(model(x, training=False))
-    compiled, few_spikes._compiled = few_spikes._compiled, lambda: few_spikes.time_steps
-    try:  # compiling each shape for one batch would take most of the time
-        snn = convert(model, x, code=sixteen_bits, scale="max")
-        found = np.array(snn.keras_model(x))
-    finally:
-        few_spikes._compiled = compiled
+    snn = convert(model, x, code=sixteen_bits, scale="max")
+    found = np.array(snn.keras_model(x))
     assert np.abs(found - expected).max() <= 1e-3 * np.ptp(expected)
+
+
+@drawn(30)
+def test_channels_in_other_units_change_nothing(model, x):
+    graph, rng = normal_form(model), np.random.default_rng(2)
+    factors = {
+        name: np.exp2(rng.integers(-3, 4, graph.get_layer(name).output.shape[-1]))
+        for name in rescalable_layers(graph)
+    }
+    expected, found = graph(x), rescale_channels(graph, factors)(x)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.ptp(expected))
+
+
+@drawn(30)
+def test_corrected_biases_bring_the_mean_output_back(model, x):
+    graph = normal_form(model)
+    snn = convert(model, x, code=lambda a: binary(3, a), scale="max", bias_correction=True)
+    expected, found = np.array(graph(x)).mean(0), np.array(snn.keras_model(x)).mean(0)
+    np.testing.assert_allclose(found, expected, atol=1e-3 * np.ptp(graph(x)))
+
+
+def linear_in_a_row(model):
+    """Whether a weighted layer reads what another wrote, with no neurons between."""
+    analog = set()  # tensors that weighted layers wrote, or that come from them
+    for call in calls(model):
+        behind = any(id(x) in analog for x in call.input_tensors)
+        weighted = isinstance(call.operation, WEIGHTED_LAYERS)
+        if weighted and behind:
+            return True
+        if weighted or (behind and not isinstance(call.operation, Population)):
+            analog.add(id(call.outputs[0]))
+    return False
+
+
+@drawn(30)
+def test_no_synapse_is_forgotten(model, x):
+    """Held against the matrices between populations, where there are such."""
+    snn = convert(model, x, code=sixteen_bits, scale="max")
+    counted = count_synapses(snn)
+    assert 0 < counted.macs <= counted.ann_macs
+    try:
+        maps = arrivals(snn)
+    except UnsupportedLayerError:  # products and pooling by maximum are no matrices
+        return
+    if linear_in_a_row(snn.keras_model):  # their matrices multiply, synapses end at the first
+        return
+    for layer in snn.spiking_layers:
+        fan_out = counted.fan_out[layer.name]
+        matrices = [sources[layer.name] for sources in maps.values() if layer.name in sources]
+        synapses = sum(np.diff(matrix.indptr) for matrix in matrices)
+        # Two ways to one target, by windows that overlap, are one entry of a matrix, two synapses.
+        ways = np.broadcast_to(fan_out[..., None], layer.output.shape[1:]).ravel()
+        assert (synapses <= ways).all()
+        if not any(isinstance(kind, layers.AveragePooling2D) for kind in snn.keras_model.layers):
+            assert (synapses == ways).all()

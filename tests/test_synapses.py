@@ -22,6 +22,26 @@ def test_multiplications_of_a_large_layer_are_exact():
     assert synapses.ann_macs == 4097 * 4099 + 4099
 
 
+def test_padding_before_average_pooling_takes_no_multiplication_away():
+    """A mean of a value and of zeros is a value: the weight behind it multiplies as any other."""
+    inputs = keras.Input((3, 3, 1))
+    x = layers.AveragePooling2D(2)(layers.ZeroPadding2D(1)(inputs))  # (2, 2), none of it empty
+    x = layers.ReLU()(layers.Conv2D(3, 1)(x))
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+    assert count_synapses(spiking(model)).ann_macs == 2 * 2 * 3 + 12 * 2
+
+
+def test_counting_survives_strided_convolutions_of_many_pixels():
+    """Taken eagerly, the gradient of a filter that nobody asked for ended the process."""
+    inputs = keras.Input((60, 60, 10))
+    x = layers.ReLU()(layers.Conv2D(10, 1, strides=2)(inputs))
+    x = layers.ReLU()(layers.Conv2D(10, 1, strides=2)(x))
+    model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+    fan_out = list(count_synapses(spiking(model)).fan_out.values())
+    assert fan_out[0][::2, ::2].tolist() == [[10] * 15] * 15
+    assert fan_out[0].sum() == 10 * 15 * 15
+
+
 def test_pixels_that_pooling_leaves_out_have_no_synapses():
     image = keras.Input((5, 5, 1))
     x = layers.ReLU(name="spikes")(layers.Conv2D(2, 1)(image))

@@ -22,20 +22,29 @@ def mixed_radix(digits: Sequence[int], scale: float) -> SpikeCode:
     .. math:: d = h = j\, s_i\, q, \qquad T = d - \tfrac12 q, \qquad
               q = \frac{\alpha}{\prod_i (a_i + 1)}, \qquad K = \sum_i a_i
 
-    ``digits``: the largest value :math:`a_i` of each digit, the most significant first.
-    ``scale`` :math:`\alpha`: the range, as in :func:`binary`: values from 0 to
-    :math:`\alpha - q` are rounded to the nearest multiple of q, halves upwards.
-    ``(1,) * K`` is the binary code with rounding, ``(K,)`` the time of a single spike.
-
     **Above the range** a digit that has fired its largest value fires again for what is left,
     so x is still rounded to the nearest multiple of q, up to :math:`\sum_t d(t)`, where every
     step fires and the output stays. Outliers thus cost extra spikes and no accuracy.
 
-    Raises ``ValueError`` for no digits, a digit that is not a whole number above 0, more than 64
-    steps in all, and a scale that is not positive and finite.
+    Parameters
+    ----------
+    digits : sequence of int
+        The largest value :math:`a_i` of each digit, the most significant first. ``(1,) * K`` is
+        the binary code with rounding, ``(K,)`` the time of a single spike.
+    scale : float
+        The range :math:`\alpha`, as in :func:`binary`: values from 0 to :math:`\alpha - q` are
+        rounded to the nearest multiple of q, halves upwards.
 
-    Source: mixed-radix numerals, Knuth, The Art of Computer Programming 2, section 4.1; with
-    all digits 1 it is the ReLU of Stöckl & Maass (2021), rounding.
+    Raises
+    ------
+    ValueError
+        For no digits, a digit that is not a whole number above 0, more than 64 steps in all, and
+        a scale that is not positive and finite.
+
+    References
+    ----------
+    Mixed-radix numerals, Knuth, The Art of Computer Programming 2, section 4.1; with all digits 1
+    it is the ReLU of Stöckl & Maass (2021), rounding.
     """
     digits, scale = _check_digits(digits), check_scale(scale)
     place, coins = 1, []  # coins: the weights in multiples of q, the least significant digit first
@@ -58,7 +67,11 @@ def compositions(steps: int) -> Iterator[tuple[int, ...]]:
     """Every way to share ``steps`` time steps among digits: all 2^(steps - 1) tuples of sum K.
 
     In lexicographic order, from ``(1,) * steps`` (binary) to ``(steps,)`` (a single spike).
-    Raises ``ValueError`` for steps outside 1..64.
+
+    Raises
+    ------
+    ValueError
+        For steps outside 1..64.
     """
     return _compositions(check_steps(steps))
 

@@ -16,18 +16,31 @@ def rate(steps: int, scale: float, *, rounding: bool = False) -> SpikeCode:
     .. math:: T(t) = h(t) = d(t) = \theta = \alpha / K, \qquad
               y = \theta \min\bigl( \lfloor x / \theta + \tfrac12 r \rfloor, K \bigr)
 
-    ``scale`` :math:`\alpha`: the value of a neuron that fires at every step. ``rounding``
-    (r = 1): T is lowered by half a step, which is a membrane that starts at :math:`\theta/2`.
+    Parameters
+    ----------
+    steps : int
+        K, from 1 to 64.
+    scale : float
+        :math:`\alpha`: the value of a neuron that fires at every step.
+    rounding : bool
+        r = 1: T is lowered by half a step, which is a membrane that starts at :math:`\theta/2`.
 
+    Raises
+    ------
+    ValueError
+        For steps outside 1..64 or a scale that is not positive and finite.
+
+    Notes
+    -----
     Convention: the usual neuron starts empty and gets the constant current x / K at each of K
     steps. Here the whole charge x is there at the start. The *number* of spikes is the same,
     floor(x / theta) up to K, and so is the value; the usual neuron spreads them over the K
     steps, this one fires them first thing, as an FS neuron does.
 
-    Raises ``ValueError`` for steps outside 1..64 or a scale that is not positive and finite.
-
-    Source: reset by subtraction, Rueckauer et al. (2017); thresholds balanced to
-    the largest activation, Diehl et al. (2015).
+    References
+    ----------
+    Reset by subtraction, Rueckauer et al. (2017); thresholds balanced to the largest activation,
+    Diehl et al. (2015).
     """
     steps, scale = check_steps(steps), check_scale(scale)
     step = np.full(steps, np.float32(scale) / np.float32(steps), np.float32)

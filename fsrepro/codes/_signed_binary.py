@@ -21,15 +21,25 @@ def signed_binary(bits: int, scale: float) -> PrefixCode:
     for a spike of either sign, the most significant digit first: K = 2 (b + 1). A neuron
     whose spikes carry a sign would need b + 1.
 
-    ``bits`` b. ``scale`` :math:`\alpha`: the range; x is rounded to a multiple of q, halves
-    upwards, from 0 to :math:`\alpha - q`.
-
     The sum could be read by synapses, with a negative weight at every second step; but no FS neuron
     sends these spikes, as it cannot compare its potential with a threshold from above.
 
-    Raises ``ValueError`` for bits outside 1..18 and a scale that is not positive and finite.
+    Parameters
+    ----------
+    bits : int
+        b, from 1 to 18.
+    scale : float
+        The range :math:`\alpha`: x is rounded to a multiple of q, halves upwards, from 0 to
+        :math:`\alpha - q`.
 
-    Source: the non-adjacent form, Reitwiesner (1960), Binary arithmetic.
+    Raises
+    ------
+    ValueError
+        For bits outside 1..18 and a scale that is not positive and finite.
+
+    References
+    ----------
+    The non-adjacent form, Reitwiesner (1960), Binary arithmetic.
     """
     if not is_whole(bits) or bits > _MAX_BITS:
         raise ValueError(f"bits must be a whole number from 1 to {_MAX_BITS}, got {bits}")

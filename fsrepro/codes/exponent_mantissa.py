@@ -22,22 +22,35 @@ class ExponentMantissa(PrefixCode):
     E is the smallest with :math:`\alpha 2^{-E} \le x`, at most :math:`2^e - 1`; below that the
     mantissa has leading zeros. x above :math:`\alpha` is sent as :math:`\alpha`.
 
-    ``scale`` :math:`\alpha`: the largest value. ``rounding``: x goes to the nearest value instead
-    of the next below. ``silent_zero``: exponent bits are inverted, so that 0 needs no spike;
-    otherwise it has the largest exponent, and costs e of them.
-
     Not linear: what a mantissa spike is worth depends on the sender's exponent. Spikes that carry
     a number can run it: see :meth:`payload`.
 
-    Raises ``ValueError`` for fewer than 1 bit of either kind or more than 18 in all, a scale that
-    is not positive and finite, and values too small for float32.
+    Parameters
+    ----------
+    exponent_bits, mantissa_bits : int
+        e and m, at least 1 each and at most 18 in all.
+    scale : float
+        :math:`\alpha`, the largest value.
+    rounding : bool
+        x goes to the nearest value instead of the next below.
+    silent_zero : bool
+        Exponent bits are inverted, so that 0 needs no spike; otherwise it has the largest
+        exponent, and costs e of them.
 
-    Source: T. Shoesmith, floating point conversion (github.com/thomasshoesmith/JRA_Public), with
-    4 + 4, 6 + 2 and 7 + 1 bits; rounding and the silent zero are ours.
+    Raises
+    ------
+    ValueError
+        For fewer than 1 bit of either kind or more than 18 in all, a scale that is not positive
+        and finite, and values too small for float32.
+
+    References
+    ----------
+    T. Shoesmith, floating point conversion (github.com/thomasshoesmith/JRA_Public), with 4 + 4,
+    6 + 2 and 7 + 1 bits; rounding and the silent zero are ours.
     """
 
     graded_weights: NDArray[np.float32]
-    """(2^e, K): what a spike at each step is worth, given the exponent; 0 for exponent steps."""
+    """What a spike at each step is worth, given the exponent, (2^e, K); 0 for exponent steps."""
 
     def __init__(
         self,
@@ -78,22 +91,48 @@ class ExponentMantissa(PrefixCode):
         )
 
     def exponent(self, spikes: ArrayLike) -> NDArray[np.int64]:
-        """Spikes (K, ...) -> the exponent E (...) that their first steps spell."""
+        """The exponent E that the first steps spell.
+
+        Parameters
+        ----------
+        spikes : (K, ...) array_like
+
+        Returns
+        -------
+        (...) int64
+        """
         bits = np.asarray(spikes)[: self.exponent_bits].astype(np.int64)
         place = 1 << np.arange(self.exponent_bits)[::-1]
         return np.tensordot(place, bits, 1) ^ self._inverted
 
     def payload(self, spikes: ArrayLike) -> NDArray[np.float32]:
-        """Spikes (K, ...) -> the number that each must carry, (K, ...); 0 where there is none.
+        """The number that each spike must carry; 0 where there is none.
 
         Added up over time they are the value: to run this code the sender puts
         ``graded_weights[E, t]`` into the spike it sends at step t.
+
+        Parameters
+        ----------
+        spikes : (K, ...) array_like
+
+        Returns
+        -------
+        (K, ...) float32
         """
         spikes = check_spikes(spikes, self.steps, self.name)
         return self._payload(spikes)
 
     def decode(self, spikes: ArrayLike) -> NDArray[np.float32]:
-        """Spikes (K, ...) -> values (...): the sum of :meth:`payload` in the order of time."""
+        """The values: the sum of :meth:`payload` in the order of time.
+
+        Parameters
+        ----------
+        spikes : (K, ...) array_like
+
+        Returns
+        -------
+        (...) float32
+        """
         return self._sum(check_spikes(spikes, self.steps, self.name))
 
     def _payload(self, spikes):

@@ -16,12 +16,24 @@ __all__ = ["details", "sigmoid", "silu"]
 
 
 def silu(steps: int) -> SpikeCode:
-    """SiLU (swish), x sigmoid(x), with K = 8 or 16. Raises ``ValueError`` for other ``steps``."""
+    """SiLU (swish), x sigmoid(x), with K = 8 or 16.
+
+    Raises
+    ------
+    ValueError
+        For other ``steps``.
+    """
     return _code("silu", steps)
 
 
 def sigmoid(steps: int) -> SpikeCode:
-    """The logistic sigmoid with K = 12. Raises ``ValueError`` for other ``steps``."""
+    """The logistic sigmoid with K = 12.
+
+    Raises
+    ------
+    ValueError
+        For other ``steps``.
+    """
     return _code("sigmoid", steps)
 
 

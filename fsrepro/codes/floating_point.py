@@ -20,11 +20,22 @@ def leading_one(steps: int, scale: float, *, spikes: int | None) -> SpikeCode:
     r"""The binary code that stops after ``spikes`` ones: ReLU with m significant ones.
 
     :func:`geometric` with :math:`\rho = 2`; with ``spikes`` of ``steps`` or more it *is* the
-    binary code with rounding. ``scale``: the range, as in :func:`binary`; the largest value is
-    the sum of the first m weights, :math:`\alpha (1 - 2^{-m})`.
+    binary code with rounding.
 
-    Raises ``ValueError`` for steps outside 1..64, a scale that is not positive and finite, and
-    ``spikes`` below 1.
+    Parameters
+    ----------
+    steps : int
+        K, from 1 to 64.
+    scale : float
+        The range :math:`\alpha`, as in :func:`binary`; the largest value is the sum of the first m
+        weights, :math:`\alpha (1 - 2^{-m})`.
+    spikes : int or None
+        m, as in :func:`geometric`.
+
+    Raises
+    ------
+    ValueError
+        For steps outside 1..64, a scale that is not positive and finite, and ``spikes`` below 1.
     """
     code = geometric(steps, scale, ratio=2.0, spikes=spikes)
     return replace(code, name=f"leading one, {_spikes(spikes)}")
@@ -37,10 +48,27 @@ def geometric(steps: int, scale: float, *, ratio: float = 1.6, spikes: int | Non
               T(t) = \min\bigl( c\, d(t),\; d(t) - \tfrac12 d(K) \bigr), \qquad
               c = 1 - \tfrac12 (1 - 1/\rho)^m
 
-    ``scale`` :math:`\alpha`: :math:`\rho` times the largest weight. ``ratio`` :math:`\rho`:
-    above 1, at most 2. ``spikes`` m: the neuron falls silent after that many (``None``: never).
     The largest value is the sum of the m largest weights; larger inputs give that value.
 
+    Parameters
+    ----------
+    steps : int
+        K, from 1 to 64.
+    scale : float
+        :math:`\alpha`, which is :math:`\rho` times the largest weight.
+    ratio : float
+        :math:`\rho`, above 1, at most 2.
+    spikes : int or None
+        m: the neuron falls silent after that many (``None``: never).
+
+    Raises
+    ------
+    ValueError
+        For steps outside 1..64, a scale that is not positive and finite, a ratio outside its
+        interval, and ``spikes`` below 1.
+
+    Notes
+    -----
     A threshold below the weight rounds the last spike, but lets earlier spikes overshoot, which
     no later spike can repair. For m = 1 the factor c gives the midpoint between neighbouring
     weights. Each further spike finds a remainder of at most :math:`(\rho - 1)\, d` where
@@ -48,11 +76,10 @@ def geometric(steps: int, scale: float, *, ratio: float = 1.6, spikes: int | Non
     :math:`1 - 1/\rho` per spike. The second term of T rounds at the end of the word, as in
     :func:`binary`.
 
-    Raises ``ValueError`` for steps outside 1..64, a scale that is not positive and finite, a
-    ratio outside its interval, and ``spikes`` below 1.
-
-    Source: the leading-one form is the logarithmic code of Miyashita et al. (2016, m = 1)
-    continued to m terms; the threshold factor is derived here.
+    References
+    ----------
+    The leading-one form is the logarithmic code of Miyashita et al. (2016, m = 1) continued to
+    m terms; the threshold factor is derived here.
     """
     steps, scale = check_steps(steps), check_scale(scale)
     if not 1 < ratio <= 2:

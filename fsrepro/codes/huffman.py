@@ -22,7 +22,10 @@ __all__ = ["entropy", "fewest_spikes_words", "huffman_words"]
 def entropy(probability: ArrayLike) -> float:
     r"""Shannon entropy :math:`H = -\sum_i p_i \log_2 p_i` in bits.
 
-    Raises ``ValueError`` unless ``probability``, (L,), is a distribution.
+    Raises
+    ------
+    ValueError
+        Unless ``probability``, (L,), is a distribution.
     """
     p = check_probability(probability)
     p = p[p > 0]
@@ -34,13 +37,23 @@ def huffman_words(probability: ArrayLike) -> list[str]:
 
     .. math:: H \le \sum_i p_i |w_i| < H + 1, \qquad \sum_i 2^{-|w_i|} = 1
 
-    ``probability``: (L,). Levels of probability zero get words too, for they may yet occur
-    (with them the mean can reach H + 1). Of equally short choices the one with the shorter
-    longest word is taken. The only word of a single level is empty.
+    Of equally short choices the one with the shorter longest word is taken. The only word of a
+    single level is empty.
 
-    Raises ``ValueError`` for probabilities that are negative, not finite or do not sum to 1.
+    Parameters
+    ----------
+    probability : (L,) array_like
+        Levels of probability zero get words too, for they may yet occur (with them the mean can
+        reach H + 1).
 
-    Source: Huffman (1952); ties as in Schwartz (1964).
+    Raises
+    ------
+    ValueError
+        For probabilities that are negative, not finite or do not sum to 1.
+
+    References
+    ----------
+    Huffman (1952); ties as in Schwartz (1964).
     """
     p = check_probability(probability)
     ticket = count()  # older subtrees first among equals keeps the tree shallow
@@ -69,8 +82,11 @@ def fewest_spikes_words(probability: ArrayLike, steps: int) -> list[str]:
     The more probable a level, the fewer ones in its word: any other matching could swap two
     words and save spikes. No code with these levels and K steps, linear or not, has fewer.
 
-    Raises ``ValueError`` for steps outside 1..64, more levels than the 2^K words, and
-    probabilities that are negative, not finite or do not sum to 1.
+    Raises
+    ------
+    ValueError
+        For steps outside 1..64, more levels than the 2^K words, and probabilities that are
+        negative, not finite or do not sum to 1.
     """
     p, steps = check_probability(probability), check_steps(steps)
     if len(p) > 2**steps:

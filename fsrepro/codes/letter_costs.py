@@ -21,8 +21,24 @@ _WIDTH = 300  # the largest number of partial trees kept at a time
 def letter_cost_words(probability: ArrayLike, *, spike_cost: float) -> list[str]:
     r"""The cheapest prefix-free words when 0 costs a step and 1 costs a step and a spike.
 
-    ``probability``: (L,). ``spike_cost``: 0 or more; a step costs 1.
+    The result is optimal among words of up to 64 letters, unless more than 300 partial
+    trees were left at some cost, as happens with hundreds of levels; then the most promising are
+    kept. It is never worse than Huffman's words under these costs.
 
+    Parameters
+    ----------
+    probability : (L,) array_like
+    spike_cost : float
+        0 or more; a step costs 1.
+
+    Raises
+    ------
+    ValueError
+        For probabilities that are negative, not finite or do not sum to 1, and for a cost that is
+        negative or not finite.
+
+    Notes
+    -----
     The tree grows from the root in the order of cost. At each cost, the nodes that it reaches
     become words for the most probable levels left, or branch; partial trees with equal numbers
     of words and open nodes are interchangeable, and the cheapest stands for all. A partial tree
@@ -33,15 +49,11 @@ def letter_cost_words(probability: ArrayLike, *, spike_cost: float) -> list[str]
               \qquad 2^{-\lambda c_0} + 2^{-\lambda c_1} = 1,
 
     by Kraft's inequality for these letters; trees that cannot beat the best known are dropped.
-    The result is optimal among words of up to 64 letters, unless more than 300 partial
-    trees were left at some cost, as happens with hundreds of levels; then the most promising are
-    kept. It is never worse than Huffman's words under these costs.
 
-    Raises ``ValueError`` for probabilities that are negative, not finite or do not sum to 1, and
-    for a cost that is negative or not finite.
-
-    Source: the problem, Karp (1961); trees level by level with interchangeable states, Golin &
-    Rote (1998); the bound is the entropy bound of Krause (1962) for a forest.
+    References
+    ----------
+    The problem, Karp (1961); trees level by level with interchangeable states, Golin & Rote
+    (1998); the bound is the entropy bound of Krause (1962) for a forest.
     """
     p = check_probability(probability)
     if not (np.isfinite(spike_cost) and spike_cost >= 0):
@@ -51,7 +63,7 @@ def letter_cost_words(probability: ArrayLike, *, spike_cost: float) -> list[str]
     descending /= descending.sum()
     # Any tree serves best when its cheaper words go to the more probable levels.
     known = _by_cost(huffman_words(p), spike_cost)
-    best = descending @ [_cost(word, spike_cost) for word in known]
+    best = float(descending @ [_cost(word, spike_cost) for word in known])
     found = _Forest(descending, spike_cost).cheapest(best)
     ordered = _by_cost(found or known, spike_cost)
     words = [""] * len(p)
@@ -89,7 +101,8 @@ class _Forest:
         chosen, dropped = None, False
         # A state: words so far, open[k] nodes waiting at the k-th depth from here, cost so far.
         words, open_, cost = np.zeros(1, int), np.ones((1, 1), int), np.zeros(1)
-        history = []  # per depth: where each state came from, and how many nodes branched
+        # Per depth: where each state came from, and how many nodes branched.
+        history: list[tuple[NDArray, NDArray]] = []
         for index, here in enumerate(self.depth):
             low, high = self.child[index] - index
             ahead = self.depth[index : index + max(low, high, open_.shape[1] - 1) + 1]

@@ -25,15 +25,26 @@ class PrefixCode(Code):
     follow every sender with a state machine, one step per time step, and has the value only
     then. Decoding is not a weighted sum: ``linear`` is false.
 
-    ``words``: one string of 0 and 1 per level; K is the longest, at least 1.
-    ``levels`` :math:`\ell`: float32, (L,), strictly increasing.
-    ``breakpoints`` b: float32, (L - 1,), strictly increasing: where each level but the first
-    begins. By default the midpoints of the levels: x goes to the nearest, halves upwards.
+    Parameters
+    ----------
+    words : sequence of str
+        One string of 0 and 1 per level; K is the longest, at least 1.
+    levels : (L,) float32
+        :math:`\ell`, strictly increasing.
+    breakpoints : (L - 1,) float32, optional
+        b, strictly increasing: where each level but the first begins. By default the midpoints of
+        the levels: x goes to the nearest, halves upwards.
+    name : str
 
-    Raises ``ValueError`` for words that are not binary, not one per level, longer than 64 or
-    not prefix-free, and for levels or breakpoints that do not increase or are not finite.
+    Raises
+    ------
+    ValueError
+        For words that are not binary, not one per level, longer than 64 or not prefix-free, and
+        for levels or breakpoints that do not increase or are not finite.
 
-    Source: prefix codes and their trees, Huffman (1952).
+    References
+    ----------
+    Prefix codes and their trees, Huffman (1952).
     """
 
     linear = False
@@ -66,7 +77,7 @@ class PrefixCode(Code):
         self.spike_counts = self._table.sum(1, dtype=np.uint8)
 
     decoder_states: int
-    """Nodes of the decoding tree that are not words: the rows of the receiver's look-up table."""
+    """Nodes of the decoding tree that are not words, the rows of the receiver's look-up table."""
 
     lengths: NDArray[np.int64]
     """Latency of each level, in time steps, (L,)."""
@@ -84,21 +95,44 @@ class PrefixCode(Code):
 
     @property
     def worst_latency(self) -> int:
-        """The longest word, in time steps: how long a layer waits for all of its neurons."""
+        """The longest word, in time steps; so long a layer waits for all of its neurons."""
         return int(self.lengths.max())
 
     def encode(self, x: ArrayLike) -> NDArray[np.uint8]:
-        """Activations (any shape) -> spikes, 0 or 1, (K, \\*x.shape); silent after the word.
+        r"""Write activations in spikes; silent after the word.
 
-        Raises ``ValueError`` for NaN.
+        Parameters
+        ----------
+        x : array_like, any shape
+
+        Returns
+        -------
+        (K, \*x.shape) uint8
+            0 or 1.
+
+        Raises
+        ------
+        ValueError
+            For NaN.
         """
         level = np.searchsorted(self.breakpoints, check_activations(x), side="right")
         return np.ascontiguousarray(np.moveaxis(self._table[level], -1, 0))
 
     def decode(self, spikes: ArrayLike) -> NDArray[np.float32]:
-        """Spikes (K, ...) -> levels (...), by walking the decoding tree step by step.
+        """Read the levels from spikes, by walking the decoding tree step by step.
 
-        Raises ``ValueError`` for anything but words padded with silence.
+        Parameters
+        ----------
+        spikes : (K, ...) array_like
+
+        Returns
+        -------
+        (...) float32
+
+        Raises
+        ------
+        ValueError
+            For anything but words padded with silence.
         """
         spikes = check_spikes(spikes, self.steps, self.name).astype(np.uint8)
         state = np.zeros(spikes.shape[1:], np.int64)
@@ -123,7 +157,10 @@ class PrefixCode(Code):
 def uniform_levels(count: int, scale: float) -> NDArray[np.float32]:
     """``count`` levels 0, q, 2q, ... with q = ``scale`` / ``count``, as in ``binary``: (L,).
 
-    Raises ``ValueError`` for a count below 1 or a scale that is not positive and finite.
+    Raises
+    ------
+    ValueError
+        For a count below 1 or a scale that is not positive and finite.
     """
     if not is_whole(count):
         raise ValueError(f"count must be a whole number of at least 1, got {count}")
@@ -146,7 +183,10 @@ def at_or_above(x: NDArray[np.float64]) -> NDArray[np.float32]:
 def level_probability(levels: ArrayLike, x: ArrayLike) -> NDArray[np.float64]:
     """How often each level is the nearest to the values ``x``: (L,), sums to 1.
 
-    Raises ``ValueError`` for no values or NaN, and for levels that are none or do not increase.
+    Raises
+    ------
+    ValueError
+        For no values or NaN, and for levels that are none or do not increase.
     """
     x, levels = check_activations(x).reshape(-1), _increasing("levels", levels)
     if not (x.size and levels.size):

@@ -18,10 +18,13 @@ __all__ = ["SpikeCode", "Trace"]
 
 
 class Trace(NamedTuple):
-    """One presentation, time step by time step.
+    r"""One presentation, time step by time step.
 
-    ``membrane``: float32, (K, \\*x.shape), v(t) as compared with the threshold at step t.
-    ``spikes``: uint8, (K, \\*x.shape).
+    Parameters
+    ----------
+    membrane : (K, \*x.shape) float32
+        v(t) as compared with the threshold at step t.
+    spikes : (K, \*x.shape) uint8
     """
 
     membrane: NDArray[np.float32]
@@ -37,26 +40,37 @@ class SpikeCode(Code):
         v(1) = x, \qquad z(t) = [\, v(t) \ge T(t) \,], \qquad v(t+1) = v(t) - h(t)\, z(t), \\
         y = y_0 + \sum_{t=1}^{K} d(t)\, z(t)
 
-    With ``soma``, the neuron computes its activation function f once, before the first step, and
-    then writes the result: :math:`v(1) = f(x) - y_0`. Otherwise f emerges from the tables.
-
     The neuron **fires when v >= T**. All arithmetic is float32, in the order of the equations:
     this is the specification that every faster path is tested against. (TensorFlow takes numbers
     below 1.2e-38, the subnormal ones, for zero; that shows only where a threshold is zero.)
 
-    ``threshold`` T, ``reset`` h, ``weight`` d: K numbers each, in units of the activation.
-    ``offset`` y_0: the value of silence; receivers add it to their bias. ``activation``: the name
-    of the function that the neuron stands for, see :mod:`fsrepro.activations`.
-    ``max_spikes``: the neuron falls silent after that many spikes (``None``: no limit).
-    ``name``: for tables and figures; two codes with equal tables are
-    equal whatever their names.
+    Parameters
+    ----------
+    threshold, reset, weight : (K,) float32
+        T, h and d, in units of the activation.
+    max_spikes : int or None
+        The neuron falls silent after that many spikes (``None``: no limit).
+    name : str
+        For tables and figures; two codes with equal tables are equal whatever their names.
+    activation : str
+        The name of the function that the neuron stands for, see :mod:`fsrepro.activations`.
+    soma : bool
+        Whether the neuron computes its activation function f once, before the first step, and then
+        writes the result: :math:`v(1) = f(x) - y_0`. Otherwise f emerges from the tables.
+    offset : float
+        :math:`y_0`, the value of silence; receivers add it to their bias.
 
-    Raises ``ValueError`` for tables that are empty, of unequal length, longer than 64 steps or
-    not finite, for ``max_spikes`` that is not a whole number above 0, for an offset that is not
-    finite, and for a soma with an activation that is not known.
+    Raises
+    ------
+    ValueError
+        For tables that are empty, of unequal length, longer than 64 steps or not finite, for
+        ``max_spikes`` that is not a whole number above 0, for an offset that is not finite, and
+        for a soma with an activation that is not known.
 
-    Source: Stöckl & Maass (2021), equations 1 to 3; there the neuron fires when v > T, silence
-    means 0, and there is no soma.
+    References
+    ----------
+    Stöckl & Maass (2021), equations 1 to 3; there the neuron fires when v > T, silence means 0,
+    and there is no soma.
     """
 
     threshold: NDArray[np.float32]
@@ -96,7 +110,13 @@ class SpikeCode(Code):
         return len(self.threshold)
 
     def first_potential(self, x: ArrayLike) -> NDArray[np.float32]:
-        """v(1), float32, the shape of x. Raises ``ValueError`` for NaN."""
+        """v(1), float32, the shape of x.
+
+        Raises
+        ------
+        ValueError
+            For NaN.
+        """
         x = check_activations(x)
         return activations.get(self.activation)(x) - np.float32(self.offset) if self.soma else x
 
@@ -117,16 +137,40 @@ class SpikeCode(Code):
         return Trace(membrane, spikes)
 
     def encode(self, x: ArrayLike) -> NDArray[np.uint8]:
-        """Activations (any shape) -> spikes, 0 or 1, (K, \\*x.shape).
+        r"""Write activations in spikes.
 
-        Input is rounded to float32. Infinities saturate. Raises ``ValueError`` for NaN.
+        Parameters
+        ----------
+        x : array_like, any shape
+            Rounded to float32. Infinities saturate.
+
+        Returns
+        -------
+        (K, \*x.shape) uint8
+            0 or 1.
+
+        Raises
+        ------
+        ValueError
+            For NaN.
         """
         return self.trace(x).spikes
 
     def decode(self, spikes: ArrayLike) -> NDArray[np.float32]:
-        """Spikes (K, ...) -> values (...), float32, added in the order of the time steps.
+        """Read the values from spikes, added in the order of the time steps.
 
-        Raises ``ValueError`` unless there are K steps of zeros and ones.
+        Parameters
+        ----------
+        spikes : (K, ...) array_like
+
+        Returns
+        -------
+        (...) float32
+
+        Raises
+        ------
+        ValueError
+            Unless there are K steps of zeros and ones.
         """
         spikes = check_spikes(spikes, self.steps, self.name)
         y = np.full(spikes.shape[1:], self.offset, np.float32)
@@ -151,8 +195,11 @@ class SpikeCode(Code):
     def scaled(self, factor: float) -> SpikeCode:
         """The same code for activations ``factor`` times as large.
 
-        Raises ``ValueError`` for a factor that is not positive and finite, and for a neuron whose
-        activation does not scale.
+        Raises
+        ------
+        ValueError
+            For a factor that is not positive and finite, and for a neuron whose activation does not
+            scale.
         """
         if not activations.get(self.activation).homogeneous:
             raise ValueError(f"code {self.name!r} writes {self.activation}, which has no scale")

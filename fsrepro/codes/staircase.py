@@ -20,9 +20,15 @@ _CHUNK = 1 << 13  # elements worked on at a time, so that temporaries stay in th
 class Staircase:
     """``value[i]`` and ``count[i]`` hold for ``breakpoint[i-1] <= x < breakpoint[i]``.
 
-    ``breakpoint``: float32, (P - 1,), strictly increasing. ``value``: float32, (P,).
-    ``count``: uint8, (P,).
+    Parameters
+    ----------
+    breakpoint : (P - 1,) float32
+        Strictly increasing.
+    value : (P,) float32
+    count : (P,) uint8
 
+    Notes
+    -----
     Looking up works on the bit patterns of x. Ordered as integers they order the floats, so their
     leading bits name a cell; cells are narrow enough to hold one breakpoint at most. The cell
     gives the piece at its left edge, and one exact comparison decides the rest.
@@ -101,9 +107,20 @@ class Staircase:
 def compile_staircase(threshold, reset, weight, max_spikes=None, offset=0.0) -> Staircase:
     """Find all breakpoints of an FS neuron, exactly.
 
-    ``threshold``, ``reset``, ``weight``: float32, (K,). ``offset``: the value of silence.
-    Raises ``ValueError`` if there are more than two million pieces.
+    Parameters
+    ----------
+    threshold, reset, weight : (K,) float32
+    max_spikes : int or None
+    offset : float
+        The value of silence.
 
+    Raises
+    ------
+    ValueError
+        If there are more than two million pieces.
+
+    Notes
+    -----
     Take an interval of inputs that have spiked alike so far. On it v(t) came from x by the same
     float32 subtractions; rounding is monotone, so v(t) is a monotone function of x, and
     ``v(t) >= T(t)`` splits the interval at one float at most. Bisection over the ordered float32

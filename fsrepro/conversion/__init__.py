@@ -11,6 +11,7 @@ errors, ``spiking_model`` is what comes out. ``convert`` does all of it for one 
 
 from ._bias_maps import bias_maps
 from ._convert import convert
+from ._normal_form import UnsupportedLayerError, normal_form
 from ._plan import SPIKE_PENALTY, Plan, plan
 from ._sensitivity import sensitivity
 from .allocation import allocate, spike_price
@@ -19,7 +20,6 @@ from .calibration import check_images, record
 from .channels import best_factors, rescalable_layers, rescale_channels
 from .decoded import with_decoders
 from .diagnosis import diagnose
-from .normal_form import UnsupportedLayerError, normal_form
 from .population import activation_layers, populate
 from .spiking_model import SpikingModel
 

@@ -17,8 +17,8 @@ import numpy as np
 from keras import ops
 
 from ..codes import ExponentMantissa, SpikeCode
+from ._normal_form import POOLING_BY_MAXIMUM, PRODUCTS, UnsupportedLayerError
 from .graph import copy_layer, predict_list, retrace
-from .normal_form import POOLING_BY_MAXIMUM, PRODUCTS, UnsupportedLayerError
 from .population import Population
 from .spiking_model import SpikingModel
 
@@ -37,14 +37,22 @@ class _Silent(keras.layers.Layer):
 
 
 def bias_maps(snn: SpikingModel) -> dict[str, np.ndarray]:
-    """The bias of every neuron, offsets of the layers before it included: float32.
+    """The bias of every neuron, offsets of the layers before it included.
 
-    By name of the spiking layer, in the shape of its neurons, (H, W, C) or (C,); and
-    ``"output"``, (classes,), for the membranes that are read in the end. The image counts as an
-    analog input: its share is not in the map of the first layer.
+    The image counts as an analog input: its share is not in the map of the first layer.
 
-    Raises :class:`UnsupportedLayerError` where a layer is not a weighted sum (products of gates,
-    pooling by maximum), and ``ValueError`` for codes whose values are not sums over spikes.
+    Returns
+    -------
+    dict of float32 arrays
+        By name of the spiking layer, in the shape of its neurons, (H, W, C) or (C,); and
+        ``"output"``, (classes,), for the membranes that are read in the end.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        Where a layer is not a weighted sum (products of gates, pooling by maximum).
+    ValueError
+        For codes whose values are not sums over spikes.
     """
     for name, code in snn.codes.items():
         if not isinstance(code, (SpikeCode, ExponentMantissa)):

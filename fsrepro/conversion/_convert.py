@@ -35,31 +35,47 @@ def convert(
     receives the image as an analog input current; the outputs are the membrane potentials of the
     last layer, which does not spike.
 
-    ``model``: functional or sequential, built, trained; left unchanged.
-    ``calibration``: images as the network takes them, (N, H, W, C), from which the scales come.
-    ``code``: ``"mixed_radix"`` (chooses digits and scale of every layer, see
-    :func:`~fsrepro.fitting.mixed_radix_of`), ``"binary"`` (rounding), ``"binary_floor"`` or
-    ``"rate"`` (rounding), with K = ``steps``, 8 unless given; or a function from a scale to a
-    :class:`SpikeCode`, such as ``lambda scale: leading_one(8, scale, spikes=2)``, which has steps
-    of its own; or a :class:`~fsrepro.fitting.Designer`; or a :class:`SpikeCode`, used as it is in
-    every layer; or one of these for each layer by name, or for each activation function
-    (``{"silu": published.silu(), "sigmoid": ...}``).
-    ``scale``: ``"mse"``, chosen by the criterion; ``"max"``, the largest activation seen; a number
-    for all layers (25 with ``"binary_floor"`` and 10 steps is the setting of Stöckl & Maass 2021),
-    or one for each layer by name.
-    ``snr``, ``spikes_per_neuron``: the criterion by which codes and scales are chosen, see
-    :meth:`Plan.network`, as are ``channel_scales`` and ``bias_correction``. By default the least
-    error, of ``"mixed_radix"`` with a penalty for spikes.
-
     To make several networks of one, as under several budgets, call :func:`plan` once and
     :meth:`Plan.network` for each.
 
-    Raises what :func:`normal_form` raises; ``ValueError`` for calibration images that are
-    missing, constant, not finite or of the wrong shape, for an unknown code or scale, for
-    criteria that exclude each other, would be ignored or are out of reach, for ``steps`` where no
-    code goes by name, for a network without any activation, and for a code that writes another
-    function than its layer computes; ``TypeError`` for a code whose decoder is not linear, or that
-    is no code.
+    Parameters
+    ----------
+    model : keras.Model
+        Functional or sequential, built, trained; left unchanged.
+    calibration : (N, H, W, C) array
+        Images as the network takes them, from which the scales come.
+    code : str, function, Designer, SpikeCode, or dict of these
+        ``"mixed_radix"`` (chooses digits and scale of every layer, see
+        :func:`~fsrepro.fitting.mixed_radix_of`), ``"binary"`` (rounding), ``"binary_floor"`` or
+        ``"rate"`` (rounding), with K = ``steps``; or a function from a scale to a
+        :class:`SpikeCode`, such as ``lambda scale: leading_one(8, scale, spikes=2)``, which has
+        steps of its own; or a :class:`~fsrepro.fitting.Designer`; or a :class:`SpikeCode`, used
+        as it is in every layer; or one of these for each layer by name, or for each activation
+        function (``{"silu": published.silu(), "sigmoid": ...}``).
+    steps : int
+        K of codes that go by name, 8 unless given.
+    scale : "mse", "max", float, or dict of float
+        ``"mse"``, chosen by the criterion; ``"max"``, the largest activation seen; a number for
+        all layers (25 with ``"binary_floor"`` and 10 steps is the setting of Stöckl & Maass
+        2021), or one for each layer by name.
+    snr, spikes_per_neuron : float
+        The criterion by which codes and scales are chosen, see :meth:`Plan.network`. By default
+        the least error, of ``"mixed_radix"`` with a penalty for spikes.
+    channel_scales, bias_correction : bool
+        See :meth:`Plan.network`.
+    seed : int
+
+    Raises
+    ------
+    UnsupportedLayerError
+        As :func:`normal_form` does, whose other errors are raised too.
+    ValueError
+        For calibration images that are missing, constant, not finite or of the wrong shape, for
+        an unknown code or scale, for criteria that exclude each other, would be ignored or are
+        out of reach, for ``steps`` where no code goes by name, for a network without any
+        activation, and for a code that writes another function than its layer computes.
+    TypeError
+        For a code whose decoder is not linear, or that is no code.
     """
     if scale != "mse":
         for name, value in {"snr": snr, "spikes_per_neuron": spikes_per_neuron}.items():

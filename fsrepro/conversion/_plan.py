@@ -25,13 +25,13 @@ from ..fitting import (
     scaled,
     with_soma,
 )
+from ._normal_form import normal_form
 from ._sensitivity import sensitivity
 from .allocation import allocate, spike_price
 from .bias_correction import correct_biases
 from .calibration import check_calibration, record
 from .channels import best_factors, rescalable_layers, rescale_channels
 from .few_spikes import FewSpikes
-from .normal_form import normal_form
 from .population import activation_layers, by_layer, populate
 from .spiking_model import SpikingModel
 
@@ -76,10 +76,17 @@ class _Site:
 class Plan:
     """Everything that is computed once for many spiking networks. Made by :func:`plan`.
 
-    ``graph``: the ANN in normal form. ``calibration``: images, (N, H, W, C). ``samples``: by
-    layer, pre-activations on them. ``fronts``: by layer, the codes a budget may choose from.
-    ``sensitivity``: by layer, see :func:`~fsrepro.conversion.sensitivity`. ``neurons``: by layer.
-    All are computed when they are first needed.
+    What is not given here is computed when it is first needed.
+
+    Parameters
+    ----------
+    graph : keras.Model
+        The ANN in normal form.
+    calibration : (N, H, W, C) float32
+        Images.
+    sites : mapping
+        By layer, its function, and what it may be written in.
+    seed : int
     """
 
     def __init__(
@@ -110,7 +117,10 @@ class Plan:
 
     @cached_property
     def sensitivity(self) -> dict[str, NDArray[np.float64]]:
-        """By layer, what an error in each channel does to the answers: (C,)."""
+        """By layer, what an error in each channel does to the answers: (C,).
+
+        See :func:`~fsrepro.conversion.sensitivity`.
+        """
         return sensitivity(self.graph, self.calibration[:SENSITIVITY_IMAGES], seed=self.seed)
 
     def choose(
@@ -149,21 +159,33 @@ class Plan:
     ) -> SpikingModel:
         """The spiking network that serves one criterion.
 
-        ``spikes_per_neuron``: a budget for the whole network, spent where it matters most to its
-        answers, see :func:`~fsrepro.conversion.allocate`; kept by the spikes that the ANN's
-        pre-activations on the calibration images would cause. ``snr``: the fewest spikes that
-        reach this signal-to-noise ratio, in dB, in every layer. ``penalty``: in every layer, the
-        least sum of relative mean squared error and this for each spike per neuron. By default
-        the least error, of ``"mixed_radix"`` with a penalty of :data:`SPIKE_PENALTY`.
+        By default the least error, of ``"mixed_radix"`` with a penalty of :data:`SPIKE_PENALTY`.
 
-        ``channel_scales``: under a budget, give every channel a scale of its own where it can be
-        folded into the weights before and behind, see :func:`~fsrepro.conversion.best_factors`.
-        ``bias_correction``: whether to take the mean out of the errors of the codes, see
-        :func:`~fsrepro.conversion.correct_biases`; by default under a budget only.
+        Parameters
+        ----------
+        spikes_per_neuron : float
+            A budget for the whole network, spent where it matters most to its answers, see
+            :func:`~fsrepro.conversion.allocate`; kept by the spikes that the ANN's
+            pre-activations on the calibration images would cause.
+        snr : float
+            The fewest spikes that reach this signal-to-noise ratio, in dB, in every layer.
+        penalty : float
+            In every layer, the least sum of relative mean squared error and this for each spike
+            per neuron.
+        channel_scales : bool
+            Under a budget, give every channel a scale of its own where it can be folded into the
+            weights before and behind, see :func:`~fsrepro.conversion.best_factors`.
+        bias_correction : bool
+            Whether to take the mean out of the errors of the codes, see
+            :func:`~fsrepro.conversion.correct_biases`; by default under a budget only.
 
-        Raises ``ValueError`` for criteria that exclude each other, would be ignored, are out of
-        range or out of reach, and for ``channel_scales`` without a budget; ``TypeError`` for a
-        code whose decoder is not linear.
+        Raises
+        ------
+        ValueError
+            For criteria that exclude each other, would be ignored, are out of range or out of
+            reach, and for ``channel_scales`` without a budget.
+        TypeError
+            For a code whose decoder is not linear.
         """
         if channel_scales:
             if spikes_per_neuron is None:

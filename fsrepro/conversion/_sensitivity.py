@@ -25,14 +25,24 @@ __all__ = ["sensitivity"]
 def sensitivity(
     graph: keras.Model, images: np.ndarray, *, seed: int = 0
 ) -> dict[str, NDArray[np.float64]]:
-    r"""G of every channel of every activation layer: (C,), by name of the layer.
+    r"""G of every channel of every activation layer.
 
-    The mean squared gradient of the loss at one activation; that of the layer is their mean.
+    The mean squared gradient of the loss at one activation; that of the layer is their mean. The
+    loss is the cross-entropy for a label drawn from the network's own answer, so that no labels
+    are needed and :math:`\mathrm{E}\, g g^T` is the Fisher information: half of the second
+    derivative's quadratic form is the Kullback-Leibler divergence that a small error causes.
 
-    ``graph``: in normal form, outputs are logits. ``images``: (N, H, W, C). The loss is the
-    cross-entropy for a label drawn from the network's own answer, so that no labels are needed
-    and :math:`\mathrm{E}\, g g^T` is the Fisher information: half of the second derivative's
-    quadratic form is the Kullback-Leibler divergence that a small error causes.
+    Parameters
+    ----------
+    graph : keras.Model
+        In normal form, outputs are logits.
+    images : (N, H, W, C) array
+    seed : int
+
+    Returns
+    -------
+    dict of (C,) float64
+        By name of the layer.
     """
     import tensorflow as tf
 

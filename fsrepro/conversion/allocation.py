@@ -33,10 +33,21 @@ def allocate(
 ) -> dict[str, Candidate]:
     """The code of each layer's front with which the network keeps its budget of spikes.
 
-    ``fronts``, ``neurons`` n, ``gain`` G: by layer. ``spikes_per_neuron``: the budget, mean over
-    all neurons, which the mean spikes of the codes do not exceed.
+    Parameters
+    ----------
+    fronts : mapping of Front
+        By layer.
+    neurons : mapping of int
+        n, by layer.
+    gain : mapping of float
+        G, by layer.
+    spikes_per_neuron : float
+        The budget, mean over all neurons, which the mean spikes of the codes do not exceed.
 
-    Raises ``ValueError`` for a budget that even the cheapest codes exceed.
+    Raises
+    ------
+    ValueError
+        For a budget that even the cheapest codes exceed.
     """
     return _choose(fronts, gain, spike_price(fronts, neurons, gain, spikes_per_neuron))
 

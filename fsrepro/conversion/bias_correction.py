@@ -17,8 +17,8 @@ import numpy as np
 from keras import ops
 from tqdm import tqdm
 
+from ._normal_form import MERGING_LAYERS, WEIGHTED_LAYERS
 from .graph import batch_slices, calls, uses
-from .normal_form import MERGING_LAYERS, WEIGHTED_LAYERS
 from .population import Population
 
 __all__ = ["correct_biases"]
@@ -31,10 +31,17 @@ def correct_biases(
 ) -> list[str]:
     """Correct the biases of a spiking network in place; return the names of corrected layers.
 
-    ``model``: the spiking network, made from ``graph`` by :func:`populate`. ``graph``: the ANN in
-    normal form. ``images``: (N, H, W, C); a thousand are enough, and all their activations of a
-    few layers are held in memory. Neurons are left as they are where nothing but they read a
-    weighted layer with a bias; the same holds for the outputs.
+    Neurons are left as they are unless nothing but they read a weighted layer with a bias; the
+    same holds for the outputs.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The spiking network, made from ``graph`` by :func:`populate`.
+    graph : keras.Model
+        The ANN in normal form.
+    images : (N, H, W, C) array
+        A thousand are enough, and all their activations of a few layers are held in memory.
     """
     reading, outputs = uses(model), {id(x) for x in model.outputs}
     made_by = {id(call.outputs[0]): call for call in calls(model)}

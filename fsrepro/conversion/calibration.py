@@ -13,7 +13,13 @@ __all__ = ["check_calibration", "check_images", "record"]
 
 
 def check_images(model: keras.Model, images, what: str) -> np.ndarray:
-    """``images`` as float32 if ``model`` can take them, else ``ValueError`` that names ``what``."""
+    """``images`` as float32 if ``model`` can take them.
+
+    Raises
+    ------
+    ValueError
+        If it cannot; the message names ``what``.
+    """
     images = np.asarray(images)
     expected = tuple(model.input_shape[1:])
     if images.ndim != 1 + len(expected) or any(
@@ -47,13 +53,27 @@ def record(
 ) -> dict[str, np.ndarray]:
     """Pre-activations of every activation or spiking layer of a network.
 
-    ``model``: in normal form, or the ``keras_model`` of a spiking network.
+    Parameters
+    ----------
+    model : keras.Model
+        In normal form, or the ``keras_model`` of a spiking network.
+    images : (N, H, W, C) float32
+        Normalised.
+    samples : int
+        About so many values of each layer are drawn, evenly over the images.
+    by_channel : bool
+        All channels of each position are drawn, and make a table.
+    seed : int
 
-    ``images``: float32, (N, H, W, C), normalised. Returns, by name of the layer, about ``samples``
-    float32 values, drawn evenly over the images; ``by_channel``: as a table (positions, C), all
-    channels of each position drawn.
+    Returns
+    -------
+    dict of (samples,) or (positions, C) float32
+        By name of the layer.
 
-    Raises ``ValueError`` if a layer gives NaN or infinite values.
+    Raises
+    ------
+    ValueError
+        If a layer gives NaN or infinite values.
     """
     sites = [layer for layer in model.layers if isinstance(layer, (Nonlinearity, Population))]
     probe = keras.Model(model.inputs, [site.input for site in sites])

@@ -20,8 +20,8 @@ from keras import layers
 
 from .. import activations
 from ..codes import SpikeCode
+from ._normal_form import POOLING_BY_MAXIMUM, WEIGHTED_LAYERS
 from .graph import calls, copy_layer, rewrite, uses
-from .normal_form import POOLING_BY_MAXIMUM, WEIGHTED_LAYERS
 from .population import activation_layers
 
 __all__ = ["best_factors", "rescalable_layers", "rescale_channels"]
@@ -46,12 +46,20 @@ def rescalable_layers(graph: keras.Model) -> list[str]:
 def rescale_channels(graph: keras.Model, factors: Mapping[str, np.ndarray]) -> keras.Model:
     """``graph`` with the channels of some activation layers multiplied by ``factors``.
 
-    ``graph``: in normal form, left unchanged. ``factors``: by name of the activation layer, one
-    positive number per channel, (C,). The logits are the same up to rounding (exactly the same
-    for powers of two).
+    The logits are the same up to rounding (exactly the same for powers of two).
 
-    Raises ``ValueError`` for a layer that is unknown or cannot be rescaled, with the reason, and
-    for factors that are not one positive finite number per channel.
+    Parameters
+    ----------
+    graph : keras.Model
+        In normal form, left unchanged.
+    factors : mapping of (C,) float
+        By name of the activation layer, one positive number per channel.
+
+    Raises
+    ------
+    ValueError
+        For a layer that is unknown or cannot be rescaled, with the reason, and for factors that
+        are not one positive finite number per channel.
     """
     names = activation_layers(graph)
     for name, factor in factors.items():
@@ -86,10 +94,17 @@ def best_factors(code: SpikeCode, x: np.ndarray, gain: np.ndarray, price: float)
 
     for ReLU, with x rectified, y and n the value and the spikes of the code. It is the scale the
     code would have if each channel had its own, and costs nothing: it is folded into the weights.
-
-    ``x``: pre-activations, (N, C). ``gain`` G: of each channel, see
-    :func:`~fsrepro.conversion.channel_sensitivity`. ``price`` :math:`\lambda`: of a spike.
     Factors tried are four to the octave, from 1/4 to 4.
+
+    Parameters
+    ----------
+    code : SpikeCode
+    x : (N, C) float
+        Pre-activations.
+    gain : (C,) float
+        G of each channel, see :func:`~fsrepro.conversion.sensitivity`.
+    price : float
+        :math:`\lambda`, of a spike.
     """
     factors = np.exp2(np.arange(-2, 2.01, 0.25))
     target = np.maximum(x, 0)
@@ -147,6 +162,9 @@ def _divide_inputs(layer, factor) -> None:
     kernel, *bias = layer.get_weights()
     if isinstance(layer, layers.Dense):  # flattened inputs: channels come fastest
         kernel = kernel / np.tile(factor, len(kernel) // len(factor))[:, None]
+    elif getattr(layer, "groups", 1) > 1:  # (H, W, C / groups, outputs), group after group
+        by_group = kernel.reshape(*kernel.shape[:3], layer.groups, -1)
+        kernel = (by_group / factor.reshape(layer.groups, -1).T[..., None]).reshape(kernel.shape)
     else:  # (H, W, C, ...)
         kernel = kernel / factor[:, None]
     layer.set_weights([kernel, *bias])

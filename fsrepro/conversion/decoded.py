@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from ..codes import Code
-from .normal_form import normal_form
+from ._normal_form import normal_form
 from .population import Population, activation_layers, by_layer, populate
 from .spiking_model import SpikingModel
 
@@ -23,7 +23,10 @@ class Decoded(Population):
     code's staircase, as :meth:`~fsrepro.codes.Code.quantise` and ``count`` do: comparisons with
     the breakpoints, exact.
 
-    Raises ``TypeError`` for anything but a code.
+    Raises
+    ------
+    TypeError
+        For anything but a code.
     """
 
     def __init__(self, code: Code, **kwargs):
@@ -52,10 +55,18 @@ def with_decoders(model: keras.Model, codes: Mapping[str, Code]) -> SpikingModel
     these are counted as multiplications, not as SynOps, and what decoding costs is told by
     :func:`~fsrepro.measures.decoding_costs`.
 
-    ``codes``: by name of the activation layer (see :func:`~fsrepro.conversion.record`).
+    Parameters
+    ----------
+    model : keras.Model
+    codes : mapping of Code
+        By name of the activation layer (see :func:`~fsrepro.conversion.record`).
 
-    Raises what :func:`normal_form` raises, and ``ValueError`` unless every activation layer has
-    a code.
+    Raises
+    ------
+    UnsupportedLayerError
+        As :func:`normal_form` does, whose other errors are raised too.
+    ValueError
+        Unless every activation layer has a code.
     """
     graph = normal_form(model)
     codes = by_layer("codes", codes, activation_layers(graph))

@@ -9,11 +9,11 @@ from tqdm import tqdm
 
 from .. import activations
 from ..fitting import decibels
+from ._normal_form import normal_form
 from .calibration import check_images
 from .decoded import Decoded
 from .few_spikes import FewSpikes
 from .graph import batch_slices, copy_layer, predict, predict_list, rewrite
-from .normal_form import normal_form
 from .population import activation_layers
 from .spiking_model import SpikingModel
 
@@ -28,24 +28,37 @@ def diagnose(
 ) -> pd.DataFrame:
     """What each spiking layer does to the answers; a row per layer, in the order of computation.
 
-    ``ann``: the network that ``snn`` was converted from. ``x``: images, (N, H, W, C); a few
-    hundred are enough. ``labels``: classes, (N,), if accuracy is to be told.
+    Parameters
+    ----------
+    ann : keras.Model
+        The network that ``snn`` was converted from.
+    snn : SpikingModel
+    x : (N, H, W, C) array
+        Images; a few hundred are enough.
+    labels : (N,) int
+        Classes, if accuracy is to be told.
 
-    Columns:
+    Returns
+    -------
+    pandas.DataFrame
+        With the columns
 
-    - ``layer``, ``code``, ``steps``, ``neurons``;
-    - ``snr``: of what the layer writes over what it was to write, f(x) of its own
-      pre-activations, in dB: the error of its code alone;
-    - ``snr_to_ann``: of what it writes over what the ANN has there, in dB: with the errors of all
-      layers before;
-    - ``saturated``: percent of activations f(x) above the largest value of the code;
-    - ``dead``: percent of neurons that never fire on these images;
-    - ``spikes_per_neuron``;
-    - ``agreement_alone``: percent of images answered as by the ANN if only this layer spikes, and,
-      with labels, ``accuracy_lost_alone``: what that costs, in points of accuracy.
+        - ``layer``, ``code``, ``steps``, ``neurons``;
+        - ``snr``: of what the layer writes over what it was to write, f(x) of its own
+          pre-activations, in dB: the error of its code alone;
+        - ``snr_to_ann``: of what it writes over what the ANN has there, in dB: with the errors of
+          all layers before;
+        - ``saturated``: percent of activations f(x) above the largest value of the code;
+        - ``dead``: percent of neurons that never fire on these images;
+        - ``spikes_per_neuron``;
+        - ``agreement_alone``: percent of images answered as by the ANN if only this layer spikes,
+          and, with labels, ``accuracy_lost_alone``: what that costs, in points of accuracy.
 
-    Raises ``ValueError`` for images or labels that do not fit, and if ``snn`` is not of ``ann``:
-    its spiking layers must be the activation layers of ``ann``.
+    Raises
+    ------
+    ValueError
+        For images or labels that do not fit, and if ``snn`` is not of ``ann``: its spiking layers
+        must be the activation layers of ``ann``.
     """
     graph = normal_form(ann)
     sites = activation_layers(graph)

@@ -26,7 +26,15 @@ class FewSpikes(Population):
     code, for all layers of one shape, number of steps and function of the soma. Exactness is tested
     against ``SpikeCode.encode``.
 
-    ``code``: a linear :class:`~fsrepro.codes.SpikeCode`. Raises ``TypeError`` for anything else.
+    Parameters
+    ----------
+    code : SpikeCode
+        A linear one.
+
+    Raises
+    ------
+    TypeError
+        For anything else.
     """
 
     def __init__(self, code: SpikeCode, **kwargs):

@@ -41,8 +41,12 @@ def uses(model: keras.Model) -> Counter:
 def rewrite(model: keras.Model, replace: Callable) -> keras.Model:
     """A new model in which each call of a layer is what ``replace(call, *args, **kwargs)`` returns.
 
-    ``replace`` gets the original call and the arguments of the new graph; it returns the new
-    output tensor. Layers it calls must be new ones, see :func:`copy_layer`.
+    Parameters
+    ----------
+    model : keras.Model
+    replace : callable
+        Gets the original call and the arguments of the new graph; returns the new output tensor.
+        Layers it calls must be new ones, see :func:`copy_layer`.
     """
     inputs, outputs = retrace(model, replace)
     return keras.Model(inputs, outputs, name=model.name)
@@ -67,10 +71,15 @@ def predict(model: keras.Model, images, batch_size: int | None = None) -> np.nda
 
 
 def batch_slices(model: keras.Model, images: int, batch_size: int | None = None) -> list[slice]:
-    """So many images, cut into batches of ``batch_size``.
+    """So many images, cut into batches.
 
-    With None, as many to a batch as leave all activations of ``model`` within 1 GiB: 250 small
-    pictures, a few large ones.
+    Parameters
+    ----------
+    model : keras.Model
+    images : int
+    batch_size : int
+        With None, as many to a batch as leave all activations of ``model`` within 1 GiB: 250
+        small pictures, a few large ones.
     """
     if batch_size is None:
         floats = sum(math.prod(x.shape[1:]) for call in calls(model) for x in call.outputs)

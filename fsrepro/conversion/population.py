@@ -16,8 +16,13 @@ __all__ = ["Nonlinearity", "Population", "activation_layers", "by_layer", "popul
 class Population(keras.layers.Layer):
     """Replaces an activation by neurons that write it in ``code``.
 
-    Input: membrane potentials, float32, (N, ..., C). Output: decoded values, same shape. With
-    ``counting``, a pair: the decoded values, and the spikes summed over channels, (N, ...).
+    Input: membrane potentials, float32, (N, ..., C). Output: decoded values, same shape.
+
+    Parameters
+    ----------
+    code : Code
+    counting : bool
+        The output is a pair: the decoded values, and the spikes summed over channels, (N, ...).
     """
 
     def __init__(self, code: Code, *, counting: bool = False, **kwargs):
@@ -35,7 +40,10 @@ class Population(keras.layers.Layer):
 class Nonlinearity(keras.layers.Activation):
     """An activation layer of a network in normal form.
 
-    ``function``: the name of one of :mod:`fsrepro.activations`.
+    Parameters
+    ----------
+    function : str
+        The name of one of :mod:`fsrepro.activations`.
     """
 
     def __init__(self, function: str, **kwargs):
@@ -47,7 +55,13 @@ class Nonlinearity(keras.layers.Activation):
 
 
 def activation_layers(graph: keras.Model) -> list[str]:
-    """The names of the activation layers of a network in normal form, or ``ValueError``."""
+    """The names of the activation layers of a network in normal form.
+
+    Raises
+    ------
+    ValueError
+        If it has none.
+    """
     names = [layer.name for layer in graph.layers if isinstance(layer, Nonlinearity)]
     if not names:
         raise ValueError(
@@ -57,7 +71,13 @@ def activation_layers(graph: keras.Model) -> list[str]:
 
 
 def by_layer(what: str, given: Mapping, names: Iterable[str]) -> dict:
-    """``given`` in the order of ``names``, or ``ValueError`` unless it has exactly these."""
+    """``given`` in the order of ``names``.
+
+    Raises
+    ------
+    ValueError
+        Unless it has exactly these.
+    """
     missing, unknown = set(names) - set(given), set(given) - set(names)
     if missing or unknown:
         raise ValueError(
@@ -70,7 +90,10 @@ def by_layer(what: str, given: Mapping, names: Iterable[str]) -> dict:
 def populate(graph: keras.Model, population: Callable[[str], Population]) -> keras.Model:
     """``graph`` with ``population(name)`` in the place of each activation layer.
 
-    Raises ``ValueError`` for a population whose code writes another function.
+    Raises
+    ------
+    ValueError
+        For a population whose code writes another function.
     """
 
     def replace(call, *args, **kwargs):

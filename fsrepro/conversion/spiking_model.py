@@ -15,9 +15,9 @@ import pandas as pd
 
 from ..codes import Code, SpikeCode
 from ..files import atomic
+from ._normal_form import LINEAR_LAYERS, POOLING_BY_MAXIMUM, PRODUCTS
 from .few_spikes import FewSpikes
 from .graph import copy_layer, predict, predict_list, rewrite
-from .normal_form import LINEAR_LAYERS, POOLING_BY_MAXIMUM, PRODUCTS
 from .population import Population, by_layer
 
 __all__ = ["SpikingModel"]
@@ -28,9 +28,13 @@ _FORMAT = "fsrepro spiking model 1"
 class SpikingModel:
     """A spiking network, made by :func:`~fsrepro.conversion.convert` or :meth:`load`.
 
-    ``keras_model``: the network; its activations are :class:`FewSpikes` layers, or
-    :class:`Decoded` ones if it comes from :func:`~fsrepro.conversion.with_decoders`.
-    ``scales``: by name of the spiking layer, the range of its code, where there is one.
+    Parameters
+    ----------
+    keras_model : keras.Model
+        The network; its activations are :class:`FewSpikes` layers, or :class:`Decoded` ones if it
+        comes from :func:`~fsrepro.conversion.with_decoders`.
+    scales : dict of float
+        By name of the spiking layer, the range of its code, where there is one.
     """
 
     def __init__(self, keras_model: keras.Model, scales: dict[str, float]):
@@ -79,14 +83,21 @@ class SpikingModel:
     def predict(self, images: np.ndarray, *, batch_size: int | None = None) -> np.ndarray:
         """Membrane potentials of the output layer (logits), float32, (N, classes).
 
-        ``images``: normalised as for the ANN, (N, H, W, C).
+        Parameters
+        ----------
+        images : (N, H, W, C) array
+            Normalised as for the ANN.
+        batch_size : int
         """
         return predict(self.keras_model, images, batch_size)
 
     def spike_trains(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Every spike: by name of the layer, 0 or 1, uint8, (K, N, ...).
 
-        ``images``: normalised, (N, H, W, C); few, since nothing is summed up.
+        Parameters
+        ----------
+        images : (N, H, W, C) array
+            Normalised; few, since nothing is summed up.
         """
         probe = keras.Model(self.keras_model.inputs, [layer.input for layer in self.spiking_layers])
         potentials = predict_list(probe, np.asarray(images, np.float32))
@@ -98,7 +109,10 @@ class SpikingModel:
     def with_codes(self, codes: Mapping[str, SpikeCode]) -> SpikingModel:
         """The same synapses with other codes, by name of the spiking layer; scales are unknown.
 
-        Raises ``ValueError`` unless ``codes`` names every spiking layer, and none else.
+        Raises
+        ------
+        ValueError
+            Unless ``codes`` names every spiking layer, and none else.
         """
         codes = by_layer("codes", codes, self.codes)
 
@@ -112,7 +126,7 @@ class SpikingModel:
 
     @cached_property
     def counting_model(self) -> keras.Model:
-        """The same network with outputs (logits, spikes of layer 1, ...), spikes as (N, H, W)."""
+        """The same network with outputs (logits, spikes of layer 1, ...), spikes as (N, ...)."""
         counts = []
 
         def replace(call, *args, **kwargs):
@@ -130,8 +144,12 @@ class SpikingModel:
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the network to one file: a zip of JSON and plain arrays, no pickles.
 
-        Raises ``FileExistsError`` if ``path`` exists, unless ``overwrite``; ``TypeError`` for a
-        network with decoders, which is made anew from its codes.
+        Raises
+        ------
+        FileExistsError
+            If ``path`` exists, unless ``overwrite``.
+        TypeError
+            For a network with decoders, which is made anew from its codes.
         """
         path = Path(path)
         for name, code in self.codes.items():
@@ -156,8 +174,13 @@ class SpikingModel:
     def load(cls, path: str | Path) -> SpikingModel:
         """Read what :meth:`save` wrote; runs nothing from the file.
 
-        Raises ``FileNotFoundError``, or ``ValueError`` for a file that is damaged, of another
-        kind, or that names a layer which conversion never produces.
+        Raises
+        ------
+        FileNotFoundError
+            If ``path`` is no file.
+        ValueError
+            For a file that is damaged, of another kind, or that names a layer which conversion
+            never produces.
         """
         path = Path(path)
         if not path.is_file():

@@ -222,7 +222,7 @@ def _find_cifar10(folder, download) -> Path:
 
 def _download_cifar10(place: Path) -> Path:
     archive = fetched(CIFAR10_URL, place, f"md5:{CIFAR10_ARCHIVE_MD5}")
-    root = place / "cifar-10-batches-py"
+    root = archive.with_name("cifar-10-batches-py")
     root.mkdir(exist_ok=True)
     with tarfile.open(archive) as tar, tempfile.TemporaryDirectory(dir=root) as scratch:
         for name in CIFAR10_FILES:  # only the files we name, never whole paths of the archive

@@ -1,15 +1,15 @@
 """The figures of the chapters, from result tables; they compute nothing and write nothing.
 
-A table is as its notebook has it, or as it is read from ``results/full``. A function that takes
-``ax`` draws there; any other makes a figure of its own. All return their ``Axes``. What the library
-returns, :mod:`fsrepro.figures` draws.
+A table is as its notebook has it, or as it is read from ``results/full``. ``reference`` is the
+accuracy of the ANN in percent, a horizontal line. A function that takes ``ax`` may draw there; any
+other makes a figure. All return their ``Axes``. What the library returns, :mod:`fsrepro.figures`
+draws.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -17,77 +17,33 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from ..codes import SpikeCode
-from ..figures import _MARKERS, INK, _look, neuron_trace, quantiser_curve
+from ..figures import _MARKERS, INK, _look, _panels, neuron_trace, quantiser_curve
 
 __all__ = [
-    "activations",
-    "against_others",
-    "against_spikes",
-    "against_steps",
-    "by_steps",
-    "confusion",
-    "curves",
-    "error_against_spikes",
-    "examples",
-    "fine_tuning",
-    "first_answers",
-    "frontier",
-    "inner_spikes",
-    "kept_answers",
-    "loss_against_spikes",
-    "mis_set",
-    "networks_against_spikes",
-    "neuron_traces",
-    "price_of_spikes",
-    "ratio_to_bound",
-    "relative_precision",
-    "spread_fronts",
-]
+    "activations", "against_others", "against_spikes", "against_steps", "by_steps", "confusion",
+    "curves", "error_against_spikes", "examples", "fine_tuning", "first_answers", "frontier",
+    "inner_spikes", "kept_answers", "loss_against_spikes", "mis_set", "networks_against_spikes",
+    "neuron_traces", "price_of_spikes", "ratio_to_bound", "relative_precision", "spread_fronts",
+]  # fmt: skip
+
+_ACCURACY = "accuracy", "accuracy (%)"
+_SPIKES = "spikes_per_neuron", "spikes per neuron"
 
 
-def _lines(
-    ax: Axes,
-    table: pd.DataFrame,
-    x: str,
-    y: str,
-    *,
-    by: str = "setting",
-    names: Iterable[str] | None = None,
-    **look,
-) -> None:
-    """A line or a point for each value of column ``by``, from column ``x`` to column ``y``.
+def _reference(ax, y, label=None) -> None:
+    ax.axhline(y, color="0.55", lw=1.2, zorder=0, label=label)
 
-    ``names``: all values, where several panels share their looks.
-    """
+
+def _lines(ax, table, x, y, *, by="setting", names=None, **look) -> None:
+    """A line or a point for each of the ``names`` in column ``by``, from column ``x`` to ``y``."""
     for i, name in enumerate(table[by].unique() if names is None else names):
         rows = table[table[by] == name]
         ax.plot(rows[x], rows[y], **{**_look(i), **look}, label=name)
 
 
-def _reference(ax: Axes, y: float, label: str | None = None) -> None:
-    ax.axhline(y, color="0.55", lw=1.2, zorder=0, label=label)
-
-
-def _row(panels: int, width: float, height: float = 4, *, sharey: bool = True) -> Sequence[Axes]:
-    """Panels side by side with the same horizontal axis."""
-    size = {"figsize": (width, height), "squeeze": False}
-    return plt.subplots(1, panels, sharex=True, sharey=sharey, **size)[1][0]
-
-
-def _pair(
-    table: pd.DataFrame,
-    x: tuple[str, str],
-    *ys: tuple[str, str],
-    by: str,
-    reference: float | None = None,
-    size: tuple[float, float] = (9, 4),
-    ms: float = 4,
-) -> Sequence[Axes]:
-    """Two columns against a third side by side, a line for each value of ``by``.
-
-    ``x``, ``ys``: a column and its label each. ``reference``: of the ANN, a line on the left.
-    """
-    axes = _row(2, *size, sharey=False)
+def _pair(table, x, *ys, by, reference=None, size=(9, 4), ms=4) -> Sequence[Axes]:
+    """Two columns against a third side by side; each column comes with its label."""
+    axes = _panels(1, 2, size, sharex=True)
     if reference is not None:
         _reference(axes[0], reference, "ANN")
     for ax, (y, label) in zip(axes, ys, strict=True):
@@ -97,32 +53,29 @@ def _pair(
     return axes
 
 
-def _octaves(axes: Sequence[Axes]) -> None:
-    for ax in axes:
-        ax.set_xscale("log", base=2)
-        ax.xaxis.set_major_formatter(lambda x, _: f"1/{1 / x:.0f}" if x < 1 else f"{x:.0f}")
+def _octaves(ax) -> None:
+    ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_formatter(lambda x, _: f"1/{1 / x:.0f}" if x < 1 else f"{x:.0f}")
 
 
-def _by_spread(table: pd.DataFrame, x: str, y: str, alone: str, **look) -> Sequence[Axes]:
+def _by_spread(table, x, y, alone, **look) -> Sequence[Axes]:
     """A panel for each ``spread``, called ``alone`` if that is 1; a line for each ``kind``."""
-    spreads, kinds = sorted(table["spread"].unique()), table["kind"].unique()
-    axes = _row(len(spreads), 9.6)
+    spreads = sorted(table["spread"].unique())
+    axes = _panels(1, len(spreads), (9.6, 4), sharex=True, sharey=True)
     for factor, ax in zip(spreads, axes, strict=True):
-        part = table[table["spread"] == factor]
+        part, kinds = table[table["spread"] == factor], table["kind"].unique()
         _lines(ax, part, x, y, by="kind", names=kinds, **look)
         ax.set_title(alone if factor == 1 else f"scales from 1/{factor:g} to {factor:g}")
     return axes
 
 
-def against_steps(
-    table: pd.DataFrame, column: str, label: str, *, reference: float | None = None
-) -> Axes:
-    """A column against the time steps K, one line per ``setting``.
+def against_steps(table: pd.DataFrame, *, reference: float | None = None) -> Axes:
+    """Accuracy against the time steps K, or without ``reference`` spikes; a line per ``setting``.
 
-    ``reference``: the accuracy of the ANN in percent, a horizontal line; what lies more than
-    twelve points below it is cut off.
+    What lies more than twelve points below ``reference`` is cut off.
     """
     _, ax = plt.subplots()
+    column, label = _SPIKES if reference is None else _ACCURACY
     if reference is not None:
         _reference(ax, reference, f"ANN ({reference:.2f} %)")
         ax.set_ylim(max(table[column].min(), reference - 12), reference + 1)
@@ -141,9 +94,8 @@ def confusion(table: pd.DataFrame) -> Axes:
     look = {"cmap": "Blues", "cbar": False, "square": True, "annot_kws": {"fontsize": 9}}
     sns.heatmap(matrix, annot=True, fmt="d", **look, ax=ax)
     ax.set(xlabel="answer of the spiking network", ylabel="label")
-    ax.tick_params(length=0)
-    ax.tick_params(axis="x", rotation=45)
-    ax.tick_params(axis="y", rotation=0)
+    ax.tick_params(axis="x", length=0, rotation=45)
+    ax.tick_params(axis="y", length=0, rotation=0)
     return ax
 
 
@@ -152,8 +104,7 @@ def examples(
 ) -> Sequence[Axes]:
     """Pictures, uint8 (H, W, C), with a title each, in rows of ``columns``."""
     rows, shown, side = -(-len(images) // columns), min(columns, len(images)), 9.2 / columns
-    size = {"figsize": (side * shown, (side + 0.4) * rows), "squeeze": False}
-    axes = plt.subplots(rows, shown, **size)[1].ravel()
+    axes = _panels(rows, shown, (side * shown, (side + 0.4) * rows))
     for ax in axes:
         ax.axis("off")
     for image, title, ax in zip(images, titles, axes, strict=False):
@@ -168,13 +119,8 @@ def first_answers(images: Mapping[str, np.ndarray], answers: pd.DataFrame) -> Se
     ``answers``: picture, network, place (from 1), answer, percent.
     """
     first = answers[answers["place"] == 1]
-    titles = [
-        "\n".join(
-            f"{row.network}: {row.answer}, {row.percent:.0f} %"
-            for row in first[first["picture"] == name].itertuples()
-        )
-        for name in images
-    ]
+    lines = first["network"] + ": " + first["answer"] + first["percent"].map(", {:.0f} %".format)
+    titles = ["\n".join(lines[first["picture"] == name]) for name in images]
     return examples(list(images.values()), titles, columns=4)
 
 
@@ -242,7 +188,7 @@ def frontier(table: pd.DataFrame) -> Sequence[Axes]:
     ``table``: of :func:`fsrepro.fitting.frontier`.
     """
     budgets = sorted(table["steps"].unique())
-    axes = _row(len(budgets), max(7.2, 2.88 * len(budgets)))
+    axes = _panels(1, len(budgets), (max(7.2, 2.88 * len(budgets)), 4), sharex=True, sharey=True)
     families = table.sort_values("spikes", ascending=False)["family"].unique()
     for K, ax in zip(budgets, axes, strict=True):
         part = table[table["steps"] == K].sort_values("snr_target")
@@ -256,24 +202,19 @@ def frontier(table: pd.DataFrame) -> Sequence[Axes]:
 
 
 def against_spikes(
-    table: pd.DataFrame,
-    *,
-    reference: float,
-    mark: float | None = None,
-    below: float = 6.0,
-    ax: Axes | None = None,
+    table: pd.DataFrame, *, reference: float, mark: float | None = None, ax: Axes | None = None
 ) -> Axes:
     """Accuracy against spikes per neuron, a line or a point per ``setting``.
 
-    ``reference``: the accuracy of the ANN in percent; what lies more than ``below`` points under
-    it is cut off. ``mark``: a number of spikes to show as a vertical line.
+    What lies more than six points under ``reference`` is cut off. ``mark``: a number of spikes to
+    show as a vertical line.
     """
     ax = ax or plt.subplots(figsize=(8.6, 4.6))[1]
     _reference(ax, reference, f"ANN ({reference:.2f} %)")
     if mark is not None:
         ax.axvline(mark, color="0.55", lw=1.2, ls=":", zorder=0, label="half of the paper's spikes")
     _lines(ax, table, "spikes_per_neuron", "accuracy", ms=5)
-    ax.set_ylim(reference - below, reference + 0.15 * below)
+    ax.set_ylim(reference - 6, reference + 0.9)
     ax.set(xlabel="spikes per neuron and image", ylabel="accuracy (%)")
     ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return ax
@@ -282,19 +223,16 @@ def against_spikes(
 def against_others(table: pd.DataFrame, others: pd.DataFrame, *, reference: float) -> Axes:
     """:func:`against_spikes`, and the networks ``others`` as single points, by ``setting``.
 
-    ``others`` without spikes are quantised ANNs: short lines at the right edge. What is cut off
-    has no point, but it has its line in the legend.
+    Those without spikes are quantised ANNs: short lines at the right edge.
     """
-    _, ax = plt.subplots(figsize=(9.6, 6.4))
-    against_spikes(table, reference=reference, ax=ax)
+    ax = against_spikes(table, reference=reference, ax=plt.subplots(figsize=(9.6, 6.4))[1])
     low, high = ax.get_ylim()
+    others = others[others["accuracy"] > low]
     spiking = others[others["spikes_per_neuron"].notna()]
     for i, (setting, rows) in enumerate(spiking.groupby("setting", sort=False)):
-        rows = rows[rows["accuracy"] > low]
         look = {"marker": _MARKERS[i % len(_MARKERS)], "color": f"C{(i + 4) % 10}", "ms": 7}
         face = "white" if i < len(_MARKERS) else None
         ax.plot(rows["spikes_per_neuron"], rows["accuracy"], ls="", mfc=face, **look, label=setting)
-    others = others[others["accuracy"] > low]
     free = -np.inf  # the height from which on a label covers no other
     text = {"ha": "right", "va": "bottom", "fontsize": "x-small", "color": "0.35"}
     for row in others[others["spikes_per_neuron"].isna()].sort_values("accuracy").itertuples():
@@ -308,7 +246,6 @@ def against_others(table: pd.DataFrame, others: pd.DataFrame, *, reference: floa
     ticks = [t for t in (0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10) if left <= t <= 1.3 * right]
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
-    ax.set_ylim(low, high)
     ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return ax
 
@@ -316,7 +253,6 @@ def against_others(table: pd.DataFrame, others: pd.DataFrame, *, reference: floa
 def kept_answers(table: pd.DataFrame, *, enough: float) -> Axes:
     """Share of the ANN's answers that stay the same against spikes, a line per ``setting``.
 
-    ``table``: columns ``setting``, ``spikes_per_neuron`` and ``same_answers`` (percent).
     ``enough``: a share in percent to show as a line across.
     """
     _, ax = plt.subplots()
@@ -330,43 +266,39 @@ def kept_answers(table: pd.DataFrame, *, enough: float) -> Axes:
 def loss_against_spikes(table: pd.DataFrame) -> Sequence[Axes]:
     """Accuracy minus the ANN's against spikes: a panel per ``network``, a line per ``setting``.
 
-    ``table``: columns ``network``, ``setting``, ``spikes_per_neuron``, and in points ``loss``,
-    ``low`` and ``high``, its interval, shown as a bar. What lies more than five points under the
-    ANN is an arrow at the lower edge.
+    In points; the bars are the intervals from ``low`` to ``high``. What lies more than five points
+    under the ANN is an arrow at the lower edge.
     """
-    below, networks, most = 5, table["network"].unique(), table["spikes_per_neuron"].max()
-    height = -(-len(networks) // 2)
-    size = {"figsize": (7.2, 3 * height), "squeeze": False}
-    axes = plt.subplots(height, 2, sharex=True, sharey=True, **size)[1].ravel()
+    networks, most = table["network"].unique(), table["spikes_per_neuron"].max()
+    rows = -(-len(networks) // 2)
+    axes = _panels(rows, 2, (7.2, 3 * rows), sharex=True, sharey=True)
     looks = {setting: _look(i) for i, setting in enumerate(table["setting"].unique())}
     shown = {}  # what the legend explains, from all panels
     for network, ax in zip(networks, axes, strict=False):
         _reference(ax, 0)
         part = table[table["network"] == network].sort_values("spikes_per_neuron")
-        for setting, rows in part.groupby("setting", sort=False):
-            inside = rows[rows["loss"] <= below]
+        for setting, points in part.groupby("setting", sort=False):
+            inside, outside = points[points["loss"] <= 5], points[points["loss"] > 5]
             bar = inside["loss"] - inside["low"]  # symmetric
             look = {**looks[setting], "ms": 5, "capsize": 2, "elinewidth": 0.8}
             shown[setting] = ax.errorbar(inside["spikes_per_neuron"], -inside["loss"], bar, **look)
-            outside = rows.loc[rows["loss"] > below, "spikes_per_neuron"]
-            ax.plot(outside, [0.25 - below] * len(outside), "v", color=look["color"], mfc="white")
-        ax.set(title=network, ylim=(-below, 0.6 * below), xlim=(0, 1.05 * most))
-    for ax in axes[len(networks) :]:
-        ax.set_visible(False)
-    figure = axes[0].figure
-    figure.supxlabel("spikes per neuron and image", fontsize="medium")
-    figure.supylabel("accuracy minus the ANN's (points)", fontsize="medium")
+            arrow = {"ls": "", "marker": "v", "color": look["color"], "mfc": "white"}
+            ax.plot(outside["spikes_per_neuron"], 0 * outside["loss"] - 4.75, **arrow)
+        ax.set(title=network, ylim=(-5, 3), xlim=(0, 1.05 * most))
+    plt.setp(axes[len(networks) :], visible=False)
+    axes[0].figure.supxlabel("spikes per neuron and image", fontsize="medium")
+    axes[0].figure.supylabel("accuracy minus the ANN's (points)", fontsize="medium")
     axes[0].legend([shown[s] for s in looks], list(looks), fontsize="small", loc="upper right")
     return axes
 
 
 def curves(
     codes: Mapping[str, Sequence[SpikeCode]], x: np.ndarray, targets: Mapping[str, np.ndarray]
-) -> np.ndarray:
+) -> Sequence[Axes]:
     """What codes make of ``x`` above and their errors below, a column for each function."""
-    size = {"figsize": (8.6, 6.4), "squeeze": False, "height_ratios": [2, 1]}
-    _, axes = plt.subplots(2, len(codes), sharex=True, **size)
-    for function, (above, below) in zip(codes, axes.T, strict=True):
+    n = len(codes)
+    axes = _panels(2, n, (8.6, 6.4), sharex=True, height_ratios=[2, 1])
+    for function, above, below in zip(codes, axes[:n], axes[n:], strict=True):
         quantiser_curve(codes[function], x, targets[function], above)
         for i, code in enumerate(codes[function]):
             below.plot(x, code.quantise(x) - targets[function], color=f"C{i}", lw=0.8)
@@ -381,8 +313,7 @@ def error_against_spikes(table: pd.DataFrame) -> Sequence[Axes]:
     A panel for each ``function``, below each other, and ``distribution``, side by side.
     """
     shape = table["function"].nunique(), table["distribution"].nunique()
-    size = {"figsize": (8.6, 7.6), "squeeze": False}
-    axes = plt.subplots(*shape, sharey="row", **size)[1].ravel()
+    axes = _panels(*shape, (8.6, 7.6), sharey="row")
     panels = table.groupby(["function", "distribution"], sort=False)
     for ax, ((function, distribution), part) in zip(axes, panels, strict=True):
         names = part["setting"].unique()
@@ -394,14 +325,13 @@ def error_against_spikes(table: pd.DataFrame) -> Sequence[Axes]:
 
 
 def networks_against_spikes(table: pd.DataFrame) -> Sequence[Axes]:
-    """:func:`against_spikes` for each ``network`` side by side; twelve points are shown."""
-    networks = table["network"].unique()
-    size = {"figsize": (4.4 * len(networks), 3.8), "squeeze": False}
-    axes = plt.subplots(1, len(networks), **size)[1][0]
-    for network, ax in zip(networks, axes, strict=True):
-        part = table[table["network"] == network]
-        against_spikes(part, reference=part["ann_accuracy"].iloc[0], below=12, ax=ax)
-        ax.set_title(network)
+    """:func:`against_spikes` for each ``network`` side by side, down to twelve points below."""
+    networks = table.groupby("network", sort=False)
+    axes = _panels(1, len(networks), (4.4 * len(networks), 3.8))
+    for ax, (network, part) in zip(axes, networks, strict=True):
+        ann = part["ann_accuracy"].iloc[0]
+        against_spikes(part, reference=ann, ax=ax)
+        ax.set(title=network, ylim=(ann - 12, ann + 1.8))
         ax.legend(fontsize="small", loc="lower right")
     return axes
 
@@ -414,7 +344,7 @@ def relative_precision(table: pd.DataFrame, *, designed_for: float) -> Sequence[
     """
     ys = ("snr", "SNR of the channel (dB)"), ("spikes", "spikes per neuron")
     axes = _pair(table, ("scale", "scale of the channel"), *ys, by="kind")
-    _octaves(axes)
+    _octaves(axes[0])
     for ax in axes:
         ax.axvspan(1 / designed_for, designed_for, color="0.94", zorder=0)
     axes[0].set_ylim(0, None)
@@ -429,20 +359,16 @@ def spread_fronts(table: pd.DataFrame) -> Sequence[Axes]:
     """
     axes = _by_spread(table, "spikes", "snr", "one scale, known", ms=4, markevery=0.1)
     plt.setp(axes, xlabel="spikes per neuron", xlim=(0.2, 1.3), ylim=(0, 50))
-    axes[0].set(ylabel="SNR over the channels (dB)")
+    axes[0].set_ylabel("SNR over the channels (dB)")
     axes[0].legend(fontsize="small", loc="lower right")
     return axes
 
 
 def mis_set(table: pd.DataFrame, *, reference: float) -> Sequence[Axes]:
-    """Accuracy and spikes per neuron against the ``factor`` of mis-set scales, a line per ``kind``.
-
-    ``reference``: the accuracy of the ANN in percent.
-    """
+    """Accuracy and spikes against the ``factor`` by which scales are wrong, a line per ``kind``."""
     x = "factor", "scale of every layer / the right one"
-    ys = ("accuracy", "accuracy (%)"), ("spikes_per_neuron", "spikes per neuron")
-    axes = _pair(table, x, *ys, by="kind", reference=reference, ms=5)
-    _octaves(axes)
+    axes = _pair(table, x, _ACCURACY, _SPIKES, by="kind", reference=reference, ms=5)
+    _octaves(axes[0])
     axes[1].legend(fontsize="small")
     return axes
 
@@ -450,8 +376,7 @@ def mis_set(table: pd.DataFrame, *, reference: float) -> Sequence[Axes]:
 def inner_spikes(table: pd.DataFrame, *, reference: float) -> Sequence[Axes]:
     """Accuracy against spikes in the rescaled layers, a panel for each ``spread``.
 
-    ``reference``: the accuracy of the ANN in percent; what lies more than four points under it is
-    cut off.
+    What lies more than four points under ``reference`` is cut off.
     """
     axes = _by_spread(table, "inner_spikes", "accuracy", "channels as trained", ms=5)
     for ax in axes:
@@ -465,12 +390,11 @@ def inner_spikes(table: pd.DataFrame, *, reference: float) -> Sequence[Axes]:
 def by_steps(table: pd.DataFrame, *, reference: float) -> Sequence[Axes]:
     """Accuracy and spikes per neuron against the time steps K, one row of ``table`` for each K.
 
-    ``reference``: the accuracy of the ANN in percent; two points below it are shown.
+    What lies more than two points under ``reference`` is cut off.
     """
-    ys = ("accuracy", "accuracy (%)"), ("spikes_per_neuron", "spikes per neuron")
-    table = table.sort_values("steps").assign(name="SNN")
-    x, look = ("steps", "time steps K"), {"size": (8.2, 3.6), "ms": 6}
-    axes = _pair(table, x, *ys, by="name", reference=reference, **look)
+    table, x = table.sort_values("steps").assign(name="SNN"), ("steps", "time steps K")
+    look = {"by": "name", "size": (8.2, 3.6), "ms": 6}
+    axes = _pair(table, x, _ACCURACY, _SPIKES, reference=reference, **look)
     axes[0].set_ylim(reference - 2, reference + 0.5)
     plt.setp(axes, xticks=table["steps"])
     return axes
@@ -479,29 +403,26 @@ def by_steps(table: pd.DataFrame, *, reference: float) -> Sequence[Axes]:
 def fine_tuning(table: pd.DataFrame, *, reference: float) -> Sequence[Axes]:
     """Accuracy on held-out images and spikes per neuron over the epochs, a line per ``name``.
 
-    A single network is called SNN. ``table``: of :func:`fsrepro.experiments.training.fine_tune`,
-    with a column ``name``. ``reference``: the accuracy of the ANN on the same images in percent.
+    ``table``: of :func:`fsrepro.experiments.training.fine_tune`, with a column ``name``. A single
+    network is called SNN.
     """
     if table["name"].nunique() == 1:
         table = table.assign(name="SNN")
-    ys = (
-        ("calibration_accuracy", "accuracy on held-out images (%)"),
-        ("spikes_per_neuron", "spikes per neuron, training"),
-    )
+    accuracy = "calibration_accuracy", "accuracy on held-out images (%)"
+    spikes = "spikes_per_neuron", "spikes per neuron, training"
     look = {"by": "name", "reference": reference, "size": (8.2, 3.6)}
-    axes = _pair(table, ("epoch", "epoch"), *ys, **look)
-    for ax in axes:
-        ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
+    axes = _pair(table, ("epoch", "epoch"), accuracy, spikes, **look)
+    axes[0].locator_params(axis="x", integer=True)
     axes[0].legend(fontsize="small", loc="lower right")
     return axes
 
 
 def neuron_traces(codes: Sequence[SpikeCode], x: float) -> Sequence[Axes]:
     """Neurons of different codes on the same value, two side by side."""
-    height = -(-len(codes) // 2)
-    size = {"figsize": (9.6, 3.6 * height), "squeeze": False}
-    axes = plt.subplots(height, 2, sharex=True, **size)[1].ravel()
-    for code, ax in zip(codes, axes, strict=True):
+    rows = -(-len(codes) // 2)
+    axes = _panels(rows, 2, (9.6, 3.6 * rows), sharex=True)
+    plt.setp(axes[len(codes) :], visible=False)
+    for code, ax in zip(codes, axes, strict=False):
         neuron_trace(code, x, ax)
         ax.set_title(f"{code.name}: {ax.get_title(loc='left')}", loc="left", pad=16)
         ax.legend().set_visible(ax is axes[0])

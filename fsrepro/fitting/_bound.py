@@ -21,12 +21,28 @@ _TOLERANCE = 1e-3  # in nats, of the bound
 def bound(distribution: Distribution, steps: int, snr: float) -> float:
     r"""Fewest mean spikes per neuron that K = ``steps`` time steps need to reach ``snr`` (dB).
 
-    ``distribution`` is of the value y = f(x) to be conveyed, e.g.
-    ``gaussian(-0.3, 1).map(relu)``; the mean squared error allowed is
-    :math:`D = \mathrm{E}[y^2]\, 10^{-\mathrm{SNR}/10}`. The bound is the least s with
+    The mean squared error of y allowed is :math:`D = \mathrm{E}[y^2]\, 10^{-\mathrm{SNR}/10}`. The
+    bound is the least s with
 
     .. math:: K\, H_b(s / K) \ge R(D), \qquad H_b(p) = -p \log_2 p - (1 - p) \log_2 (1 - p)
 
+    It holds for one neuron at a time; encoding many jointly could only approach R(D).
+
+    Parameters
+    ----------
+    distribution : Distribution
+        Of the value y = f(x) to be conveyed, e.g. ``gaussian(-0.3, 1).map(relu)``.
+    steps : int
+        K, from 1 to 64.
+    snr : float
+
+    Raises
+    ------
+    ValueError
+        For steps outside 1..64, an SNR that is not finite, and one that needs more than K bits.
+
+    Notes
+    -----
     *Derivation.* Let :math:`Z = (Z_1, \dots, Z_K)` be the spike train and :math:`\hat y` what any
     decoder makes of it, with :math:`\mathrm{E}(y - \hat y)^2 \le D`. Then
 
@@ -38,12 +54,10 @@ def bound(distribution: Distribution, steps: int, snr: float) -> float:
        spikes: :math:`H_b` is concave.
 
     :math:`H_b(s/K)` grows up to s = K/2, so the least s solves it with equality there.
-    It holds for one neuron at a time; encoding many jointly could only approach R(D).
 
-    Raises ``ValueError`` for steps outside 1..64, an SNR that is not finite, and one that needs
-    more than K bits.
-
-    Source: Shannon (1959); Cover & Thomas, Elements of Information Theory, chapters 2 and 10.
+    References
+    ----------
+    Shannon (1959); Cover & Thomas, Elements of Information Theory, chapters 2 and 10.
     """
     steps = check_steps(steps)
     if not np.isfinite(snr):
@@ -55,7 +69,10 @@ def bound(distribution: Distribution, steps: int, snr: float) -> float:
 def spikes_for_rate(rate: float, steps: int) -> float:
     """The least mean number of spikes s with K H_b(s / K) >= ``rate``, in bits per neuron.
 
-    Raises ``ValueError`` for a rate above K bits.
+    Raises
+    ------
+    ValueError
+        For a rate above K bits.
     """
     if rate <= 0:
         return 0.0
@@ -76,6 +93,13 @@ def rate_distortion(distribution: Distribution, mse: float) -> float:
     .. math:: R(D) = \min_{p(\hat y | y)} I(y; \hat y)
               \quad\text{with}\quad \mathrm{E}(y - \hat y)^2 \le D
 
+    Raises
+    ------
+    ValueError
+        For an mse that is not positive and finite.
+
+    Notes
+    -----
     For any slope s > 0 and any distribution q of the reproductions, in nats,
 
     .. math:: R(D) \ge -s D - \sum_i p_i \ln A_i - \ln \max_j c_j, \\
@@ -88,9 +112,9 @@ def rate_distortion(distribution: Distribution, mse: float) -> float:
     c. The source is merged into the means of cells of width g, which hides at most
     :math:`g^2/12` of variance: 4 thousandths of a bit.
 
-    Raises ``ValueError`` for an mse that is not positive and finite.
-
-    Source: Shannon (1959); Blahut (1972); Arimoto (1972); Cover & Thomas, section 10.8.
+    References
+    ----------
+    Shannon (1959); Blahut (1972); Arimoto (1972); Cover & Thomas, section 10.8.
     """
     if not (np.isfinite(mse) and mse > 0):
         raise ValueError(f"mse must be positive and finite, got {mse}")

@@ -51,24 +51,38 @@ def fit(
 ) -> SpikeCode:
     r"""The FS neuron of K = ``steps`` that best stands for ``f`` under ``distribution``.
 
-    Minimises MSE + ``spike_penalty`` x mean spikes (module docstring).
+    Minimises MSE + ``spike_penalty`` x mean spikes (module docstring), and shows a bar.
 
-    ``f``: maps an array to an array of its shape. The code has no offset, so f should tend to
-    zero where it is to be silent. ``distribution`` of x: mix in a uniform over the range that
-    matters, or rare inputs are fitted badly. ``spike_penalty`` :math:`\lambda`: in squared units
-    of f. ``start``: a code of at most K steps to improve on, beside codes grown from nothing.
-    ``progress``: show a bar.
+    Parameters
+    ----------
+    f : callable
+        Maps an array to an array of its shape. The code has no offset, so f should tend to zero
+        where it is to be silent.
+    steps : int
+        K, from 1 to 64.
+    distribution : Distribution
+        Of x: mix in a uniform over the range that matters, or rare inputs are fitted badly.
+    spike_penalty : float
+        :math:`\lambda`, in squared units of f.
+    seconds : float
+        The budget on a core that does 3.5e8 units of work in a second. Work is counted, not
+        timed, so the same arguments and seed give the same code on a fast machine and on a slow
+        or busy one. One code is grown to K steps however small the budget.
+    seed : int
+    start : SpikeCode, optional
+        A code of at most K steps to improve on, beside codes grown from nothing.
 
-    ``seconds``: the budget on a core that does 3.5e8 units of work in a second. Work is counted,
-    not timed, so the same arguments and seed give the same code on a fast machine and on a slow
-    or busy one. One code is grown to K steps however small the budget.
+    Raises
+    ------
+    ValueError
+        For steps outside 1..64, a penalty that is negative or not finite, a budget that is not
+        positive and finite, a start with more than K steps or with ``max_spikes``, and an ``f``
+        that does not return one finite number per point.
 
-    Raises ``ValueError`` for steps outside 1..64, a penalty that is negative or not finite, a
-    budget that is not positive and finite, a start with more than K steps or with ``max_spikes``,
-    and an ``f`` that does not return one finite number per point.
-
-    Source: alternating exact minimisation as in Lloyd (1982), here over the steps of the neuron
-    of Stöckl & Maass (2021), who used gradient descent.
+    References
+    ----------
+    Alternating exact minimisation as in Lloyd (1982), here over the steps of the neuron of
+    Stöckl & Maass (2021), who used gradient descent.
     """
     steps = check_steps(steps)
     if not (np.isfinite(spike_penalty) and spike_penalty >= 0):

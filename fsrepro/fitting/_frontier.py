@@ -36,19 +36,32 @@ def frontier(
 ) -> pd.DataFrame:
     """The fewest spikes of each family at each SNR within each number of steps.
 
-    ``distribution`` of the pre-activation x; what is coded is max(x, 0). ``steps``: budgets K; a
-    family may use fewer. ``snr``: targets, dB. Families: binary codes at all K and at scales 3 %
-    apart, mixed-radix codes searched exhaustively (K up to 18), and :func:`any_decoder`,
-    interpolated between its spike penalties.
+    Families: binary codes at all K and at scales 3 % apart, mixed-radix codes searched
+    exhaustively (K up to 18), and :func:`any_decoder`, interpolated between its spike penalties.
 
-    One row per family, K and SNR that can be reached. Columns: ``family``; ``code`` (its name);
-    ``steps`` (the budget); ``snr_target`` and ``snr_db`` (reached); ``mse``; ``spikes`` (mean per
-    neuron); ``bound`` (fewest spikes of any code of that K at ``snr_target``);
-    ``ratio_to_bound`` (spikes over the bound at ``snr_db``); ``on_front``: no code with a linear
-    decoder has as few spikes and steps at this target, and fewer of one. Sorted by ``steps``,
-    ``snr_target``, ``spikes``.
+    Parameters
+    ----------
+    distribution : Distribution
+        Of the pre-activation x; what is coded is max(x, 0).
+    steps : sequence of int
+        Budgets K; a family may use fewer.
+    snr : sequence of float
+        Targets, dB.
 
-    Raises ``ValueError`` for no steps or targets, steps outside 1..18, or targets not finite.
+    Returns
+    -------
+    pandas.DataFrame
+        One row per family, K and SNR that can be reached. Columns: ``family``; ``code`` (its name);
+        ``steps`` (the budget); ``snr_target`` and ``snr_db`` (reached); ``mse``; ``spikes`` (mean
+        per neuron); ``bound`` (fewest spikes of any code of that K at ``snr_target``);
+        ``ratio_to_bound`` (spikes over the bound at ``snr_db``); ``on_front``: no code with a
+        linear decoder has as few spikes and steps at this target, and fewer of one. Sorted by
+        ``steps``, ``snr_target``, ``spikes``.
+
+    Raises
+    ------
+    ValueError
+        For no steps or targets, steps outside 1..18, or targets not finite.
     """
     for K in steps:
         check_search_steps(K)
@@ -100,8 +113,19 @@ def frontier(
 def ratio_to_bound(code, f: Callable[[NDArray], NDArray], distribution: Distribution) -> float:
     """Mean spikes of ``code`` over the fewest that its K steps need for the SNR it has.
 
-    ``code``: as in :func:`measure`, with ``steps``. ``f`` and ``distribution`` of its input x.
-    Raises ``ValueError`` for a code without error, or one no better than no code at all.
+    Parameters
+    ----------
+    code
+        As in :func:`measure`, with ``steps``.
+    f : callable
+        Of the code's input x.
+    distribution : Distribution
+        Of x.
+
+    Raises
+    ------
+    ValueError
+        For a code without error, or one no better than no code at all.
     """
     found = measure(code, f, distribution)
     if not np.isfinite(found.snr) or found.snr <= 0:

@@ -19,9 +19,16 @@ __all__ = ["Measure", "decibels", "measure", "snr"]
 class Measure:
     r"""What a code makes of f(x).
 
-    ``mse``: E[(f(x) - y(x))^2], in squared units of f. ``snr``: 10 log10(E[f(x)^2] / mse), in dB.
-    ``spikes``: mean spikes per neuron, E[count(x)]. ``max_error``: the largest \|f(x) - y(x)\|
-    over all points, however improbable.
+    Parameters
+    ----------
+    mse : float
+        E[(f(x) - y(x))^2], in squared units of f.
+    snr : float
+        10 log10(E[f(x)^2] / mse), in dB.
+    spikes : float
+        Mean spikes per neuron, E[count(x)].
+    max_error : float
+        The largest \|f(x) - y(x)\| over all points, however improbable.
     """
 
     mse: float
@@ -33,10 +40,21 @@ class Measure:
 def measure(code, f: Callable[[NDArray], NDArray], distribution: Distribution) -> Measure:
     """Error and spikes of ``code`` as a stand-in for ``f``, for x drawn from ``distribution``.
 
-    ``code``: anything with ``quantise`` and ``count`` (any :class:`~fsrepro.codes.SpikeCode`).
-    ``f``: maps an array to an array of its shape. Every sum over the points is carried out: the
-    figures are exact for the distribution as stored, which for a continuous law is a midpoint
-    rule. Raises ``ValueError`` if ``f`` does not return one finite number per point.
+    Every sum over the points is carried out: the figures are exact for the distribution as
+    stored, which for a continuous law is a midpoint rule.
+
+    Parameters
+    ----------
+    code
+        Anything with ``quantise`` and ``count`` (any :class:`~fsrepro.codes.SpikeCode`).
+    f : callable
+        Maps an array to an array of its shape.
+    distribution : Distribution
+
+    Raises
+    ------
+    ValueError
+        If ``f`` does not return one finite number per point.
     """
     x, w = distribution.points, distribution.weights
     target = apply(f, x)

@@ -22,14 +22,22 @@ def compare(
 ) -> pd.DataFrame:
     """Design every code for ``snr`` (dB) on ``distribution``, and hold it against the bound.
 
-    ``designers``: by name of the kind, see :func:`scaled`, :func:`mixed_radix_of`,
-    :func:`words_of`. ``distribution``: of the pre-activation x; what is coded is max(x, 0).
+    Parameters
+    ----------
+    designers : mapping of str to Designer
+        By name of the kind, see :func:`scaled`, :func:`mixed_radix_of`, :func:`words_of`.
+    distribution : Distribution
+        Of the pre-activation x; what is coded is max(x, 0).
+    snr : float
 
-    One row per kind, in the order given. Columns: ``kind``, ``code`` (its name), ``linear``,
-    ``steps`` (K; of words, the longest), ``snr`` (reached, dB), ``spikes`` (mean per neuron),
-    ``entropy`` (bits) and ``mean_latency`` (steps) of words, ``decoder_states``, ``bound``: the
-    fewest spikes of any code of K steps with this SNR, and ``ratio_to_bound``. A kind that cannot
-    reach the SNR has a row with ``spikes`` NaN and the reason as its ``code``.
+    Returns
+    -------
+    pandas.DataFrame
+        One row per kind, in the order given. Columns: ``kind``, ``code`` (its name), ``linear``,
+        ``steps`` (K; of words, the longest), ``snr`` (reached, dB), ``spikes`` (mean per neuron),
+        ``entropy`` (bits) and ``mean_latency`` (steps) of words, ``decoder_states``, ``bound``: the
+        fewest spikes of any code of K steps with this SNR, and ``ratio_to_bound``. A kind that
+        cannot reach the SNR has a row with ``spikes`` NaN and the reason as its ``code``.
     """
     value = distribution.map(relu)
     power = value.mean(np.square)

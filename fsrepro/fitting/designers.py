@@ -79,11 +79,21 @@ def scaled(*families: Callable[[float], Code]) -> Designer:
 
 
 def with_soma(designer: Designer, activation: str) -> Designer:
-    r"""Codes of ``designer`` for neurons whose soma computes f = ``activation``.
+    """Codes of ``designer`` for neurons whose soma computes f = ``activation``.
 
     The values of silence :math:`y_0` that are tried lie between the least activation and the
-    median; each code writes :math:`f(x) - y_0`, and what is below is lost. ``designer`` makes whole
-    fronts for ReLU. Raises ``ValueError`` for an unknown activation.
+    median; each code writes :math:`f(x) - y_0`, and what is below is lost.
+
+    Parameters
+    ----------
+    designer : Designer
+        Makes whole fronts for ReLU.
+    activation : str
+
+    Raises
+    ------
+    ValueError
+        For an unknown activation.
     """
     activations.get(activation)
     return _WithSoma(designer, activation)
@@ -130,12 +140,19 @@ def _offsets(y: NDArray[np.float32]) -> list[float]:
 def words_of(
     words: Callable[[NDArray], Sequence[str]], *, rarest: float = 2**-12, name: str
 ) -> Designer:
-    r"""Words for the levels 0, q, 2q, ... up to the largest activation, by their probability.
+    """Words for the levels 0, q, 2q, ... up to the largest activation, by their probability.
 
     Designs for an SNR: q is the coarsest step, of eight significant bits, with which rounding
-    reaches it. ``words``: from probabilities, (L,), to words. They are made as if no level were
-    rarer than ``rarest``, which bounds the longest word (a whole layer waits for it) at a small
-    cost to the mean.
+    reaches it.
+
+    Parameters
+    ----------
+    words : callable
+        From probabilities, (L,), to words.
+    rarest : float
+        Words are made as if no level were rarer, which bounds the longest word (a whole layer
+        waits for it) at a small cost to the mean.
+    name : str
     """
 
     @Designer
@@ -156,7 +173,12 @@ def words_of(
 def fitted_to(steps: int, *, seconds: float, seed: int = 0) -> Designer:
     """Free thresholds, resets and weights: :func:`fit`, started from the best mixed radix.
 
-    Designs for an SNR. ``steps``, ``seconds``, ``seed``: as for ``fit``.
+    Designs for an SNR.
+
+    Parameters
+    ----------
+    steps, seconds, seed
+        As for :func:`fit`.
     """
     radix, name = mixed_radix_of(steps), f"fitted ReLU, K = {steps}"
 

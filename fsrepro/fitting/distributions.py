@@ -33,11 +33,20 @@ class Distribution:
 
     .. math:: \mathrm{E}[g(x)] = \sum_{i=1}^{N} w_i\, g(x_i)
 
-    ``points`` x: float64, (N,), strictly increasing, in units of the activation.
-    ``weights`` w: float64, (N,), at least zero, summing to one. ``name``: for tables.
+    Parameters
+    ----------
+    points : (N,) float64
+        x, strictly increasing, in units of the activation.
+    weights : (N,) float64
+        w, at least zero, summing to one.
+    name : str
+        For tables.
 
-    Raises ``ValueError`` for points that are empty, not finite or not increasing, and for weights
-    of another length, negative, or not summing to one (within 1e-6; then normalised).
+    Raises
+    ------
+    ValueError
+        For points that are empty, not finite or not increasing, and for weights of another
+        length, negative, or not summing to one (within 1e-6; then normalised).
     """
 
     points: NDArray[np.float64]
@@ -66,13 +75,22 @@ class Distribution:
         return cls(points, np.bincount(index, weights), name)
 
     def mean(self, g: Callable | None = None) -> float:
-        """E[g(x)], or E[x]. ``g`` maps an array to an array of its shape."""
+        """E[g(x)], or E[x].
+
+        Parameters
+        ----------
+        g : callable, optional
+            Maps an array to an array of its shape.
+        """
         return float(self.weights @ (self.points if g is None else g(self.points)))
 
     def map(self, f: Callable[[NDArray], NDArray]) -> Distribution:
         """The distribution of f(x); points that f makes equal become one (an atom).
 
-        Raises ``ValueError`` if ``f`` does not return one finite number per point.
+        Raises
+        ------
+        ValueError
+            If ``f`` does not return one finite number per point.
         """
         name = f"{getattr(f, '__name__', 'f')} of {self.name}"
         return Distribution.collect(apply(f, self.points), self.weights, name)
@@ -139,7 +157,10 @@ def uniform(low: float, high: float, *, points: int = 8192) -> Distribution:
 def empirical(samples: ArrayLike, *, points: int = 8192, name: str = "samples") -> Distribution:
     """Recorded activations, any shape, each of equal weight; at most ``points`` distinct ones.
 
-    Raises ``ValueError`` for samples that are empty, NaN or infinite.
+    Raises
+    ------
+    ValueError
+        For samples that are empty, NaN or infinite.
     """
     x = _numbers("samples", np.ravel(samples))
     return Distribution.collect(x, np.full(len(x), 1 / len(x)), name).thin(points)
@@ -148,7 +169,13 @@ def empirical(samples: ArrayLike, *, points: int = 8192, name: str = "samples") 
 def histogram(counts: ArrayLike, edges: ArrayLike, *, name: str = "histogram") -> Distribution:
     """A recorded histogram, as ``np.histogram`` returns it; each bin stands at its centre.
 
-    ``counts``: (N,), at least zero, not all zero. ``edges``: (N + 1,), increasing.
+    Parameters
+    ----------
+    counts : (N,) array_like
+        At least zero, not all zero.
+    edges : (N + 1,) array_like
+        Increasing.
+    name : str
     """
     n, edges = _numbers("counts", counts), _numbers("edges", edges)
     if len(edges) != len(n) + 1 or np.any(np.diff(edges) <= 0):
@@ -163,8 +190,15 @@ def histogram(counts: ArrayLike, edges: ArrayLike, *, name: str = "histogram") -
 def mixture(parts: Sequence[tuple[float, Distribution]]) -> Distribution:
     """Distributions drawn from with the given probabilities, ``[(share, distribution), ...]``.
 
+    Raises
+    ------
+    ValueError
+        Unless the shares sum to one.
+
+    Examples
+    --------
     ``mixture([(0.99, gaussian(0, 1.5)), (0.01, uniform(-8, 8))])`` keeps a fit sane where the
-    Gaussian alone would hardly look. Raises ``ValueError`` unless the shares sum to one.
+    Gaussian alone would hardly look.
     """
     if not parts:
         raise ValueError("a mixture needs at least one (share, distribution) pair, got none")

@@ -38,7 +38,14 @@ _SLACK = 1e-9  # dB, for what sums may err by
 class Candidate(NamedTuple):
     """A code, the scale it was made with, and how good it is.
 
-    ``mse``: mean squared error, in squared units of the activation. ``spikes``: mean per neuron.
+    Parameters
+    ----------
+    code : Code
+    scale : float
+    mse : float
+        Mean squared error, in squared units of the activation.
+    spikes : float
+        Mean per neuron.
     """
 
     code: Code
@@ -51,11 +58,19 @@ class Candidate(NamedTuple):
 class Front:
     """Candidates that no other beats in both error and spikes.
 
-    ``table``: a row per candidate, with columns ``code``, ``scale``, ``mse`` and ``spikes`` as in
-    :class:`Candidate`; given in any order with dominated rows, kept by rising spikes without them.
-    ``power``: the mean square of what is to be written, to which SNR and penalty refer.
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A row per candidate, with columns ``code``, ``scale``, ``mse`` and ``spikes`` as in
+        :class:`Candidate`; given in any order with dominated rows, kept by rising spikes without
+        them.
+    power : float
+        The mean square of what is to be written, to which SNR and penalty refer.
 
-    Raises ``ValueError`` for no candidates.
+    Raises
+    ------
+    ValueError
+        For no candidates.
     """
 
     table: pd.DataFrame
@@ -86,12 +101,20 @@ class Front:
     ) -> Candidate:
         """The candidate that serves one criterion best.
 
-        ``snr``: the fewest spikes that reach this signal-to-noise ratio, in dB. ``price``: the
-        least mean squared error plus this for each spike per neuron. ``penalty``: the same, with
-        the error relative to the power.
+        Parameters
+        ----------
+        snr : float, optional
+            The fewest spikes that reach this signal-to-noise ratio, in dB.
+        penalty : float, optional
+            As ``price``, with the error relative to the power.
+        price : float, optional
+            The least mean squared error plus this for each spike per neuron.
 
-        Raises ``ValueError`` unless exactly one of them is given and finite (a price may be
-        infinite: the fewest spikes), for one below 0 that is no SNR, and for an SNR out of reach.
+        Raises
+        ------
+        ValueError
+            Unless exactly one of them is given and finite (a price may be infinite: the fewest
+            spikes), for one below 0 that is no SNR, and for an SNR out of reach.
         """
         return self._candidate(self.position(snr=snr, penalty=penalty, price=price))
 
@@ -149,10 +172,15 @@ def check_criterion(
 class Designer:
     """From pre-activations to a :class:`Front`; decorates the function that makes it.
 
-    The function gets a :class:`Distribution` of pre-activations, and the criterion that the front
-    will be asked by, if it is known: ``snr``, ``penalty`` or ``price``. It may then look closely
-    where that criterion chooses, and leave the rest out.
+    Parameters
+    ----------
+    design : callable
+        Gets a :class:`Distribution` of pre-activations, and the criterion that the front will be
+        asked by, if it is known: ``snr``, ``penalty`` or ``price``. It may then look closely where
+        that criterion chooses, and leave the rest out.
 
+    Examples
+    --------
     >>> @Designer
     ... def eight_bits(source, **criterion):
     ...     best = scaled(lambda a: binary(8, a), lambda a: binary(8, a, rounding=True))
@@ -169,11 +197,20 @@ class Designer:
         penalty: float | None = None,
         price: float | None = None,
     ) -> Front:
-        """The front for pre-activations ``x``: samples (N,), or a distribution.
+        """The front for pre-activations ``x``; without a criterion, a whole front.
 
-        Without a criterion, a whole front, for which samples are thinned to
-        :data:`FRONT_POINTS`. Raises ``ValueError`` for more than one criterion, for samples that
-        are none or not finite, and where the designer has no code for them.
+        Parameters
+        ----------
+        x : Distribution or (N,) array_like
+            Samples are thinned to :data:`FRONT_POINTS` for a whole front.
+        snr, penalty, price : float, optional
+            As for :meth:`Front.choose`.
+
+        Raises
+        ------
+        ValueError
+            For more than one criterion, for samples that are none or not finite, and where the
+            designer has no code for them.
         """
         criterion = {}
         if not snr is penalty is price is None:

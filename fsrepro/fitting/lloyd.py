@@ -21,8 +21,14 @@ _POINTS = 2048
 class FreeDecoder(NamedTuple):
     """A quantiser whose levels have K-step words, the likelier the level the fewer the spikes.
 
-    ``level``: (L,), increasing. ``count``: (L,), spikes of each word. ``mse``, ``snr`` (dB),
-    ``spikes`` as in :class:`~fsrepro.fitting.Measure`.
+    Parameters
+    ----------
+    level : (L,) float64
+        Increasing.
+    count : (L,) int64
+        Spikes of each word.
+    mse, snr, spikes : float
+        As in :class:`~fsrepro.fitting.Measure`.
     """
 
     level: NDArray[np.float64]
@@ -37,15 +43,31 @@ def any_decoder(distribution: Distribution, steps: int, spike_penalty: float) ->
 
     .. math:: J = \sum_i w_i \min_l \big[ (y_i - r_l)^2 + \lambda c_l \big]
 
-    ``distribution`` is of the value y = f(x). Alternates three steps, none of which raises J:
-    each point goes to its cheapest level; each level r_l moves to the mean of its points; the
-    levels, by falling probability, take the words of K letters by rising number of ones c_l.
-    Runs from several numbers of levels and returns the best: a yardstick for codes with linear
-    decoders, which are restricted, and above :func:`~fsrepro.fitting.bound`.
+    Parameters
+    ----------
+    distribution : Distribution
+        Of the value y = f(x).
+    steps : int
+        K, from 1 to 64.
+    spike_penalty : float
+        :math:`\lambda`.
 
-    Raises ``ValueError`` for steps outside 1..64 and a penalty that is negative or not finite.
+    Raises
+    ------
+    ValueError
+        For steps outside 1..64 and a penalty that is negative or not finite.
 
-    Source: Lloyd (1982), with a price on words as in Chou, Lookabaugh & Gray (1989).
+    Notes
+    -----
+    Alternates three steps, none of which raises J: each point goes to its cheapest level; each
+    level r_l moves to the mean of its points; the levels, by falling probability, take the words
+    of K letters by rising number of ones c_l. Runs from several numbers of levels and returns the
+    best: a yardstick for codes with linear decoders, which are restricted, and above
+    :func:`~fsrepro.fitting.bound`.
+
+    References
+    ----------
+    Lloyd (1982), with a price on words as in Chou, Lookabaugh & Gray (1989).
     """
     steps = check_steps(steps)
     if not (np.isfinite(spike_penalty) and spike_penalty >= 0):

@@ -31,14 +31,17 @@ _LOWEST_SNR = 5.0  # dB; scales so coarse that they reach less are not tried
 
 
 def mixed_radix_of(steps: int) -> Designer:
-    r"""The mixed-radix codes of K = ``steps``: all :math:`2^{K-1}` compositions, all scales.
+    """The mixed-radix codes of K = ``steps``: all :math:`2^{K-1}` compositions, all scales.
 
     Without a criterion, the front over scales 1 % apart. With one, the digits are chosen on that
     grid, and their scale among finer ones close by; the least step q then has eight significant
     bits, see :func:`round_scale`, and all weights are whole multiples of it.
 
-    Raises ``ValueError`` for steps outside 1..18 (the search doubles with each), and, when it
-    designs, for no positive activations and for an SNR out of reach of K steps.
+    Raises
+    ------
+    ValueError
+        For steps outside 1..18 (the search doubles with each), and, when it designs, for no
+        positive activations and for an SNR out of reach of K steps.
     """
     steps = check_search_steps(steps)
 

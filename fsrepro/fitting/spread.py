@@ -36,14 +36,25 @@ _OCTAVES = (-4.0, 8.0)  # of the largest activation over the scale, among those 
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    r"""Channels whose activations are :math:`s_c` times those of ``distribution``.
+    """Channels whose activations are :math:`s_c` times those of ``distribution``.
 
-    ``distribution``: of the pre-activation x (thinned to 512 points). ``factor`` S: the
-    ``channels`` scales :math:`s_c` are spaced evenly in the logarithm from 1/S to S; S = 1 is one
-    channel. The same channels stand for one layer whose scale is known up to a factor S.
+    The same channels stand for one layer whose scale is known up to a factor S.
 
-    Raises ``ValueError`` for a factor below 1 or not finite, fewer than two channels where S > 1,
-    and a distribution without positive values.
+    Parameters
+    ----------
+    distribution : Distribution
+        Of the pre-activation x (thinned to 512 points).
+    factor : float
+        S: the scales :math:`s_c` are spaced evenly in the logarithm from 1/S to S; S = 1 is one
+        channel.
+    channels : int
+        The number of scales.
+
+    Raises
+    ------
+    ValueError
+        For a factor below 1 or not finite, fewer than two channels where S > 1, and a
+        distribution without positive values.
     """
 
     distribution: Distribution
@@ -82,11 +93,19 @@ class Spread:
 def spread_front(families: Sequence[Family], spread: Spread) -> Front:
     """Codes for the channels of ``spread``; errors are relative, so that silence has 1 (0 dB).
 
-    ``families``: functions of a scale; the scales tried are at least four to the octave,
-    from four octaves above the largest activation to eight below, rounded to eight bits. Codes
-    no better than silence are left out.
+    The scales tried are at least four to the octave, from four octaves above the largest
+    activation to eight below, rounded to eight bits. Codes no better than silence are left out.
 
-    Raises ``ValueError`` if no code tried is better than silence.
+    Parameters
+    ----------
+    families : sequence of callable
+        Functions of a scale.
+    spread : Spread
+
+    Raises
+    ------
+    ValueError
+        If no code tried is better than silence.
     """
     tried = [_tried(family, spread) for family in families]
     spikes, noise, scale = np.concatenate(tried, 1)
@@ -112,7 +131,12 @@ def mixed_radices(steps: int) -> list[Family]:
     """Mixed radices of K = ``steps`` worth trying: digits that grow towards the last.
 
     The exhaustive search of :func:`~fsrepro.fitting.mixed_radix_of` finds codes of this form or
-    close to it, and there are far fewer of them. Raises ``ValueError`` for steps outside 1..18.
+    close to it, and there are far fewer of them.
+
+    Raises
+    ------
+    ValueError
+        For steps outside 1..18.
     """
     return [
         lambda scale, digits=digits: mixed_radix(digits, scale)

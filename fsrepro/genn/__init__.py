@@ -17,7 +17,13 @@ def available() -> bool:
 
 
 def to_mlgenn(snn, **options):
-    """As :func:`fsrepro.genn.network.to_mlgenn`, or ``ImportError`` that says what to install."""
+    """As :func:`fsrepro.genn.network.to_mlgenn`.
+
+    Raises
+    ------
+    ImportError
+        Where pygenn or ml_genn is missing; the message says what to install.
+    """
     _check()
     from .network import to_mlgenn
 
@@ -25,7 +31,13 @@ def to_mlgenn(snn, **options):
 
 
 def with_mlgenn_neurons(snn, **options):
-    """As :func:`fsrepro.genn.mlgenn_neurons.with_mlgenn_neurons`, or ``ImportError``."""
+    """As :func:`fsrepro.genn.mlgenn_neurons.with_mlgenn_neurons`.
+
+    Raises
+    ------
+    ImportError
+        As :func:`to_mlgenn` does.
+    """
     _check()
     from .mlgenn_neurons import with_mlgenn_neurons
 

@@ -33,10 +33,16 @@ def padded(table: np.ndarray, period: int, value: float) -> np.ndarray:
 class FewSpikeNeuron(Neuron):
     """A hidden FS neuron.
 
-    ``code``: a linear code of K time steps. ``period``: time steps of the network, K or more; the
-    neuron is silent in what is left. ``bias``: a number, or one for each neuron, flattened.
-
     Variables: ``V`` v(t); ``Fx`` what has arrived so far.
+
+    Parameters
+    ----------
+    code : SpikeCode
+        A linear code of K time steps.
+    period : int
+        Time steps of the network, K or more; the neuron is silent in what is left.
+    bias : float or array
+        A number, or one for each neuron, flattened.
     """
 
     pipelined = True
@@ -61,7 +67,7 @@ class FewSpikeNeuron(Neuron):
 class FewSpikeInput(Neuron, InputBase):
     """An FS neuron whose x is given from outside, once for each presentation.
 
-    ``code``, ``period``: as in :class:`FewSpikeNeuron`. Variables: ``X``, ``V``.
+    Arguments as in :class:`FewSpikeNeuron`. Variables: ``X``, ``V``.
     """
 
     graded = False

@@ -14,8 +14,8 @@ import numpy as np
 from keras import layers
 from scipy import sparse
 
+from ..conversion._normal_form import MERGING_LAYERS, UnsupportedLayerError
 from ..conversion.graph import calls
-from ..conversion.normal_form import MERGING_LAYERS, UnsupportedLayerError
 from ..conversion.population import Population
 from ..conversion.spiking_model import SpikingModel
 
@@ -30,12 +30,18 @@ OUTPUT = "output"
 def arrivals(snn: SpikingModel) -> dict[str, dict[str, sparse.csr_array | None]]:
     """What reaches every population: by its name, and from which population, a matrix.
 
-    Keys: names of spiking layers in the order of computation, and ``"output"``. Values: by name of
-    the source, (neurons of the source, neurons of the target); or ``{"image": None}`` where
-    neurons read the image and no spikes.
+    Returns
+    -------
+    dict of dict of scipy.sparse.csr_array
+        Keys: names of spiking layers in the order of computation, and ``"output"``. Values: by
+        name of the source, (neurons of the source, neurons of the target); or ``{"image": None}``
+        where neurons read the image and no spikes.
 
-    Raises :class:`UnsupportedLayerError` for layers that are not linear (products, pooling by
-    maximum), and where one population reads both the image and spikes.
+    Raises
+    ------
+    UnsupportedLayerError
+        For layers that are not linear (products, pooling by maximum), and where one population
+        reads both the image and spikes.
     """
     reach = {id(x): {IMAGE: None} for x in snn.keras_model.inputs}
     found = {}
@@ -62,7 +68,10 @@ def arrivals(snn: SpikingModel) -> dict[str, dict[str, sparse.csr_array | None]]
 def matrix(layer: keras.layers.Layer, shape: tuple[int, ...]) -> sparse.csr_array:
     """A linear layer with one input of ``shape``, (H, W, C) or (C,), as y = x A, without bias.
 
-    Raises :class:`UnsupportedLayerError` for a layer that has no such matrix.
+    Raises
+    ------
+    UnsupportedLayerError
+        For a layer that has no such matrix.
     """
     (found,) = _steps(layer, [shape])
     return found

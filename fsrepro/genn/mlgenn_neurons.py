@@ -23,8 +23,17 @@ __all__ = ["with_mlgenn_neurons"]
 def with_mlgenn_neurons(snn: SpikingModel, *, optimize_code: bool = False) -> GennNetwork:
     """``snn`` with mlGeNN's FewSpikeRelu neurons; synapses and outputs as in ``to_mlgenn``.
 
-    ``snn``: all layers have the same code, binary without rounding: that is what these neurons
-    write. Raises ``ValueError`` for other codes.
+    Parameters
+    ----------
+    snn : SpikingModel
+        All layers have the same code, binary without rounding: that is what these neurons write.
+    optimize_code : bool
+        As in ``to_mlgenn``.
+
+    Raises
+    ------
+    ValueError
+        For other codes.
     """
     used = set(snn.codes.values())
     code = next(iter(used))

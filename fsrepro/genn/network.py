@@ -43,18 +43,34 @@ def to_mlgenn(
     analog values; all else is spikes. What lies between two populations is one sparse or dense
     matrix.
 
-    ``optimize_code``: let the compiler reorder arithmetic (-ffast-math); spikes at a threshold may
-    then differ. ``backend``: of pygenn, ``"single_threaded_cpu"``, ``"cuda"``, ...; by default the
-    best that is installed.
+    Parameters
+    ----------
+    snn : SpikingModel
+    optimize_code : bool
+        Let the compiler reorder arithmetic (-ffast-math); spikes at a threshold may then differ.
+    backend : str
+        Of pygenn, ``"single_threaded_cpu"``, ``"cuda"``, ...; by default the best that is
+        installed.
 
-    Raises :class:`UnsupportedLayerError` for layers that have no event-driven form, and
-    ``ValueError`` for codes whose words a synapse cannot read.
+    Raises
+    ------
+    UnsupportedLayerError
+        For layers that have no event-driven form.
+    ValueError
+        For codes whose words a synapse cannot read.
     """
     return GennNetwork(snn, optimize_code=optimize_code, backend=backend)
 
 
 class GennNetwork:
-    """Made by :func:`to_mlgenn`. ``network``: of mlGeNN. ``populations``: by name of the layer."""
+    """Made by :func:`to_mlgenn`.
+
+    Attributes
+    ----------
+    network : ml_genn.Network
+    populations : dict of ml_genn.Population
+        By name of the layer.
+    """
 
     def __init__(self, snn, *, optimize_code, backend):
         for name, code in snn.codes.items():
@@ -127,7 +143,15 @@ class GennNetwork:
     def run(self, images: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Outputs (N, classes), and by layer the spikes of every neuron, summed over the images.
 
-        ``images``: normalised as for the ANN, (N, H, W, C). Raises what ``evaluate`` raises.
+        Parameters
+        ----------
+        images : (N, H, W, C) array
+            Normalised as for the ANN.
+
+        Raises
+        ------
+        ValueError
+            For images that ``evaluate`` refuses.
         """
         images = check_images(self.snn.keras_model, images, "images")
         outputs = []

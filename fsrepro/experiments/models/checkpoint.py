@@ -8,6 +8,8 @@ from pathlib import Path
 
 import keras
 
+from ...files import atomic
+
 __all__ = ["file_sha256", "load_checkpoint", "save_checkpoint"]
 
 
@@ -19,13 +21,11 @@ def save_checkpoint(model: keras.Model, path: str | Path, card: dict) -> Path:
     """
     path = _weights_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{path.name}")
-    model.save_weights(partial)
-    partial.replace(path)
-    text = json.dumps({**card, "weights_sha256": file_sha256(path)}, indent=2) + "\n"
-    partial = _card_path(path).with_suffix(".partial")
-    partial.write_text(text)
-    partial.replace(_card_path(path))
+    with atomic(path) as partial:
+        model.save_weights(partial)
+    with atomic(_card_path(path)) as partial:
+        whole = {**card, "weights_sha256": file_sha256(path)}
+        partial.write_text(json.dumps(whole, indent=2) + "\n")
     return path
 
 

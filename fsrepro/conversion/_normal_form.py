@@ -61,8 +61,7 @@ class UnsupportedLayerError(ValueError):
 def normal_form(model: keras.Model) -> keras.Model:
     """``model`` with batch norm folded and each activation a layer of its own.
 
-    Takes a built functional or sequential model with one image input and one output; leaves it as
-    it is. The result computes the same logits up to rounding (relative 1e-5 in float32).
+    The result computes the same logits up to rounding (relative 1e-5 in float32).
 
     - Batch norm that follows a convolution or dense layer is folded into its weights:
       W' = W g / sqrt(var + eps), b' = (b - mean) g / sqrt(var + eps) + beta (Jacob et al. 2018,
@@ -74,9 +73,19 @@ def normal_form(model: keras.Model) -> keras.Model:
     - Models within the model are unfolded, and a layer called twice becomes two.
     - Dropout and noise layers are dropped: they act in training only.
 
-    Raises ``TypeError`` for what is not a functional or sequential Keras model, ``ValueError``
-    for a model that is not built, has no weights, or has NaN or infinite ones, and
-    :class:`UnsupportedLayerError` for a layer or an activation that has no spiking form.
+    Parameters
+    ----------
+    model : keras.Model
+        Built, functional or sequential, with one image input and one output; left as it is.
+
+    Raises
+    ------
+    TypeError
+        For what is not a functional or sequential Keras model.
+    ValueError
+        For a model that is not built, has no weights, or has NaN or infinite ones.
+    UnsupportedLayerError
+        For a layer or an activation that has no spiking form.
     """
     model = _functional(model)
     _refuse_unknown(model)

@@ -1,0 +1,288 @@
+"""What the notebooks repeat: how they start, data and network, rows of results, choices, tables."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from .. import figures
+from ..codes import Code
+from ..conversion import (
+    Plan,
+    SpikingModel,
+    activation_layers,
+    convert,
+    normal_form,
+    plan,
+    record,
+    with_decoders,
+)
+from ..fitting import Designer, Distribution, empirical
+from ..measures import Report, evaluate, predict_classes
+from . import datasets, models, training
+from .results import HEADLINE_COLUMNS
+
+__all__ = ["Study", "fewest_spikes", "headline_rows", "parameters", "quoted", "shown"]
+
+HEADINGS = {
+    "steps": "K",
+    "spread": "S",
+    "snr": "SNR (dB)",
+    "snr_target": "designed for (dB)",
+    "worst_snr": "worst channel (dB)",
+    "spikes": "spikes per neuron",
+    "accuracy": "SNN (%)",
+    "agreement": "same answer as ANN (%)",
+    "inner_code": "code of the first inner layer",
+    "inner_spikes": "spikes per inner neuron",
+    "ratio_to_bound": "spikes / bound",
+    "on_layers": "the same, layers of the network",
+    "entropy": "entropy (bits)",
+    "mean_latency": "mean latency (steps)",
+    "latency_steps": "latency (steps)",
+    "synops_per_image": "SynOps per image",
+    "macs_per_image": "multiplications per image",
+    "name": "code",
+    "ann_nj": "ANN (nJ)",
+    "snn_nj": "SNN (nJ)",
+    "events_per_image": "events per image",
+    "ms_per_image": "ms per image",
+    "ratio": "SNN / ANN",
+}
+"""Of columns of results, where the name with spaces for underscores says too little."""
+
+FORMS = {
+    "steps": "{:.0f}",
+    "accuracy": "{:.2f}",
+    "agreement": "{:.2f}",
+    "ann_accuracy": "{:.2f}",
+    "snr": "{:.1f}",
+    "snr_target": "{:.0f}",
+    "worst_snr": "{:.1f}",
+    "spikes": "{:.3f}",
+    "spikes_per_neuron": "{:.3f}",
+    "budget": "{:g}",
+    "loss": "{:.2f}",
+    "inner_spikes": "{:.3f}",
+    "bound": "{:.3f}",
+    "ratio_to_bound": "{:.2f}",
+    "on_layers": "{:.2f}",
+    "entropy": "{:.2f}",
+    "mean_latency": "{:.2f}",
+    "synops_per_image": "{:,.0f}",
+    "macs_per_image": "{:,.0f}",
+    "neurons": "{:,.0f}",
+    "ann_nj": "{:,.0f}",
+    "snn_nj": "{:,.0f}",
+    "events_per_image": "{:,.0f}",
+    "ms_per_image": "{:.1f}",
+    "ratio": "{:.2f}",
+}
+"""How many places of a number are shown, by column."""
+
+
+def parameters(names: Mapping[str, object]) -> dict:
+    """Start a notebook: its parameters, as ``globals()`` has them behind the first cell.
+
+    Every plain value there is one. The notebook runs in the top folder of the project, as paths
+    are written; TensorFlow keeps its start-up to itself; figures get their look.
+    """
+    if Path.cwd().name == "notebooks":  # as in JupyterLab
+        os.chdir("..")
+    logging.getLogger("tensorflow").setLevel("ERROR")
+    figures.set_style()
+    plain = (str, int, float, bool, list, dict, type(None))
+    return {
+        name: value
+        for name, value in names.items()
+        if isinstance(value, plain) and name[0] != "_" and name not in ("In", "Out", "results")
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A trained network, the images it is studied on, and what it answers.
+
+    ``test``: only ever measured, the first images of the test set. ``x``, ``labels``: of these,
+    normalised. ``x_calibration``, ``calibration_labels``: held out from training; every choice is
+    made on them. ``weights``: where those of ``ann`` come from, for the identity of results.
+    """
+
+    data: datasets.Dataset
+    ann: keras.Model
+    weights: str
+    images: int
+    seed: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        data: datasets.Dataset,
+        network: str,
+        *,
+        images: int,
+        checkpoint: str = "",
+        epochs: int = 0,
+        seed: int = 0,
+        **options,
+    ) -> Study:
+        """``network`` built with ``options``, its weights from a ``checkpoint`` or trained here."""
+        ann = models.build(network, data.image_shape, len(data.classes), seed=seed, **options)
+        weights = f"{epochs} epochs"
+        if checkpoint:
+            weights = models.load_checkpoint(ann, checkpoint)["weights_sha256"]
+        else:
+            training.train(ann, *data.arrays("train"), epochs=epochs, batch_size=64, seed=seed)
+        return cls(data, ann, weights, images, seed)
+
+    @cached_property
+    def test(self) -> datasets.Part:
+        return self.data.test[: self.images]
+
+    @cached_property
+    def x(self) -> np.ndarray:
+        return self.data.normalise(self.test.images)
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.test.labels
+
+    @cached_property
+    def x_calibration(self) -> np.ndarray:
+        return self.data.normalise(self.data.calibration.images)
+
+    @property
+    def calibration_labels(self) -> np.ndarray:
+        return self.data.calibration.labels
+
+    @cached_property
+    def answers(self) -> np.ndarray:
+        """Of the ANN, to the test images."""
+        return predict_classes(self.ann, self.x)
+
+    @cached_property
+    def calibration_answers(self) -> np.ndarray:
+        return predict_classes(self.ann, self.x_calibration)
+
+    @property
+    def accuracy(self) -> float:
+        """Of the ANN on the test images, percent."""
+        return 100 * float((self.answers == self.labels).mean())
+
+    @property
+    def calibration_accuracy(self) -> float:
+        return 100 * float((self.calibration_answers == self.calibration_labels).mean())
+
+    @cached_property
+    def recorded(self) -> dict[str, np.ndarray]:
+        """By layer, pre-activations on the calibration images."""
+        return record(normal_form(self.ann), self.x_calibration, seed=self.seed)
+
+    @cached_property
+    def functions(self) -> dict[str, str]:
+        """By layer, its activation."""
+        graph = normal_form(self.ann)
+        return {name: graph.get_layer(name).function for name in activation_layers(graph)}
+
+    @cache  # noqa: B019 - as long as the notebook
+    def plan(self, steps: int) -> Plan:
+        """What networks of mixed radices of so many time steps are made from."""
+        return plan(self.ann, self.x_calibration, steps=steps, seed=self.seed)
+
+    def report(self, snn: SpikingModel, **options) -> Report:
+        """A spiking network on the test images."""
+        return evaluate(snn, self.x, self.labels, ann=self.answers, **options)
+
+    def held_out(self, snn: SpikingModel) -> dict[str, float]:
+        """A spiking network on the calibration images, where every choice is made."""
+        labels, answers = self.calibration_labels, self.calibration_answers
+        report = evaluate(snn, self.x_calibration, labels, ann=answers)
+        return {
+            "calibration_accuracy": report.accuracy,
+            "calibration_agreement": report.agreement,
+            "calibration_spikes": report.spikes_per_neuron,
+        }
+
+    def row(self, snn: SpikingModel) -> dict:
+        """A row of results: measured on test images, and what choices are made by."""
+        return {**self.report(snn).row(), **self.held_out(snn)}
+
+    def source(self, layer: str, points: int = 8192) -> Distribution:
+        """What was recorded from a layer, in so many points."""
+        return empirical(self.recorded[layer], points=points, name=layer)
+
+    def coded(self, designer: Designer, snr: float, points: int = 8192) -> SpikingModel:
+        """The network whose layers are each designed for this SNR on what was recorded there."""
+        layers = self.recorded
+        return self.spiking(
+            {n: designer.best(self.source(n, points), snr=snr).code for n in layers}
+        )
+
+    def spiking(self, codes: Mapping[str, Code]) -> SpikingModel:
+        """The network in these codes, by layer; with decoders where synapses cannot read them."""
+        if all(code.linear for code in codes.values()):
+            return convert(self.ann, self.x_calibration, code=codes)
+        return with_decoders(self.ann, codes)
+
+    def __str__(self) -> str:
+        return f"The ANN answers {self.accuracy:.2f} % of {len(self.test):,} test images rightly."
+
+
+def fewest_spikes(
+    rows: pd.DataFrame, held: pd.Series, accuracy: pd.Series, spikes: str = "calibration_spikes"
+):
+    """The label of the row with the fewest spikes where ``held``; else of the best accuracy."""
+    return rows.loc[held, spikes].idxmin() if held.any() else accuracy.idxmax()
+
+
+def headline_rows(rows: pd.DataFrame, **fixed) -> list[dict]:
+    """Rows of ``headline.csv`` from a table of results.
+
+    ``fixed``: columns that are the same for all, or a list; the others are read from the table,
+    where ``code`` is ``setting`` and ``snn_accuracy`` is ``accuracy``.
+    """
+    fixed = {"activation": "relu", "fine_tuned": False, "simulator": "keras", **fixed}
+    known = {"code": "setting", "snn_accuracy": "accuracy"}
+    wanted = [c for c in HEADLINE_COLUMNS if c not in ("experiment", "commit")]
+    table = pd.DataFrame(
+        {c: fixed[c] if c in fixed else rows[known.get(c, c)].to_numpy() for c in wanted},
+        index=range(len(rows)),
+    )
+    return table.to_dict("records")
+
+
+_SHORT = {
+    "spikes": "spikes_per_neuron",
+    "synops": "synops_per_image",
+    "macs": "macs_per_image",
+    "latency": "latency_steps",
+}
+
+
+def quoted(name: str, row: Report | pd.Series, numbers: str) -> dict[str, float]:
+    """``{NAME_number: ...}`` for the headline: some ``numbers`` of a report or a row of results."""
+    found = row.row() if isinstance(row, Report) else row
+    chosen = {number: found[_SHORT.get(number, number)] for number in numbers.split()}
+    return {f"{name}_{n}": v.item() if hasattr(v, "item") else v for n, v in chosen.items()}
+
+
+def shown(rows: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFrame:
+    """``rows`` as a reader sees them: headings in words, numbers to a fixed place."""
+    rows = rows if columns is None else rows[columns]
+    texts = {
+        HEADINGS.get(column, column).replace("_", " "): [
+            FORMS[column].format(v) if v == v and v is not None else "–" for v in rows[column]
+        ]
+        if column in FORMS
+        else rows[column].to_numpy()
+        for column in rows
+    }
+    return pd.DataFrame(texts)

@@ -1,0 +1,461 @@
+"""Figures show what their tables hold, all of it and nothing else, under the right labels."""
+
+import re
+from typing import NamedTuple
+
+import keras
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from scripts import PROJECT, script
+
+from fsrepro import codes, convert, diagnose, figures, measures
+from fsrepro.experiments import figures as book_figures
+from fsrepro.experiments import results
+
+matplotlib.use("agg")
+from matplotlib import pyplot as plt
+
+FULL = PROJECT / "results" / "full"
+CHAPTERS = [
+    "relu_baseline", "huffman_codes", "float_codes", "silu_sigmoid", "cifar10", "mlgenn",
+    "imagenet",
+]  # fmt: skip
+NOT_OF_THE_TABLE = "_", "ANN", "half of"  # how labels of lines across begin
+ACCURACY, SPIKES, SPENT = "accuracy (%)", "spikes per neuron", "spikes per neuron and image"
+
+
+@pytest.fixture(autouse=True)
+def _style():
+    """The style of the book, and nothing left open for the next test."""
+    with matplotlib.rc_context():
+        figures.set_style()
+        yield
+    plt.close("all")
+
+
+def read(name):
+    return pd.read_csv(FULL / f"{name}.csv", dtype={"word": str})
+
+
+def headline(name):
+    return results.read(FULL, name)["headline"]
+
+
+class Panel(NamedTuple):
+    """What is expected of one: by name the points of each line, and the limits where they cut."""
+
+    xlabel: str
+    ylabel: str
+    lines: dict
+    title: str = ""
+    xlim: tuple = ()
+    ylim: tuple = ()
+
+
+def in_order(points):
+    return points[np.lexsort(np.transpose(points))]
+
+
+def lines_of(rows, x, y, by="setting"):
+    return {name: part[[x, y]].to_numpy() for name, part in rows.groupby(by, sort=False)}
+
+
+def against_steps():
+    rows, ann = read("01_relu_baseline"), headline("01_relu_baseline")["ann_accuracy"]
+    lines = lines_of(rows, "steps", "accuracy")
+    panel = Panel("time steps K", ACCURACY, lines, ylim=(ann - 12, ann + 1))
+    return book_figures.against_steps(rows, reference=ann), [panel], [f"ANN ({ann:.2f} %)"]
+
+
+def spikes_against_steps():
+    rows = read("01_relu_baseline")
+    panel = Panel("time steps K", SPIKES, lines_of(rows, "steps", "spikes_per_neuron"))
+    return book_figures.against_steps(rows), [panel], []
+
+
+def price_of_spikes():
+    words, radix = read("02_huffman_codes_prices"), read("02_huffman_codes_radix")
+    lines = {
+        "words, by the price of a spike in steps": words[["mean_latency", "spikes"]].to_numpy(),
+        "mixed radix, decoded by a weighted sum": radix[["steps", "spikes"]].to_numpy(),
+    }
+    ax = book_figures.price_of_spikes(words, radix)
+    assert [float(text.get_text()) for text in ax.texts] == list(words["price"])
+    return ax, [Panel("mean latency (time steps)", SPIKES, lines)], []
+
+
+def ratio_to_bound():
+    rows = read("02_huffman_codes_codes")
+    synthetic = rows["source"] == "synthetic"
+    order = rows[synthetic].sort_values("ratio_to_bound")["kind"].tolist()
+    rows["y"] = rows["kind"].map(order.index)
+    names = np.where(rows["linear"], "weighted sum", "needs a decoder")
+    names = np.where(
+        synthetic, "synthetic source, " + names.astype(object), "layers of the network"
+    )
+    ax = book_figures.ratio_to_bound(rows)
+    assert [text.get_text() for text in ax.get_yticklabels()] == order
+    lines = lines_of(rows.assign(name=names), "ratio_to_bound", "y", "name")
+    return ax, [Panel("spikes / fewest possible (bound = 1)", "", lines)], []
+
+
+def frontier():
+    rows = read("02_huffman_codes_frontier")
+    panels = []
+    for K, part in rows.groupby("steps"):
+        bound = {"bound": part.drop_duplicates("snr_target")[["snr_target", "bound"]].to_numpy()}
+        lines = lines_of(part, "snr_target", "spikes", "family") | bound
+        panels.append(Panel("SNR (dB)", "" if panels else SPIKES, lines, f"K = {K}"))
+    return book_figures.frontier(rows), panels, []
+
+
+def against_spikes():
+    rows, found = read("02_huffman_codes"), headline("02_huffman_codes")
+    ann, half = found["ann_accuracy"], found["paper_spikes"] / 2
+    lines = lines_of(rows, "spikes_per_neuron", "accuracy")
+    panel = Panel(SPENT, ACCURACY, lines, ylim=(ann - 6, ann + 0.9))
+    ax = book_figures.against_spikes(rows, reference=ann, mark=half)
+    return ax, [panel], [f"ANN ({ann:.2f} %)", "half of the paper's spikes"]
+
+
+def by_steps():
+    rows, ann = read("02_huffman_codes_by_steps"), headline("02_huffman_codes")["ann_accuracy"]
+    panels = [
+        Panel("time steps K", label, {"SNN": rows[["steps", y]].to_numpy()}, ylim=ylim)
+        for y, label, ylim in (
+            ("accuracy", ACCURACY, (ann - 2, ann + 0.5)), ("spikes_per_neuron", SPIKES, ())
+        )
+    ]  # fmt: skip
+    return book_figures.by_steps(rows, reference=ann), panels, None
+
+
+def by_spread(rows, x, y, xlabel, ylabel, alone, **limits):
+    return [
+        Panel(
+            xlabel,
+            "" if i else ylabel,
+            lines_of(part, x, y, "kind"),
+            f"scales from 1/{spread} to {spread}" if spread > 1 else alone,
+            **limits,
+        )
+        for i, (spread, part) in enumerate(rows.groupby("spread"))
+    ]
+
+
+def spread_fronts():
+    rows = read("03_float_codes_fronts")
+    panels = by_spread(
+        rows, "spikes", "snr", SPIKES, "SNR over the channels (dB)", "one scale, known",
+        xlim=(0.2, 1.3), ylim=(0, 50),
+    )  # fmt: skip
+    return book_figures.spread_fronts(rows), panels, []
+
+
+def inner_spikes():
+    rows, ann = read("03_float_codes"), headline("03_float_codes")["ann_accuracy"]
+    panels = by_spread(
+        rows, "inner_spikes", "accuracy", "spikes per inner neuron", ACCURACY,
+        "channels as trained", ylim=(ann - 4, ann + 0.6),
+    )  # fmt: skip
+    return book_figures.inner_spikes(rows, reference=ann), panels, []
+
+
+def relative_precision():
+    rows, spread = read("03_float_codes_precision"), headline("03_float_codes")["common"]
+    axes = book_figures.relative_precision(rows, designed_for=spread)
+    for ax in axes:
+        (shaded,) = ax.patches
+        assert (shaded.get_x(), shaded.get_width()) == (1 / spread, spread - 1 / spread)
+    panels = [
+        Panel("scale of the channel", label, lines_of(rows, "scale", y, "kind"))
+        for y, label in (("snr", "SNR of the channel (dB)"), ("spikes", SPIKES))
+    ]
+    return axes, panels, []
+
+
+def mis_set():
+    rows, ann = read("03_float_codes_mis_set"), headline("03_float_codes")["ann_accuracy"]
+    rows = rows[rows["design"] == "for a factor of 4"]
+    panels = [
+        Panel("scale of every layer / the right one", label, lines_of(rows, "factor", y, "kind"))
+        for y, label in (("accuracy", ACCURACY), ("spikes_per_neuron", SPIKES))
+    ]
+    return book_figures.mis_set(rows, reference=ann), panels, []
+
+
+def error_against_spikes():
+    rows = read("04_silu_sigmoid_errors")
+    panels = [
+        Panel(SPIKES, "mean squared error", lines_of(part, "spikes", "mse"), f"{function}, {where}")
+        for (function, where), part in rows.groupby(["function", "distribution"], sort=False)
+    ]
+    return book_figures.error_against_spikes(rows), panels, []
+
+
+def networks_against_spikes():
+    rows, panels, anns = read("04_silu_sigmoid"), [], []
+    for network, part in rows.groupby("network", sort=False):
+        ann = part["ann_accuracy"].iloc[0]
+        lines = lines_of(part, "spikes_per_neuron", "accuracy")
+        panels.append(Panel(SPENT, ACCURACY, lines, network, ylim=(ann - 12, ann + 1.8)))
+        anns.append(f"ANN ({ann:.2f} %)")
+    return book_figures.networks_against_spikes(rows), panels, anns
+
+
+def against_others():
+    rows, runs = read("05_cifar10_frontier"), read("05_cifar10")
+    ann = headline("05_cifar10")["ann_accuracy"]
+    others = runs[~runs["setting"].str.startswith("mixed radix")]
+    ax = book_figures.against_others(rows, others, reference=ann)
+    others = others[others["accuracy"] > ann - 6]
+    spiking = others["spikes_per_neuron"].notna()
+    assert sorted(text.get_text() for text in ax.texts) == sorted(others[~spiking]["setting"])
+    heights = [text.xy[1] for text in ax.texts]
+    assert np.all(np.diff(heights) > 0.2)  # no two labels on each other
+    lines = lines_of(pd.concat([rows, others[spiking]]), "spikes_per_neuron", "accuracy")
+    panel = Panel(SPENT, ACCURACY, lines, ylim=(ann - 6, ann + 0.9))
+    return ax, [panel], [f"ANN ({ann:.2f} %)"]
+
+
+def diagnosis():
+    rows = read("05_cifar10_diagnosis")
+    rows["y"] = range(len(rows))
+    axes = figures.diagnosis(rows)
+    assert [text.get_text() for text in axes[0].get_yticklabels()] == list(rows["layer"])
+    assert axes[0].get_ylim()[0] > axes[0].get_ylim()[1]  # the first layer on top
+    for ax, values in (
+        (axes[2], rows["spikes_per_neuron"]), (axes[3], 100 - rows["agreement_alone"])
+    ):  # fmt: skip
+        np.testing.assert_array_equal([bar.get_width() for bar in ax.patches], values)
+    named = (
+        {"snr": "its code alone", "snr_to_ann": "with all before it"},
+        {"saturated": "values saturated", "dead": "neurons dead"},
+        {},
+        {},
+    )
+    labels = "SNR (dB)", "percent", SPIKES, "answers changed by\nthis layer alone (%)"
+    panels = [
+        Panel(label, "", {name: rows[[x, "y"]].to_numpy() for x, name in names.items()})
+        for label, names in zip(labels, named, strict=True)
+    ]
+    return axes, panels, []
+
+
+def fine_tuning():
+    rows, ann = read("05_cifar10_history"), headline("05_cifar10")["ann_calibration"]
+    rows = rows[rows["name"] == rows["name"].iloc[0]]
+    axes = book_figures.fine_tuning(rows, reference=ann)
+    panels = [
+        Panel("epoch", label, {"SNN": rows[["epoch", y]].to_numpy()})
+        for y, label in (
+            ("calibration_accuracy", "accuracy on held-out images (%)"),
+            ("spikes_per_neuron", "spikes per neuron, training"),
+        )
+    ]
+    return axes, panels, ["ANN"]
+
+
+def kept_answers():
+    rows = read("07_imagenet_budgets")
+    lines = lines_of(rows, "spikes_per_neuron", "same_answers")
+    ax = book_figures.kept_answers(rows, enough=97.0)
+    assert ax.lines[0].get_ydata() == [97, 97]
+    return ax, [Panel(SPENT, "answers that stay the same (%)", lines)], []
+
+
+CASES = (
+    against_others, against_spikes, against_steps, by_steps, diagnosis, error_against_spikes,
+    fine_tuning, frontier, inner_spikes, kept_answers, mis_set, networks_against_spikes,
+    price_of_spikes, ratio_to_bound, relative_precision, spikes_against_steps, spread_fronts,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_lines_are_those_of_the_published_table(case):
+    axes, panels, more = case()
+    axes, legend = np.ravel(axes), set()
+    assert len(plt.get_fignums()) == 1
+    for ax, panel in zip(axes, panels, strict=True):
+        assert (ax.get_xlabel(), ax.get_ylabel()) == (panel.xlabel, panel.ylabel)
+        assert ax.get_title() == panel.title
+        drawn = {str(line.get_label()): line.get_xydata() for line in ax.lines}
+        for name in set(drawn) & set(more or ()) - {"ANN"}:
+            assert "ANN" not in name or name == f"ANN ({drawn[name][0, 1]:.2f} %)"
+        drawn = {n: xy for n, xy in drawn.items() if len(xy) and not n.startswith(NOT_OF_THE_TABLE)}
+        assert set(drawn) == set(panel.lines)
+        for name, points in panel.lines.items():
+            np.testing.assert_allclose(in_order(drawn[name]), in_order(points))
+        limits, everything = (ax.get_xlim(), ax.get_ylim()), [*panel.lines.values()]
+        for k, expected in enumerate((panel.xlim, panel.ylim)):
+            if expected:
+                assert limits[k] == pytest.approx(expected)
+            elif everything:
+                values = np.concatenate(everything)[:, k]
+                assert min(limits[k]) <= np.nanmin(values) <= np.nanmax(values) <= max(limits[k])
+        if ax.get_legend():
+            legend |= {text.get_text() for text in ax.get_legend().get_texts()}
+    if more is None:
+        assert not legend
+    else:
+        assert legend == {name for panel in panels for name in panel.lines} | set(more)
+
+
+def test_accuracy_far_below_the_ann_is_an_arrow():
+    rows = read("07_imagenet_frontier")
+    axes = book_figures.loss_against_spikes(rows)
+    for ax, (network, part) in zip(axes, rows.groupby("network", sort=False), strict=True):
+        assert (ax.get_title(), ax.get_ylim()) == (network, (-5, 3))
+        bars = [container.lines[0] for container in ax.containers]
+        inside, outside = part[part["loss"] <= 5], part[part["loss"] > 5]
+        points = np.concatenate([bar.get_xydata() for bar in bars])
+        expected = np.column_stack([inside["spikes_per_neuron"], -inside["loss"]])
+        np.testing.assert_allclose(in_order(points), in_order(expected))
+        ends = [
+            ends for container in ax.containers for ends in container.lines[2][0].get_segments()
+        ]
+        ends = np.sort(np.concatenate(ends)[:, 1])
+        expected = np.sort(np.concatenate([-inside["low"], -inside["high"]]))
+        np.testing.assert_allclose(ends, expected, atol=1e-6)
+        arrows = [x for line in ax.lines if line.get_mfc() == "white" for x in line.get_xdata()]
+        assert sorted(arrows) == sorted(outside["spikes_per_neuron"])
+    legend = [text.get_text() for text in axes[0].get_legend().get_texts()]
+    assert legend == list(rows["setting"].unique())
+    assert axes[0].figure.get_supxlabel() == SPENT
+    assert axes[0].figure.get_supylabel() == "accuracy minus the ANN's (points)"
+
+
+def check_bars(ax, rows):
+    """A bar for each row, and a legend of the settings if there are some."""
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (SPENT, "")
+    assert [text.get_text() for text in ax.get_yticklabels()] == list(rows["layer"].unique())
+    widths = [bar.get_width() for bars in ax.containers for bar in bars]
+    np.testing.assert_allclose(widths, rows["spikes_per_neuron"])
+    legend = ax.get_legend().get_texts() if ax.get_legend() else ()
+    settings = rows["setting"].unique() if "setting" in rows else ()
+    assert [text.get_text() for text in legend] == list(settings)
+
+
+def check_raster(axes, rows):
+    """A point for each spike, within the time steps and the row of its layer."""
+    images = rows["image"].unique() if "image" in rows else [""]
+    layers = rows["layer"].unique()
+    assert [text.get_text() for text in axes[0].get_yticklabels()] == list(layers)
+    for ax, image in zip(axes, images, strict=True):
+        assert (ax.get_title(), ax.get_xlabel()) == (image, "time step")
+        part, start = rows[rows["image"] == image] if image else rows, 0
+        for row, (layer, drawn) in enumerate(zip(layers, ax.collections, strict=True)):
+            words = part[part["layer"] == layer]["word"]
+            x, y = np.asarray(drawn.get_offsets()).T.reshape(2, -1)
+            assert len(x) == words.str.count("1").sum()
+            times = [start + 1 + k for word in words for k in range(len(word)) if word[k] == "1"]
+            assert sorted(x) == sorted(times)
+            assert np.all((y > row) & (y < row + 1))
+            start += len(words.iloc[0])
+        assert ax.get_xlim() == (0, start + 1)
+
+
+@pytest.mark.parametrize("name", ["01_relu_baseline", "07_imagenet"])
+def test_bars_of_every_layer(name):
+    rows = read(f"{name}_layers")
+    for _, part in rows.groupby("network") if "network" in rows else [("", rows)]:
+        check_bars(figures.spikes_per_layer(part), part)
+
+
+@pytest.mark.parametrize("name", ["05_cifar10", "06_mlgenn"])
+def test_raster_of_images(name):
+    rows = read(f"{name}_words")
+    check_raster(figures.raster(rows), rows)
+
+
+def test_confusion_counts_every_image():
+    rows = read("01_relu_baseline_confusion")
+    ax = book_figures.confusion(rows)
+    names = list(rows["label"].unique())
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("answer of the spiking network", "label")
+    assert [text.get_text() for text in ax.get_xticklabels()] == names
+    assert [text.get_text() for text in ax.get_yticklabels()] == names
+    counts = np.array([int(text.get_text()) for text in ax.texts]).reshape(len(names), -1)
+    for row in rows.itertuples():
+        assert counts[names.index(row.label), names.index(row.answer)] == row.images
+    assert counts.sum() == rows["images"].sum()
+
+
+def test_pictures_have_the_first_answers_of_both_networks():
+    rows = read("07_imagenet_answers")
+    names = rows["picture"].unique()
+    images = {name: np.full((4, 4, 3), i, "uint8") for i, name in enumerate(names)}
+    axes = book_figures.first_answers(images, rows)
+    first = rows[rows["place"] == 1]
+    for i, (name, ax) in enumerate(zip(names, axes, strict=False)):
+        assert np.all(ax.images[0].get_array() == i)
+        expected = first[first["picture"] == name].itertuples()
+        expected = [f"{row.network}: {row.answer}, {row.percent:.0f} %" for row in expected]
+        assert ax.get_title().split("\n") == expected
+    assert not any(ax.images or ax.axison for ax in axes[len(names) :])
+
+
+def test_codes():
+    shown = [codes.binary(3, 4.0), codes.binary(3, 4.0, rounding=True), codes.rate(4, 4.0)]
+    x = np.linspace(-1, 5, 50, dtype=np.float32)
+    target = np.maximum(x, 0)
+    axes = book_figures.curves(
+        {"relu": shown, "twice": shown[:1]}, x, {"relu": target, "twice": target}
+    )
+    assert [len(ax.lines) for ax in axes] == [4, 2, 3, 1]
+    assert [ax.get_title() for ax in axes] == ["relu", "twice", "", ""]
+    for code, curve, error in zip(shown, axes[0].lines[1:], axes[2].lines, strict=True):
+        assert curve.get_label() == code.name
+        np.testing.assert_array_equal(curve.get_ydata(), code.quantise(x))
+        np.testing.assert_array_equal(error.get_ydata(), code.quantise(x) - target)
+    axes = book_figures.neuron_traces(shown, 2.7)
+    assert len(axes) == 4 and not axes[3].get_visible()
+    for code, ax in zip(shown, axes, strict=False):
+        spikes = code.encode(np.float32([2.7]))[:, 0]
+        assert ax.get_title(loc="left").startswith(f"{code.name}: x = 2.7")
+        expected = [f"{weight:g}" for weight in code.weight[spikes == 1]]
+        assert [text.get_text() for text in ax.texts] == expected
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("time step t", "potential")
+
+
+def test_activations_have_a_density_per_layer():
+    x = np.random.default_rng(0).normal(0, 3, 1_000_000)
+    ax = book_figures.activations({"act1": x, "act2": np.maximum(x, 0)})
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["act1", "act2"]
+    normal = ax.lines[0].get_xydata()
+    np.testing.assert_allclose(normal[:, 1], np.exp(-(normal[:, 0] ** 2) / 2) / 2.507, atol=0.01)
+
+
+def test_what_the_library_returns():
+    images = np.random.default_rng(0).random((20, 8, 8, 1), np.float32)
+    layers = [keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.Flatten()]
+    layers += [keras.layers.Dense(10, activation="relu"), keras.layers.Dense(2)]
+    model = keras.Sequential([keras.Input((8, 8, 1)), *layers])
+    snn = convert(model, images, code="binary", steps=4)
+    layers = measures.evaluate(snn, images).layers
+    check_bars(figures.spikes_per_layer(layers), layers)
+    words = measures.sample_words(snn, images[0])
+    check_raster(figures.raster(words), words)
+    table = diagnose(model, snn, images)
+    assert len(figures.diagnosis(table)[2].patches) == len(table)
+
+
+@pytest.fixture(scope="module")
+def draw():
+    module = script("book/draw.py")
+    plt.switch_backend("agg")
+    return module
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_book_has_what_its_pages_show(draw, chapter, tmp_path):
+    getattr(draw, chapter)(tmp_path)
+    page = (PROJECT / "book" / f"{chapter}.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"figures/(\w+\.(?:svg|csv))", page))
+    assert {path.name for path in tmp_path.iterdir()} == shown
+    assert not plt.get_fignums()
+
+
+def test_book_has_all_chapters(draw):
+    assert [chapter.__name__ for chapter in draw.CHAPTERS] == CHAPTERS
