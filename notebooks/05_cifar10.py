@@ -269,8 +269,9 @@ histories = [
 ]
 if not tuned:
     snn, history = training.fine_tune(
-        under(min(radix_steps), start), data, spikes_per_neuron=tuned_budget,
-        epochs=tuned_epochs, teacher=ann, batch_size=64, seed=seed
+        under(min(radix_steps), start), *data.arrays("train"), spikes_per_neuron=tuned_budget,
+        epochs=tuned_epochs, validation=data.arrays("calibration"), teacher=ann, batch_size=64,
+        seed=seed,
     )  # fmt: skip
     tuned["here"] = snn
     histories.append(history.assign(name="here"))
@@ -404,7 +405,9 @@ for name, row in {
 }.items():  # fmt: skip
     headline |= notebook.quoted(name, row, "steps accuracy agreement spikes")
     headline[f"{name}_loss"] = study.accuracy - row["accuracy"]
-for name, row in zip(("alike", "sensitivity", "corrected", "channels"), ablation.itertuples()):
+for name, row in zip(
+    ("alike", "sensitivity", "corrected", "channels"), ablation.itertuples(), strict=True
+):
     headline[f"{name}_agreement"] = row.agreement
 if published:
     headline["published_ann_accuracy"] = others.accuracy

@@ -35,13 +35,8 @@ required = False  # whether it is an error if GeNN is not installed
 seed = 0
 
 # %% tags=["hide-input"]
-import logging
-import os
+from functools import partial
 from pathlib import Path
-
-if Path.cwd().name == "notebooks":  # as in JupyterLab; paths are those of the top folder
-    os.chdir("..")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports its start-up otherwise
 
 import numpy as np
 import pandas as pd
@@ -50,20 +45,12 @@ from matplotlib import pyplot as plt
 from tqdm import tqdm
 
 from fsrepro import codes, figures, genn, measures
-from fsrepro.conversion import (
-    SpikingModel,
-    convert,
-    normal_form,
-    plan,
-    record,
-    with_decoders,
-)
-from fsrepro.experiments import datasets, models, training
+from fsrepro.conversion import SpikingModel, convert, record
+from fsrepro.experiments import datasets, notebook
 from fsrepro.experiments import figures as book_figures
 from fsrepro.experiments import results as result_files
 
-logging.getLogger("tensorflow").setLevel("ERROR")  # importing TensorFlow resets it
-figures.set_style()
+given = notebook.parameters(globals())
 simulated = genn.available()
 if required and not simulated:
     raise ImportError("this profile needs pygenn and ml_genn: `make genn` installs them")
@@ -78,21 +65,11 @@ if not simulated:
 
 # %% tags=["remove-stderr"]
 data = datasets.load(dataset, seed=seed)
-ann = models.build(network, data.image_shape, len(data.classes), seed=seed)
-if checkpoint:
-    models.load_checkpoint(ann, checkpoint)
-else:
-    training.train(ann, *data.arrays("train"), epochs=epochs, batch_size=64, seed=seed)
-test = data.test[:images]
-x_test = data.normalise(test.images)
-x_calibration = data.normalise(data.calibration.images)
-answers = measures.predict_classes(ann, x_test)
-ann_accuracy = 100 * float((answers == test.labels).mean())
-snn = convert(
-    ann, x_calibration, code=plan(ann, x_calibration, steps=steps, seed=seed)
-    .codes(budget), bias_correction=True,
-)  # fmt: skip
-by_keras = measures.evaluate(snn, x_test, test.labels, ann=answers)
+study = notebook.Study.of(
+    data, network, images=images, checkpoint=checkpoint, epochs=epochs, seed=seed
+)
+snn = study.plan(steps).network(spikes_per_neuron=budget)
+by_keras = study.report(snn)
 
 
 def of_the_published_run(table):
@@ -126,33 +103,22 @@ plt.show()
 # to the last digit may fall on either side.
 
 # %% tags=["remove-stderr"]
-recorded = record(normal_form(ann), x_calibration, seed=seed)
-largest = {name: float(np.percentile(x, 99.9)) for name, x in recorded.items()}
+largest = {name: float(np.percentile(x, 99.9)) for name, x in study.recorded.items()}
 kinds = {
-    "binary, floor": lambda a: codes.binary(8, a),
-    "binary, rounding": lambda a: codes.binary(6, a, rounding=True),
-    "mixed radix": lambda a: codes.mixed_radix((1, 7), a),
-    "leading one, 2 spikes": lambda a: codes.leading_one(8, a, spikes=2),
-    "geometric, 2 spikes": lambda a: codes.geometric(12, a, ratio=1.6, spikes=2),
-    "exponent + mantissa": lambda a: codes.ExponentMantissa(
-        3, 3, a, rounding=True, silent_zero=True
-    ),
-    "rate": lambda a: codes.rate(16, a),
+    "binary, floor": partial(codes.binary, 8),
+    "binary, rounding": partial(codes.binary, 6, rounding=True),
+    "mixed radix": partial(codes.mixed_radix, (1, 7)),
+    "leading one, 2 spikes": partial(codes.leading_one, 8, spikes=2),
+    "geometric, 2 spikes": partial(codes.geometric, 12, ratio=1.6, spikes=2),
+    "exponent + mantissa": partial(codes.ExponentMantissa, 3, 3, rounding=True, silent_zero=True),
+    "rate": partial(codes.rate, 16),
 }
-
-
-def coded(kind):
-    designed = {name: kinds[kind](scale) for name, scale in largest.items()}
-    if all(code.linear for code in designed.values()):
-        return convert(ann, x_calibration, code=designed)
-    return with_decoders(ann, designed)
-
 
 rows = []
 if simulated:
-    x = x_test[:compared]
+    x = study.x[:compared]
     for kind in tqdm(kinds):
-        net = coded(kind)
+        net = study.spiking({name: kinds[kind](scale) for name, scale in largest.items()})
         expected, event_driven = net.spike_trains(x), genn.to_mlgenn(net)
         found = event_driven.spike_trains(x)
         outputs, _ = event_driven.run(x)
@@ -178,12 +144,12 @@ agreement.style.format(precision=3).hide()
 # %% tags=["remove-stderr"]
 runs = [{"setting": "mixed radix, Keras", "simulator": "keras", **by_keras.row()}]
 if simulated:
-    by_genn = measures.evaluate(snn, x_test, test.labels, ann=answers, simulator="genn")
+    by_genn = study.report(snn, simulator="genn")
     runs.append({"setting": "mixed radix, GeNN", "simulator": "genn", **by_genn.row()})
 runs = pd.DataFrame(runs)
-columns = ["setting", "steps", "images", "accuracy", "agreement", "spikes_per_neuron",
-           "synops_per_image"]  # fmt: skip
-runs[columns].style.format(precision=3).hide()
+shown = ["setting", "steps", "images", "accuracy", "agreement", "spikes_per_neuron",
+         "synops_per_image"]  # fmt: skip
+notebook.shown(runs, shown).style.hide()
 
 # %% [markdown]
 # ## Time, against mlGeNN's own FewSpike
@@ -197,11 +163,11 @@ runs[columns].style.format(precision=3).hide()
 # %% tags=["remove-stderr"]
 def one_range(net):
     """The largest activation of all layers, which mlGeNN's FewSpike has for its range."""
-    recorded = record(net.keras_model, x_calibration, seed=seed)
+    recorded = record(net.keras_model, study.x_calibration, seed=seed)
     return max(float(np.percentile(x, 99.9)) for x in recorded.values())
 
 
-sources = {"": convert(ann, x_calibration)}
+sources = {"": convert(study.ann, study.x_calibration, code="binary")}
 ours = {"mixed radix": snn}
 if fine_tuned:
     ours["mixed radix, fine-tuned"] = SpikingModel.load(fine_tuned)
@@ -218,8 +184,8 @@ if simulated:
             )
     for setting, make in tqdm(candidates.items()):
         net = make()
-        outputs, spikes = net.run(x_test[:timed])
-        right = outputs.argmax(1) == test.labels[:timed]
+        outputs, spikes = net.run(study.x[:timed])
+        right = outputs.argmax(1) == study.labels[:timed]
         times.append(
             {
                 "setting": setting,
@@ -232,7 +198,7 @@ if simulated:
             }
         )
 times = pd.DataFrame(times) if simulated else of_the_published_run("_times")
-times.style.format(precision=3).hide()
+notebook.shown(times).style.hide()
 
 # %% [markdown]
 # ## One image on its way through the network
@@ -241,8 +207,8 @@ times.style.format(precision=3).hide()
 # Keras computes them).
 
 # %% tags=["remove-stderr"]
-sent = (genn.to_mlgenn(snn) if simulated else snn).spike_trains(x_test[:1])
-words = measures.sampled(sent, seed=seed).assign(image=data.classes[test.labels[0]])
+sent = (genn.to_mlgenn(snn) if simulated else snn).spike_trains(study.x[:1])
+words = measures.sampled(sent, seed=seed).assign(image=data.classes[study.labels[0]])
 figures.raster(words)
 plt.show()
 
@@ -253,11 +219,11 @@ plt.show()
 
 # %%
 headline = {
-    "images": len(test),
+    "images": len(study.test),
     "simulated": simulated,
     "neurons": snn.neurons,
     "steps": snn.steps,
-    "ann_accuracy": ann_accuracy,
+    "ann_accuracy": study.accuracy,
     "keras_accuracy": by_keras.accuracy,
     "spikes": by_keras.spikes_per_neuron,
 }
@@ -303,30 +269,11 @@ result_files.write(
         **({"agreement": agreement, "times": times} if simulated else {}),
     },
     headline=headline,
-    headline_rows=[
-        {
-            "dataset": dataset,
-            "network": network,
-            "activation": "relu",
-            "code": f"mixed radix, K = {steps}, budget",
-            "steps": row["steps"],
-            "fine_tuned": False,
-            "images": row["images"],
-            "ann_accuracy": ann_accuracy,
-            "snn_accuracy": row["accuracy"],
-            "agreement": row["agreement"],
-            "spikes_per_neuron": row["spikes_per_neuron"],
-            "synops_per_image": row["synops_per_image"],
-            "simulator": row["simulator"],
-        }
-        for row in runs.tail(1).to_dict("records")  # of the simulator, where there is one
-    ],
-    parameters={
-        "profile": profile, "dataset": dataset, "network": network, "checkpoint": checkpoint,
-        "epochs": epochs, "steps": steps, "budget": budget, "fine_tuned": fine_tuned,
-        "stock_steps": stock_steps,
-        "compared": compared, "images": images, "timed": timed, "required": required,
-        "seed": seed,
-    },
+    headline_rows=notebook.headline_rows(
+        runs.tail(1),  # of the simulator, where there is one
+        dataset=dataset, network=network, ann_accuracy=study.accuracy,
+        code=f"mixed radix, K = {steps}, budget", simulator=runs["simulator"].iloc[-1],
+    ),
+    parameters=given,
     data=data.summary(),
 )  # fmt: skip

@@ -19,11 +19,9 @@
 # %% tags=["parameters"]
 profile = "quick"  # the name of the profile, shown on the page
 results = "results/quick"  # where the result files go
-networks = [
-    {"name": "efficientnet-lite0", "weights": None}
-]  # see fsrepro.experiments.models.imagenet
+networks = [{"name": "efficientnet-lite0", "weights": None}]  # see models.imagenet
 # Labelled pictures: a folder in a standard layout or a CSV, of which one folder's rows may be
-# taken alone. Empty: the few that scikit-image ships, unlabelled. See fsrepro.experiments.pictures.find.
+# taken alone. Empty: the few that scikit-image ships, unlabelled. See pictures.find.
 validation = ""
 validation_rows = None
 calibration = ""
@@ -41,32 +39,24 @@ scheduler = ""  # address of a Dask scheduler whose workers share the pictures; 
 seed = 0
 
 # %% tags=["hide-input"]
-import logging
-import os
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-
-if Path.cwd().name == "notebooks":  # as in JupyterLab; paths are those of the top folder
-    os.chdir("..")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports its start-up otherwise
 
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
+from scipy.special import softmax
 
 from fsrepro import figures, measures
-from fsrepro.conversion import convert, normal_form, plan
-from fsrepro.conversion.population import activation_layers
+from fsrepro.conversion import activation_layers, convert, normal_form, plan
+from fsrepro.experiments import evaluate_pictures, models, notebook, picture_stream, pictures
 from fsrepro.experiments import figures as book_figures
-from fsrepro.experiments import models, picture_stream, pictures
 from fsrepro.experiments import results as result_files
-from fsrepro.experiments.at_scale import evaluate_pictures
 from fsrepro.experiments.sweep import Sweep
 
-logging.getLogger("tensorflow").setLevel("ERROR")  # importing TensorFlow resets it
-figures.set_style()
+given = notebook.parameters(globals())
 
 # %% tags=["remove-stderr"]
 labelled = bool(validation)
@@ -131,8 +121,7 @@ def spiking(network, setting, K, budget):
     ann, x = network_of(network).model, calibration_of(network)
     if setting == "paper":
         return convert(ann, x, code="binary_floor", steps=K, scale="max")
-    codes = plan_for(network, K).codes(budget)
-    return convert(ann, x, code=codes, bias_correction=True)
+    return plan_for(network, K).network(spikes_per_neuron=budget)
 
 
 def answers_kept(network, K, budget):
@@ -149,9 +138,8 @@ def answers_kept(network, K, budget):
 def run_of(network, setting, K, budget):
     net, snn = network_of(network), spiking(network, setting, K, budget)
     found = evaluate_pictures(
-        net.model, snn, test, net.preprocessing, checkpoint=counts, client=client,
-        progress=len(test) > 1000,
-    )  # fmt: skip
+        net.model, snn, test, net.preprocessing, checkpoint=counts, client=client
+    )
     low, high = found.interval
     layers = found.report.layers
     return {
@@ -214,7 +202,7 @@ frontier = frontier.drop(columns=by_layer)
 runs = frontier[: len(rows)]
 columns = ["network", "setting", "steps", "loss", "agreement", "spikes_per_neuron",
            "synops_per_image", "macs_per_image", "neurons"]  # fmt: skip
-runs[columns].style.format(precision=3, na_rep="–").hide()
+notebook.shown(runs, columns).style.hide()
 
 # %% [markdown]
 # ## A budget of spikes
@@ -267,9 +255,7 @@ names = pictures.imagenet_classes()["name"]
 x = as_array(shipped, net.preprocessing)
 answers = []
 for label, logits in (("ANN", net.model.predict_on_batch(x)), ("SNN", snn.predict(x))):
-    share = np.exp(logits - logits.max(1, keepdims=True))
-    share /= share.sum(1, keepdims=True)
-    for file, row in zip(shipped.files, share, strict=True):
+    for file, row in zip(shipped.files, softmax(logits, axis=1), strict=True):
         for place, k in enumerate(row.argsort()[::-1][:3], 1):
             answers.append(
                 {"picture": file.stem, "network": label, "place": place,
@@ -299,11 +285,10 @@ for (name, setting), part in runs.groupby(["network", "setting"], sort=False):
     key = f"{name}_{setting}".replace("mixed radix, K = ", "k").replace("-", "_")
     if setting != "paper":
         headline[f"{key}_budget"] = row["budget"]
-    for column in ("agreement", "spikes_per_neuron", "steps", "neurons", "synops_per_image"):
-        headline[f"{key}_{column}"] = row[column]
+    counted = "agreement spikes_per_neuron steps neurons synops_per_image"
+    headline |= notebook.quoted(key, row, counted)
     if labelled:
-        for column in ("ann_accuracy", "accuracy", "loss", "low", "high"):
-            headline[f"{key}_{column}"] = row[column]
+        headline |= notebook.quoted(key, row, "ann_accuracy accuracy loss low high")
 for (name, K), part in frontier[frontier["setting"] != "paper"].groupby(["network", "K"]):
     part = part.sort_values("spikes_per_neuron", ascending=False)
     near = part[(part["loss"] <= near_points).astype(int).cummin() == 1]  # and with more spikes too
@@ -327,39 +312,25 @@ result_files.write(
     "07_imagenet",
     tables=tables,
     headline=headline,
-    headline_rows=[
-        {
-            "dataset": "imagenet sample",
-            "network": row["network"],
-            "activation": activations_of(row["network"]),
-            "code": row["setting"],
-            "steps": row["steps"],
-            "fine_tuned": False,
-            "images": row["images"],
-            "ann_accuracy": row["ann_accuracy"],
-            "snn_accuracy": row["accuracy"],
-            "agreement": row["agreement"],
-            "spikes_per_neuron": row["spikes_per_neuron"],
-            "synops_per_image": row["synops_per_image"],
-            "simulator": "keras",
-        }
-        for row in runs.to_dict("records")
-    ] if labelled else [],
-    parameters={
-        "profile": profile,
+    headline_rows=notebook.headline_rows(
+        runs, dataset="imagenet sample", activation=[activations_of(n) for n in runs["network"]]
+    )
+    if labelled
+    else [],
+    parameters=given
+    | {
         "networks": [{**n, "weights": n["weights"] and Path(n["weights"]).name} for n in networks],
-        "validation": Path(validation).name, "validation_rows": validation_rows,
-        "calibration": Path(calibration).name, "calibration_rows": calibration_rows,
-        "images": images, "calibration_images": calibration_images, "settings": settings,
-        "budgets": budgets, "same_answers": same_answers, "near_points": near_points,
-        "paper": paper, "seed": seed,
+        "validation": Path(validation).name,
+        "calibration": Path(calibration).name,
     },
     data={
         "dataset": "imagenet sample" if labelled else "shipped pictures",
-        "pictures": len(test), "data_sha256": test.checksum,
-        "calibration_pictures": len(for_codes), "calibration_sha256": for_codes.checksum,
+        "pictures": len(test),
+        "data_sha256": test.checksum,
+        "calibration_pictures": len(for_codes),
+        "calibration_sha256": for_codes.checksum,
     },
     seconds_before=sweep.seconds_before,
-)  # fmt: skip
+)
 sweep.finish()
 counts.unlink(missing_ok=True)

@@ -13,6 +13,8 @@ import jupytext
 import papermill
 from parameters import expanded, read
 
+from fsrepro.files import atomic
+
 HERE = Path(__file__).parent
 PROJECT = HERE.parent
 
@@ -34,7 +36,6 @@ def run(name: str, profile: str, output: Path, **overrides) -> None:
         "language": "python",
     }
     plain = output.with_suffix(".source.ipynb")
-    partial = output.with_suffix(".partial.ipynb")
     output.parent.mkdir(parents=True, exist_ok=True)
     jupytext.write(notebook, plain)
     try:
@@ -43,16 +44,16 @@ def run(name: str, profile: str, output: Path, **overrides) -> None:
             raise SystemExit(
                 f"profile {profile}: {name} has no parameter {', '.join(sorted(unknown))}"
             )
-        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-        papermill.execute_notebook(
-            str(plain),
-            str(partial),
-            parameters=parameters,
-            cwd=str(PROJECT),
-            kernel_name="python3",
-            progress_bar={"desc": name},
-        )
-        partial.replace(output)
+        os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TQDM_DISABLE": "1"}  # pages show neither
+        with atomic(output) as partial:
+            papermill.execute_notebook(
+                str(plain),
+                str(partial),
+                parameters=parameters,
+                cwd=str(PROJECT),
+                kernel_name="python3",
+                progress_bar={"desc": name},
+            )
     finally:
         plain.unlink(missing_ok=True)
 

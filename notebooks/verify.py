@@ -4,8 +4,8 @@
 
 The part is what `profiles/verify.yml` says: the same notebooks, data and seeds as the published
 run, with fewer settings. Results go to `results/verify`. Prints a table; exits with 1 if a number
-differs by more than `fsrepro.experiments.verification.TOLERANCES` allow, or a notebook fails; the others still
-run. What this machine cannot run is named.
+differs by more than `fsrepro.experiments.verification.TOLERANCES` allow, or a notebook fails; the
+others still run. What this machine cannot run is named.
 """
 
 import argparse
