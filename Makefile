@@ -6,7 +6,7 @@
 # make genn     build the simulator GeNN into .venv       make test-genn  run its tests
 # make lab      open the notebooks in JupyterLab
 # make bench    time the spiking network against the trained one
-# make lint     check style     make readme     refill the README's table     make clean
+# make lint     check style and types     make readme     refill the README's table     make clean
 
 SHELL := /bin/bash
 .ONESHELL:
@@ -81,6 +81,7 @@ bench: $(ENVIRONMENT)
 lint: $(ENVIRONMENT)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 readme: $(ENVIRONMENT)
 	$(BIN)/python book/readme.py

@@ -20,44 +20,11 @@ from fsrepro import figures
 from fsrepro.experiments import figures as book_figures
 from fsrepro.experiments import picture_stream, pictures, results
 from fsrepro.experiments.preprocessing import Preprocessing
+from fsrepro.files import atomic
 
 PROJECT = Path(__file__).parents[1]
 RESULTS, CHECKPOINTS = PROJECT / "results" / "full", PROJECT / "checkpoints"
 MEASURES = ["accuracy", "agreement", "spikes_per_neuron"]
-HEADINGS = {
-    "steps": "K",
-    "spread": "S",
-    "snr": "SNR (dB)",
-    "snr_target": "designed for (dB)",
-    "worst_snr": "worst channel (dB)",
-    "spikes": "spikes per neuron",
-    "accuracy": "SNN (%)",
-    "agreement": "same answer as ANN (%)",
-    "inner_code": "code of the first inner layer",
-    "inner_spikes": "spikes per inner neuron",
-    "ratio_to_bound": "spikes / bound",
-    "on_layers": "the same, layers of the network",
-    "entropy": "entropy (bits)",
-    "mean_latency": "mean latency (steps)",
-    "latency_steps": "latency (steps)",
-    "synops_per_image": "SynOps per image",
-    "macs_per_image": "multiplications per image",
-    "name": "code",
-    "ann_nj": "ANN (nJ)",
-    "snn_nj": "SNN (nJ)",
-    "events_per_image": "events per image",
-    "ms_per_image": "ms per image",
-    "ratio": "SNN / ANN",
-}
-FORMS = {
-    "{:g}": "budget",
-    "{:.0f}": "steps snr_target",
-    "{:.1f}": "snr worst_snr ms_per_image",
-    "{:.2f}": "accuracy agreement ratio_to_bound on_layers entropy mean_latency ratio",
-    "{:.3f}": "spikes spikes_per_neuron inner_spikes",
-    "{:,.0f}": "synops_per_image macs_per_image ann_nj snn_nj events_per_image",
-}
-FORMS = {column: form for form, columns in FORMS.items() for column in columns.split()}
 
 
 def relu_baseline(folder: Path) -> None:
@@ -212,20 +179,13 @@ def rounds(network: str) -> pd.DataFrame:
 
 
 def table(rows: pd.DataFrame, columns: list[str], path: Path) -> None:
-    """Rows of results as a reader sees them: headings in words, numbers to a fixed place."""
-    shown = rows[columns].copy()
-    for column in columns:
-        if column in FORMS:
-            shown[column] = [FORMS[column].format(v) if v == v else "–" for v in rows[column]]
-    shown = shown.rename(columns=HEADINGS).rename(columns=lambda c: c.replace("_", " "))
-    shown.to_csv(path.with_suffix(".csv"), index=False)
+    results.shown(rows, columns).to_csv(path.with_suffix(".csv"), index=False)
 
 
 def save(axes: Axes | Sequence[Axes], path: Path) -> None:
     figure = np.ravel(axes)[0].figure
-    partial = path.with_name(f".partial-{path.name}.svg")
-    figure.savefig(partial, metadata={"Date": None}, transparent=False)
-    partial.replace(path.with_suffix(".svg"))
+    with atomic(path.with_suffix(".svg")) as partial:
+        figure.savefig(partial, metadata={"Date": None}, transparent=False)
     plt.close(figure)
 
 

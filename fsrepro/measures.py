@@ -133,6 +133,8 @@ def evaluate(
         per image, for another simulator and for options it does not have.
     ImportError
         Where GeNN is not installed.
+    NotImplementedError
+        Where the fan-out differs between channels, see :func:`~fsrepro.synapses.count_synapses`.
     """
     if simulator not in _SIMULATORS:
         raise ValueError(f"simulator must be {' or '.join(_SIMULATORS)}, got {simulator!r}")

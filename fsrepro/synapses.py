@@ -58,6 +58,11 @@ def count_synapses(snn: SpikingModel) -> Synapses:
 
     The network is rebuilt with every weight 1, so that a neuron's fan-out is the derivative of
     all that arrives anywhere with respect to its spike.
+
+    Raises
+    ------
+    NotImplementedError
+        Where the fan-out differs between the channels of a layer.
     """
     sources = {}  # spiking layer -> a new input that stands for its spikes
     arrivals = []  # sums over synapses of what arrives

@@ -24,25 +24,18 @@ from fsrepro.conversion import (
 )
 from fsrepro.conversion.few_spikes import FewSpikes
 from fsrepro.conversion.population import Nonlinearity, populate
-from fsrepro.experiments import datasets, models, training
+from fsrepro.experiments import models
 from fsrepro.fitting import Front, scaled
 
 
 @pytest.fixture(scope="module")
-def digits():
-    return datasets.load("digits", seed=0)
+def ann(trained):
+    return trained
 
 
 @pytest.fixture(scope="module")
-def ann(digits):
-    model = models.small_cnn((8, 8, 1))
-    training.train(model, *digits.arrays("train"), epochs=4, batch_size=64, seed=0)
-    return model
-
-
-@pytest.fixture(scope="module")
-def images(digits):
-    return digits.normalise(digits.calibration.images)
+def images(calibration_images):
+    return calibration_images
 
 
 def front(*rows):

@@ -11,19 +11,15 @@ from typer.testing import CliRunner
 from fsrepro import measures
 from fsrepro.command_line import app
 from fsrepro.conversion import SpikingModel
-from fsrepro.experiments import datasets, models, training
 
 runner = CliRunner()
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, digits, trained):
     """A trained model, images with labels, and a spiking network made from them."""
     folder = tmp_path_factory.mktemp("cli")
-    digits = datasets.load("digits", seed=0)
-    model = models.small_cnn((8, 8, 1))
-    training.train(model, *digits.arrays("train"), epochs=4, batch_size=64, seed=0)
-    model.save(folder / "model.keras")
+    trained.save(folder / "model.keras")
     for name, part in (("calibration", digits.calibration), ("test", digits.test[:100])):
         images = digits.normalise(part.images)
         np.savez(folder / f"{name}.npz", images=images, labels=part.labels)

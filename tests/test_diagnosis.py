@@ -7,24 +7,17 @@ from fsrepro import measures
 from fsrepro.codes import ExponentMantissa, binary
 from fsrepro.conversion import convert, diagnose, normal_form, with_decoders
 from fsrepro.conversion.population import activation_layers
-from fsrepro.experiments import datasets, models, training
+from fsrepro.experiments import models
 
 
 @pytest.fixture(scope="module")
-def digits():
-    return datasets.load("digits", seed=0)
+def ann(trained):
+    return trained
 
 
 @pytest.fixture(scope="module")
-def ann(digits):
-    model = models.small_cnn((8, 8, 1))
-    training.train(model, *digits.arrays("train"), epochs=4, batch_size=64, seed=0)
-    return model
-
-
-@pytest.fixture(scope="module")
-def images(digits):
-    return digits.normalise(digits.calibration.images)
+def images(calibration_images):
+    return calibration_images
 
 
 @pytest.fixture(scope="module")

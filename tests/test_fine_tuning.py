@@ -9,8 +9,7 @@ from fsrepro import measures
 from fsrepro.codes import ExponentMantissa, binary, leading_one, mixed_radix, rate
 from fsrepro.conversion import convert, normal_form, with_decoders
 from fsrepro.conversion.population import activation_layers
-from fsrepro.experiments import datasets, training
-from fsrepro.experiments.models import small_cnn
+from fsrepro.experiments import training
 from fsrepro.experiments.training import fine_tuning
 from fsrepro.experiments.training.batches import mix
 from fsrepro.experiments.training.learned_code import LearnedCode, in_units
@@ -84,30 +83,16 @@ def test_spikes_cost_where_one_more_unit_would_save_one():
     np.testing.assert_allclose(slope, [0, 0.5, 0.5, 0, 0.5])
 
 
-def data():
-    digits = datasets.load("digits", seed=0)
-    return digits
-
-
-def network():
-    ann = small_cnn((8, 8, 1))
-    training.train(ann, *data().arrays("train"), epochs=3, batch_size=64, seed=0)
-    return ann
-
-
 @pytest.fixture(scope="module")
-def spiking():
-    ann, digits = network(), data()
-    x = digits.normalise(digits.calibration.images)
-    return ann, convert(ann, x, code="mixed_radix", steps=4, snr=12)
+def spiking(trained, calibration_images):
+    return trained, convert(trained, calibration_images, steps=4, snr=12)
 
 
 SETTINGS = {"epochs": 4, "batch_size": 64, "seed": 1, "mixup": 0.4}
 
 
-def test_fewer_spikes_and_no_less_accuracy(spiking):
+def test_fewer_spikes_and_no_less_accuracy(spiking, digits):
     ann, snn = spiking
-    digits = data()
     x, labels = digits.normalise(digits.calibration.images), digits.calibration.labels
     before = measures.evaluate(snn, x, labels)
     budget = 0.7 * before.spikes_per_neuron
@@ -131,9 +116,9 @@ def test_fewer_spikes_and_no_less_accuracy(spiking):
         assert np.frexp(unit)[0] * 256 % 1 == 0
 
 
-def test_a_killed_run_ends_like_an_uninterrupted_one(spiking, tmp_path, monkeypatch):
+def test_a_killed_run_ends_like_an_uninterrupted_one(spiking, tmp_path, monkeypatch, digits):
     ann, snn = spiking
-    images = data().arrays("train")
+    images = digits.arrays("train")
     settings = {"spikes_per_neuron": 0.2, "teacher": ann, **SETTINGS}
     whole, expected = training.fine_tune(snn, *images, **settings)
     settings["checkpoint"] = tmp_path / "run.weights.h5"
@@ -158,9 +143,8 @@ def test_a_killed_run_ends_like_an_uninterrupted_one(spiking, tmp_path, monkeypa
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
 
 
-def test_the_network_returned_is_the_one_that_was_measured(spiking):
+def test_the_network_returned_is_the_one_that_was_measured(spiking, digits):
     ann, snn = spiking
-    digits = data()
     x, labels = digits.normalise(digits.calibration.images), digits.calibration.labels
     for averaging in (0.0, 2.0):
         tuned, history = training.fine_tune(
@@ -176,10 +160,9 @@ def test_the_network_returned_is_the_one_that_was_measured(spiking):
         assert found == pytest.approx(history["calibration_accuracy"].iloc[-1])
 
 
-def test_the_mean_of_weights_is_that_of_their_steps(spiking):
+def test_the_mean_of_weights_is_that_of_their_steps(spiking, digits):
     """Two steps with momentum 1/2: the mean is half of the first weights and half of the last."""
     snn = spiking[1]
-    digits = data()
     two_steps = {"spikes_per_neuron": 0.2, "epochs": 1, "seed": 0}
     size = len(digits.train) // 2
     found = {
@@ -212,9 +195,9 @@ def test_mixup_blends_images_and_targets_by_one_share():
     assert set(shares) <= {1.0, shares.min()} and 0.5 <= shares.min() < 1
 
 
-def test_the_teacher_answers_the_blended_images(spiking, monkeypatch):
+def test_the_teacher_answers_the_blended_images(spiking, monkeypatch, digits):
     ann, snn = spiking
-    digits, seen = data(), []
+    seen = []
     taught = fine_tuning._taught
 
     def watched(images, *rest):
@@ -254,15 +237,15 @@ def test_scales_round_as_in_conversion(scale):
         ({"batch_size": 10**6}, "batch_size 1000000 exceeds"),
     ],
 )
-def test_impossible_settings(spiking, changes, message):
+def test_impossible_settings(spiking, changes, message, digits):
     with pytest.raises(ValueError, match=message):
         training.fine_tune(
-            spiking[1], *data().arrays("train"), **{"spikes_per_neuron": 0.2, **SETTINGS, **changes}
+            spiking[1], *digits.arrays("train"), **{"spikes_per_neuron": 0.2, **SETTINGS, **changes}
         )
 
 
-def test_refuses_decoders(spiking):
+def test_refuses_decoders(spiking, digits):
     names = activation_layers(normal_form(spiking[0]))
     decoded = with_decoders(spiking[0], dict.fromkeys(names, ExponentMantissa(2, 2, 4.0)))
     with pytest.raises(ValueError, match="needs decoders; only networks of linear codes"):
-        training.fine_tune(decoded, *data().arrays("train"), spikes_per_neuron=0.2, **SETTINGS)
+        training.fine_tune(decoded, *digits.arrays("train"), spikes_per_neuron=0.2, **SETTINGS)

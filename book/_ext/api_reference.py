@@ -7,6 +7,7 @@ section of every command of ``fsrepro``.
 """
 
 import collections.abc
+import importlib
 import inspect
 import re
 import sys
@@ -21,6 +22,7 @@ from sphinx.util.typing import stringify_annotation
 
 def setup(app):
     app.connect("autodoc-process-signature", _as_written)
+    app.connect("autodoc-process-docstring", _as_prose, priority=400)  # before napoleon
     app.connect("autodoc-skip-member", _skip)
     app.connect("missing-reference", _by_short_name)
     app.add_directive("command-line", CommandLine)
@@ -64,9 +66,25 @@ def _source(annotation, module):
     return _Source(re.sub(r"\w+", spelt, annotation))
 
 
+def _as_prose(app, what, name, obj, options, lines):
+    """An empty comment before docstrings of attributes, of which napoleon takes the text before a
+    colon in the first line for a type."""
+    if what in ("attribute", "data", "property"):
+        lines[:0] = ["..", ""]
+
+
 def _skip(app, what, name, obj, skip, options):
-    """Fields of named tuples, whose docstrings say nothing but their number."""
-    return True if type(obj).__name__ == "_tuplegetter" else None
+    """Fields of named tuples, numbered by their docstrings; of modules, what a package shows."""
+    if type(obj).__name__ == "_tuplegetter":
+        return True
+    if what != "module" or not callable(obj):
+        return None
+    package = app.env.temp_data["autodoc:module"]
+    while package := package.rpartition(".")[0]:
+        shown = importlib.import_module(package)
+        if name in getattr(shown, "__all__", ()) and getattr(shown, name) is obj:
+            return True
+    return None
 
 
 def _by_short_name(app, env, node, contnode):

@@ -3,7 +3,7 @@
 A code is a function that returns a :class:`SpikeCode`, an FS neuron, whose spikes are read by a
 weighted sum. Codes with a word per level (:class:`PrefixCode`) have the same ``encode``,
 ``decode``, ``quantise``, ``count``, ``steps`` and ``name``, and say ``linear = False``. To add a
-code: a file here, its import below, and its name in ``__all__``.
+code: a file here, and its import below.
 """
 
 from . import fitted, published
@@ -20,26 +20,5 @@ from .letter_costs import letter_cost_words
 from .prefix_code import PrefixCode, level_probability, uniform_levels
 from .spike_code import SpikeCode, Trace
 
-__all__ = [
-    "Code",
-    "ExponentMantissa",
-    "PrefixCode",
-    "SpikeCode",
-    "Trace",
-    "binary",
-    "compositions",
-    "entropy",
-    "fewest_spikes_words",
-    "fitted",
-    "geometric",
-    "huffman_words",
-    "leading_one",
-    "letter_cost_words",
-    "level_probability",
-    "mixed_radix",
-    "published",
-    "rate",
-    "signed_binary",
-    "soma",
-    "uniform_levels",
-]
+__all__ = [name for name, value in globals().items() if callable(value)]
+__all__ += ["fitted", "published"]

@@ -14,7 +14,7 @@ def rate(steps: int, scale: float, *, rounding: bool = False) -> SpikeCode:
     r"""Integrate-and-fire with reset by subtraction: ReLU as a number of equal spikes.
 
     .. math:: T(t) = h(t) = d(t) = \theta = \alpha / K, \qquad
-              y = \theta \min\bigl( \lfloor x / \theta + \tfrac12 r \rfloor, K \bigr)
+              y = \theta \min\bigl( \max( \lfloor x / \theta + \tfrac12 r \rfloor, 0 ), K \bigr)
 
     Parameters
     ----------

@@ -83,7 +83,8 @@ def normal_form(model: keras.Model) -> keras.Model:
     TypeError
         For what is not a functional or sequential Keras model.
     ValueError
-        For a model that is not built, has no weights, or has NaN or infinite ones.
+        For a model that is not built, has several inputs or outputs, has no weights, or has NaN or
+        infinite ones.
     UnsupportedLayerError
         For a layer or an activation that has no spiking form.
     """

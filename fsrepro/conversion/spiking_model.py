@@ -113,6 +113,8 @@ class SpikingModel:
         ------
         ValueError
             Unless ``codes`` names every spiking layer, and none else.
+        TypeError
+            For codes that are not linear.
         """
         codes = by_layer("codes", codes, self.codes)
 
@@ -180,7 +182,7 @@ class SpikingModel:
             If ``path`` is no file.
         ValueError
             For a file that is damaged, of another kind, or that names a layer which conversion
-            never produces.
+            never produces, or objects of foreign packages.
         """
         path = Path(path)
         if not path.is_file():

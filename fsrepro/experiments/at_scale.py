@@ -43,9 +43,14 @@ _NORMAL = 1.96  # of standard errors, for 95 percent
 class PictureReport:
     """The result of :func:`evaluate_pictures`.
 
-    ``report``: as from :func:`~fsrepro.measures.evaluate`, over the pictures that could be read.
-    ``answers``: a row per such picture: file, label, ann, snn (the classes answered).
-    ``unreadable``: file and reason of the others.
+    Parameters
+    ----------
+    report : Report
+        As from :func:`~fsrepro.measures.evaluate`, over the pictures that could be read.
+    answers : pandas.DataFrame
+        A row per such picture: file, label, ann, snn (the classes answered).
+    unreadable : pandas.DataFrame
+        File and reason of the others.
     """
 
     report: Report
@@ -64,7 +69,7 @@ class PictureReport:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 percent confidence interval of :attr:`loss`, in points: paired, normal.
+        """The 95 percent confidence interval of :attr:`loss` (paired, normal), in points.
 
         Only pictures on which one network is right and the other wrong tell them apart, so it is
         far narrower than that of either accuracy.
@@ -91,17 +96,34 @@ def evaluate_pictures(
 ) -> PictureReport:
     """Run ANN and SNN on ``pictures`` and count; memory does not depend on their number.
 
-    ``preprocessing``: from a picture to what the networks take, see
-    :class:`~fsrepro.experiments.preprocessing.Preprocessing`; ``workers`` threads read ahead. ``checkpoint``:
-    a file that keeps finished tasks; if it exists, the evaluation goes on from there, unless it
-    belongs to other pictures, networks or another version of the library: then it starts afresh.
-    ``client``: of a Dask cluster, whose workers see the pictures under the same names.
-    ``pictures_per_task``: the figures do not depend on it. Unreadable pictures are left out, and
-    reported.
+    Unreadable pictures are left out, and reported.
 
-    Raises ``ValueError`` if the networks do not take what ``preprocessing`` makes, answer other
-    classes than the pictures have, or if no picture could be read; ``TypeError`` for a network with
-    decoders on a cluster.
+    Parameters
+    ----------
+    ann : keras.Model
+    snn : SpikingModel
+    pictures : Pictures
+    preprocessing : callable
+        From a picture to what the networks take, see
+        :class:`~fsrepro.experiments.preprocessing.Preprocessing`.
+    checkpoint : str or Path
+        A file that keeps finished tasks; if it exists, the evaluation goes on from there, unless
+        it belongs to other pictures, networks or another version of the library: then it starts
+        afresh.
+    client : distributed.Client
+        Of a Dask cluster, whose workers see the pictures under the same names.
+    pictures_per_task : int
+        The figures do not depend on it.
+    workers : int
+        So many threads read ahead.
+
+    Raises
+    ------
+    ValueError
+        If the networks do not take what ``preprocessing`` makes, answer other classes than the
+        pictures have, or if no picture could be read.
+    TypeError
+        For a network with decoders on a cluster.
     """
     _check(ann, snn, pictures, preprocessing, pictures_per_task)
     together = min(_AT_ONCE, batch_slices(snn.keras_model, _AT_ONCE, None)[0].stop)

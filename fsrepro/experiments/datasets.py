@@ -37,14 +37,18 @@ CIFAR10_CLASSES = (
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])
 IMAGENET_STD = np.array([0.229, 0.224, 0.225])
-"""What many networks trained elsewhere expect: ``replace(data, mean=IMAGENET_MEAN, ...)``."""
+"""What many networks trained elsewhere expect, as in ``replace(data, mean=IMAGENET_MEAN, ...)``."""
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
     """Images and labels that belong together.
 
-    ``images``: uint8, (N, H, W, C). ``labels``: int64, (N,), from 0.
+    Parameters
+    ----------
+    images : (N, H, W, C) uint8
+    labels : (N,) int64
+        From 0.
     """
 
     images: np.ndarray
@@ -73,8 +77,16 @@ class Part:
 class Dataset:
     """A data set with its fixed split and its normalisation.
 
-    ``mean``, ``std``: per channel, in units of the 0..255 scale divided by 255, measured on the
-    training part. ``checksum``: SHA-256 of all images and labels, for provenance.
+    Parameters
+    ----------
+    name : str
+    train, calibration, test : Part
+    classes : tuple of str
+    mean, std : (C,) float
+        Per channel, in units of the 0..255 scale divided by 255, measured on the training part.
+    seed : int
+    checksum : str
+        SHA-256 of all images and labels, for provenance.
     """
 
     name: str
@@ -125,7 +137,10 @@ def digits(*, seed: int = 0) -> Dataset:
     """1,797 handwritten digits, 8x8 grey, shipped with scikit-learn; needs no download.
 
     Split: 1,097 train, 200 calibration, 500 test, stratified by class.
-    Source: Alpaydin & Kaynak 1998, UCI repository; via ``sklearn.datasets.load_digits``.
+
+    References
+    ----------
+    Alpaydin & Kaynak 1998, UCI repository; via ``sklearn.datasets.load_digits``.
     """
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
@@ -154,12 +169,21 @@ def cifar10(
     The official test set is the test part; 5,000 of the 50,000 training pictures, chosen by
     ``seed`` and stratified by class, are the calibration part.
 
-    ``folder`` holds ``cifar-10-batches-py``. Without it, the environment variable
-    ``FSREPRO_DATA`` and then ``~/.keras/datasets`` are tried; what is not there is downloaded
-    once (170 MB) unless ``download=False``.
+    Parameters
+    ----------
+    folder : str or os.PathLike
+        Holds ``cifar-10-batches-py``. Without it, the environment variable ``FSREPRO_DATA`` and
+        then ``~/.keras/datasets`` are tried.
+    seed : int
+    download : bool
+        Whether what is not there is downloaded, once (170 MB).
 
-    Raises ``FileNotFoundError`` where the data is missing, saying where it was looked for and
-    how to get it; ``ValueError`` for a file whose MD5 is not the published one.
+    Raises
+    ------
+    FileNotFoundError
+        Where the data is missing, saying where it was looked for and how to get it.
+    ValueError
+        For a file whose MD5 is not the published one.
     """
     from sklearn.model_selection import train_test_split
 

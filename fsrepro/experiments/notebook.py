@@ -28,65 +28,9 @@ from ..conversion import (
 from ..fitting import Designer, Distribution, empirical
 from ..measures import Report, evaluate, predict_classes
 from . import datasets, models, training
-from .results import HEADLINE_COLUMNS
+from .results import HEADLINE_COLUMNS, shown
 
 __all__ = ["Study", "fewest_spikes", "headline_rows", "parameters", "quoted", "shown"]
-
-HEADINGS = {
-    "steps": "K",
-    "spread": "S",
-    "snr": "SNR (dB)",
-    "snr_target": "designed for (dB)",
-    "worst_snr": "worst channel (dB)",
-    "spikes": "spikes per neuron",
-    "accuracy": "SNN (%)",
-    "agreement": "same answer as ANN (%)",
-    "inner_code": "code of the first inner layer",
-    "inner_spikes": "spikes per inner neuron",
-    "ratio_to_bound": "spikes / bound",
-    "on_layers": "the same, layers of the network",
-    "entropy": "entropy (bits)",
-    "mean_latency": "mean latency (steps)",
-    "latency_steps": "latency (steps)",
-    "synops_per_image": "SynOps per image",
-    "macs_per_image": "multiplications per image",
-    "name": "code",
-    "ann_nj": "ANN (nJ)",
-    "snn_nj": "SNN (nJ)",
-    "events_per_image": "events per image",
-    "ms_per_image": "ms per image",
-    "ratio": "SNN / ANN",
-}
-"""Of columns of results, where the name with spaces for underscores says too little."""
-
-FORMS = {
-    "steps": "{:.0f}",
-    "accuracy": "{:.2f}",
-    "agreement": "{:.2f}",
-    "ann_accuracy": "{:.2f}",
-    "snr": "{:.1f}",
-    "snr_target": "{:.0f}",
-    "worst_snr": "{:.1f}",
-    "spikes": "{:.3f}",
-    "spikes_per_neuron": "{:.3f}",
-    "budget": "{:g}",
-    "loss": "{:.2f}",
-    "inner_spikes": "{:.3f}",
-    "bound": "{:.3f}",
-    "ratio_to_bound": "{:.2f}",
-    "on_layers": "{:.2f}",
-    "entropy": "{:.2f}",
-    "mean_latency": "{:.2f}",
-    "synops_per_image": "{:,.0f}",
-    "macs_per_image": "{:,.0f}",
-    "neurons": "{:,.0f}",
-    "ann_nj": "{:,.0f}",
-    "snn_nj": "{:,.0f}",
-    "events_per_image": "{:,.0f}",
-    "ms_per_image": "{:.1f}",
-    "ratio": "{:.2f}",
-}
-"""How many places of a number are shown, by column."""
 
 
 def parameters(names: Mapping[str, object]) -> dict:
@@ -272,17 +216,3 @@ def quoted(name: str, row: Report | pd.Series, numbers: str) -> dict[str, float]
     found = row.row() if isinstance(row, Report) else row
     chosen = {number: found[_SHORT.get(number, number)] for number in numbers.split()}
     return {f"{name}_{n}": v.item() if hasattr(v, "item") else v for n, v in chosen.items()}
-
-
-def shown(rows: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFrame:
-    """``rows`` as a reader sees them: headings in words, numbers to a fixed place."""
-    rows = rows if columns is None else rows[columns]
-    texts = {
-        HEADINGS.get(column, column).replace("_", " "): [
-            FORMS[column].format(v) if v == v and v is not None else "–" for v in rows[column]
-        ]
-        if column in FORMS
-        else rows[column].to_numpy()
-        for column in rows
-    }
-    return pd.DataFrame(texts)

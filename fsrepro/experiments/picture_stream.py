@@ -28,9 +28,16 @@ __all__ = ["Batch", "batches"]
 class Batch:
     """Some pictures, decoded.
 
-    ``images``: (n, H, W, C), as preprocessed. ``labels``: int64, (n,). ``index``: int64, (n,),
-    where in the :class:`Pictures` they are. ``unreadable``: file and reason of each picture of
-    this batch that is not in ``images`` because it could not be decoded.
+    Parameters
+    ----------
+    images : (n, H, W, C) array
+        As preprocessed.
+    labels : (n,) int64
+    index : (n,) int64
+        Where in the :class:`Pictures` they are.
+    unreadable : tuple of (Path, str)
+        File and reason of each picture of this batch that is not in ``images`` because it could
+        not be decoded.
     """
 
     images: np.ndarray
@@ -47,9 +54,8 @@ def batches(
 ) -> Iterator[Batch]:
     """All pictures in order, ``batch_size`` at a time; the same for any number of ``workers``.
 
-    ``preprocess``: a picture in RGB -> array (H, W, C), the same shape for all; called from
-    ``workers`` threads (default: one per processor). At most one batch, or two pictures per
-    worker, is read ahead, so that memory does not depend on the number of pictures.
+    At most one batch, or two pictures per worker, is read ahead, so that memory does not depend on
+    the number of pictures.
 
     Grey and palette pictures become RGB; CMYK by Pillow's plain formula, without a colour profile;
     transparent pixels are laid on white. EXIF orientation is ignored, as in the usual ImageNet
@@ -57,8 +63,20 @@ def batches(
     or more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``, is left out of its batch, which is then
     smaller, and reported in it.
 
-    Raises ``ValueError`` for less than one picture per batch or worker. What ``preprocess`` raises
-    is passed on.
+    Parameters
+    ----------
+    pictures : Pictures
+    preprocess : callable
+        From a picture in RGB to an array (H, W, C), the same shape for all. What it raises is
+        passed on.
+    batch_size : int
+    workers : int
+        So many threads call ``preprocess``; by default one per processor.
+
+    Raises
+    ------
+    ValueError
+        For less than one picture per batch or worker.
     """
     workers = os.cpu_count() or 1 if workers is None else workers
     if batch_size < 1 or workers < 1:

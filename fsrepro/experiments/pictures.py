@@ -1,8 +1,9 @@
 """ImageNet pictures on disk, in every standard layout.
 
-:func:`find` takes the folder as it was downloaded; :func:`fsrepro.experiments.picture_stream.batches` reads the
-pictures. A class is its place among the 1000 sorted wnids, the order of
-Keras and torchvision. Source of pictures and classes: Russakovsky et al. 2015, ILSVRC2012.
+:func:`find` takes the folder as it was downloaded;
+:func:`fsrepro.experiments.picture_stream.batches` reads the pictures. A class is its place among
+the 1000 sorted wnids, the order of Keras and torchvision. Source of pictures and classes:
+Russakovsky et al. 2015, ILSVRC2012.
 """
 
 from __future__ import annotations
@@ -49,9 +50,15 @@ LABEL_FILES = (
 class Pictures:
     """Picture files and labels that belong together.
 
-    ``folder``: what file names are relative to in the checksum. ``files``: N paths. ``labels``:
-    int64, (N,), from 0; -1 where unknown. ``classes``: the name of each label; ImageNet has two
-    cranes.
+    Parameters
+    ----------
+    folder : Path
+        What file names are relative to in the checksum.
+    files : tuple of N Path
+    labels : (N,) int64
+        From 0; -1 where unknown.
+    classes : tuple of str
+        The name of each label; ImageNet has two cranes.
     """
 
     folder: Path
@@ -90,9 +97,13 @@ class Pictures:
 
 
 def imagenet_classes() -> pd.DataFrame:
-    """The 1000 classes of ILSVRC2012, row = label: ``wnid`` (WordNet 3.0 noun), sorted; ``name``.
+    """The 1000 classes of ILSVRC2012.
 
-    Names are the first two lemmas of the synset. Two classes are named "crane": bird and machine.
+    Returns
+    -------
+    pandas.DataFrame
+        Row = label, with the columns ``wnid`` (WordNet 3.0 noun), sorted, and ``name``, the first
+        two lemmas of the synset. Two classes are named "crane": bird and machine.
     """
     import pandas as pd
 
@@ -109,8 +120,10 @@ def find(path: str | os.PathLike) -> Pictures:
     (:func:`from_folders`), and a flat folder with an official label file in it or beside it
     (:func:`from_flat`).
 
-    Raises ``FileNotFoundError`` where none of them is there, saying what was looked for; else what
-    these functions raise.
+    Raises
+    ------
+    FileNotFoundError
+        Where none of them is there, saying what was looked for; else what these functions raise.
     """
     path = Path(path)
     if path.is_file() and path.suffix.lower() == ".csv":
@@ -138,8 +151,12 @@ def from_folders(folder: str | os.PathLike) -> Pictures:
     Classes may be missing. The pictures are in order of file name, not of class, so that the
     validation set has the same order in every layout.
 
-    Raises ``ValueError`` for a folder of pictures that is no wnid of the 1000 classes;
-    ``FileNotFoundError`` if there are no pictures.
+    Raises
+    ------
+    ValueError
+        For a folder of pictures that is no wnid of the 1000 classes.
+    FileNotFoundError
+        If there are no pictures.
     """
     root = _class_root(Path(folder))
     label = _wnids()
@@ -161,16 +178,25 @@ def from_folders(folder: str | os.PathLike) -> Pictures:
 def from_flat(folder: str | os.PathLike, labels: str | os.PathLike) -> Pictures:
     """All pictures in one folder, in order of file name, with an official label file.
 
-    ``labels``: one of
+    Parameters
+    ----------
+    folder : str or os.PathLike
+    labels : str or os.PathLike
+        One of
 
-    - ``ILSVRC2012_validation_ground_truth.txt`` of the devkit, one ILSVRC2012_ID per line in order
-      of file name. These ids are not in the order of wnids: ``meta.mat`` beside it tells them.
-    - ``LOC_val_solution.csv`` of Kaggle: ``ImageId,PredictionString``, the latter beginning with
-      the wnid.
-    - ``val.txt`` of Caffe: file name and class per line.
+        - ``ILSVRC2012_validation_ground_truth.txt`` of the devkit, one ILSVRC2012_ID per line in
+          order of file name. These ids are not in the order of wnids: ``meta.mat`` beside it tells
+          them.
+        - ``LOC_val_solution.csv`` of Kaggle: ``ImageId,PredictionString``, the latter beginning
+          with the wnid.
+        - ``val.txt`` of Caffe: file name and class per line.
 
-    Raises ``FileNotFoundError`` if there are no pictures, no label file or no ``meta.mat``;
-    ``ValueError`` if not every picture has just one label, or if a label is of no class.
+    Raises
+    ------
+    FileNotFoundError
+        If there are no pictures, no label file or no ``meta.mat``.
+    ValueError
+        If not every picture has just one label, or if a label is of no class.
     """
     folder, path = Path(folder), Path(labels)
     files = _pictures_in(folder)
@@ -207,12 +233,20 @@ def from_flat(folder: str | os.PathLike, labels: str | os.PathLike) -> Pictures:
 def from_table(csv: str | os.PathLike, *, folder: str | None = None) -> Pictures:
     """The pictures that a CSV file lists, in its order.
 
-    Columns: ``file``, or ``folder`` and ``filename``, relative to the CSV file; ``class`` or
-    ``class_index`` (0..999), or ``wnid``, or both. Others are ignored. ``folder``: keep only the
-    rows of this folder, written as in the table.
+    Parameters
+    ----------
+    csv : str or os.PathLike
+        With the columns ``file``, or ``folder`` and ``filename``, relative to the CSV file;
+        ``class`` or ``class_index`` (0..999), or ``wnid``, or both. Others are ignored.
+    folder : str
+        Keep only the rows of this folder, written as in the table.
 
-    Raises ``ValueError`` for missing columns, no rows, a class that does not exist, or one that is
-    not its wnid's; ``FileNotFoundError`` for missing pictures.
+    Raises
+    ------
+    ValueError
+        For missing columns, no rows, a class that does not exist, or one that is not its wnid's.
+    FileNotFoundError
+        For missing pictures.
     """
     import pandas as pd
 

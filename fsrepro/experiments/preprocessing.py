@@ -17,13 +17,27 @@ __all__ = ["Preprocessing"]
 class Preprocessing:
     """A picture -> what a network takes: a square from the centre, resized, y = (x - mean)/scale.
 
-    ``size``: side of the result in pixels. ``crop``: side of the square as a fraction of the
-    picture's shorter side, such as 224/256; 1 keeps all of it. ``mean``, ``scale``: on the scale
-    0..255, one number or one per channel of the result. ``bgr``: blue first. ``interpolation``:
-    ``bicubic`` or ``bilinear``, Pillow's, hence over all pixels that are covered (antialiased).
-
     The square has round(crop * shorter side) pixels and is cut before it is resized, as
-    EfficientNet was evaluated (Tan & Le 2019). Raises ``ValueError`` for impossible values.
+    EfficientNet was evaluated (Tan & Le 2019).
+
+    Parameters
+    ----------
+    size : int
+        Side of the result in pixels.
+    crop : float
+        Side of the square as a fraction of the picture's shorter side, such as 224/256; 1 keeps all
+        of it.
+    mean, scale : float or tuple of float
+        On the scale 0..255, one number or one per channel of the result.
+    bgr : bool
+        Blue first.
+    interpolation : "bicubic" or "bilinear"
+        Pillow's, hence over all pixels that are covered (antialiased).
+
+    Raises
+    ------
+    ValueError
+        For impossible values.
     """
 
     size: int
@@ -50,7 +64,7 @@ class Preprocessing:
             )
 
     def __call__(self, picture: Image) -> np.ndarray:
-        """``picture``: in RGB. Returns float32, (size, size, 3)."""
+        """Of ``picture``, in RGB: float32, (size, size, 3)."""
         from PIL.Image import Resampling
 
         side = max(1, round(min(picture.size) * self.crop))

@@ -19,14 +19,52 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock
 
-__all__ = ["HEADLINE_COLUMNS", "commit", "read", "write"]
+from ..files import atomic
+
+__all__ = ["HEADLINE_COLUMNS", "commit", "read", "shown", "write"]
 
 HEADLINE_COLUMNS = [
     "experiment", "dataset", "network", "activation", "code", "steps", "fine_tuned", "images",
     "ann_accuracy", "snn_accuracy", "agreement", "spikes_per_neuron", "synops_per_image",
     "simulator", "commit",
 ]  # fmt: skip
-"""Of ``headline.csv``: accuracies and agreement in percent, the rest per image."""
+"""Of ``headline.csv``; accuracies and agreement in percent, the rest per image."""
+
+_HEADINGS = {
+    "steps": "K",
+    "spread": "S",
+    "snr": "SNR (dB)",
+    "snr_target": "designed for (dB)",
+    "worst_snr": "worst channel (dB)",
+    "spikes": "spikes per neuron",
+    "accuracy": "SNN (%)",
+    "agreement": "same answer as ANN (%)",
+    "inner_code": "code of the first inner layer",
+    "inner_spikes": "spikes per inner neuron",
+    "ratio_to_bound": "spikes / bound",
+    "on_layers": "the same, layers of the network",
+    "entropy": "entropy (bits)",
+    "mean_latency": "mean latency (steps)",
+    "latency_steps": "latency (steps)",
+    "synops_per_image": "SynOps per image",
+    "macs_per_image": "multiplications per image",
+    "name": "code",
+    "ann_nj": "ANN (nJ)",
+    "snn_nj": "SNN (nJ)",
+    "events_per_image": "events per image",
+    "ms_per_image": "ms per image",
+    "ratio": "SNN / ANN",
+}
+_FORMS = {
+    "{:g}": "budget",
+    "{:.0f}": "steps snr_target",
+    "{:.1f}": "snr worst_snr ms_per_image",
+    "{:.2f}": "accuracy agreement ann_accuracy loss ratio_to_bound on_layers entropy mean_latency "
+    "ratio",
+    "{:.3f}": "spikes spikes_per_neuron inner_spikes bound",
+    "{:,.0f}": "synops_per_image macs_per_image neurons ann_nj snn_nj events_per_image",
+}
+_FORM_OF = {column: form for form, columns in _FORMS.items() for column in columns.split()}
 
 _FORM = "%.9g"
 _PACKAGES = ("fsrepro", "numpy", "keras", "tensorflow-cpu", "tensorflow", "scikit-learn")
@@ -46,14 +84,30 @@ def write(
 ) -> None:
     """Write the results of experiment ``name`` into ``folder``, which is made if needed.
 
-    ``tables``: by suffix; ``""`` becomes ``NAME.csv``, ``"layers"`` becomes ``NAME_layers.csv``.
-    ``headline``: the numbers that prose quotes. ``headline_rows``: rows of ``headline.csv``; those
-    of this experiment replace its earlier ones, ``experiment`` and ``commit`` are filled in here.
-    ``parameters``: of the notebook. ``data``: :meth:`fsrepro.experiments.datasets.Dataset.summary`.
-    ``seconds_before``: spent by earlier runs that this one went on from.
+    Every file is written to a temporary name and moved into place, the JSON last.
 
-    Every file is written to a temporary name and moved into place, the JSON last. Raises
-    ``ValueError`` for a headline row whose columns are not :data:`HEADLINE_COLUMNS`.
+    Parameters
+    ----------
+    folder : str or Path
+    name : str
+    tables : dict of DataFrame
+        By suffix; ``""`` becomes ``NAME.csv``, ``"layers"`` becomes ``NAME_layers.csv``.
+    headline : dict
+        The numbers that prose quotes.
+    headline_rows : list of dict
+        Rows of ``headline.csv``; those of this experiment replace its earlier ones, ``experiment``
+        and ``commit`` are filled in here.
+    parameters : dict
+        Of the notebook.
+    data : dict
+        :meth:`fsrepro.experiments.datasets.Dataset.summary`.
+    seconds_before : float
+        Spent by earlier runs that this one went on from.
+
+    Raises
+    ------
+    ValueError
+        For a headline row whose columns are not :data:`HEADLINE_COLUMNS`.
     """
     folder = Path(folder)
     rows = [{"experiment": name, **row, "commit": commit()} for row in headline_rows]
@@ -84,12 +138,27 @@ def write(
 def read(folder: str | Path, name: str) -> dict:
     """The JSON of experiment ``name``: ``headline`` and ``provenance``.
 
-    Raises ``FileNotFoundError`` that says how to make it.
+    Raises
+    ------
+    FileNotFoundError
+        That says how to make it.
     """
     path = Path(folder) / f"{name}.json"
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; `make book` writes it by running {name}.py")
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def shown(rows: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFrame:
+    """``rows`` as a reader sees them: headings in words, numbers to a fixed place."""
+    rows = rows if columns is None else rows[columns]
+    texts = {}
+    for column in rows:
+        form, values = _FORM_OF.get(column), rows[column].to_numpy()
+        if form is not None:
+            values = ["–" if pd.isna(v) else form.format(v) for v in values]
+        texts[_HEADINGS.get(column, column).replace("_", " ")] = values
+    return pd.DataFrame(texts)
 
 
 def commit() -> str:
@@ -148,6 +217,5 @@ def _write_csv(path: Path, table: pd.DataFrame) -> None:
 
 
 def _write_text(path: Path, text: str) -> None:
-    partial = path.with_name(f".partial-{path.name}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    with atomic(path) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -27,9 +27,14 @@ def quantised_ann(
     writes. Weights: see :func:`round_weights`. Biases and sums stay as they are. A plain Keras
     model; it multiplies as often as the ANN.
 
-    Raises what :func:`convert` raises, and ``ValueError`` for ``weight_bits`` outside 2..16.
+    Raises
+    ------
+    ValueError
+        For ``weight_bits`` outside 2..16; else what :func:`~fsrepro.conversion.convert` raises.
 
-    Source: post-training quantisation as in Jacob et al. (2018), with calibrated ranges.
+    References
+    ----------
+    Post-training quantisation as in Jacob et al. (2018), with calibrated ranges.
     """
     graph = round_weights(model, weight_bits)
     return convert(graph, calibration, code="binary", steps=bits, seed=seed).keras_model
@@ -41,7 +46,12 @@ def round_weights(model: keras.Model, bits: int) -> keras.Model:
     .. math:: W_c \leftarrow \Delta_c \left\lfloor W_c / \Delta_c \right\rceil, \qquad
               \Delta_c = \max |W_c| / (2^{b-1} - 1)
 
-    for every output channel c. Raises ``ValueError`` for ``bits`` outside 2..16.
+    for every output channel c.
+
+    Raises
+    ------
+    ValueError
+        For ``bits`` outside 2..16.
     """
     if bits != int(bits) or not 2 <= bits <= 16:
         raise ValueError(f"weights need from 2 to 16 bits, got {bits}")
@@ -66,11 +76,19 @@ def mlgenn_scales(
 
     and all layers that one population reads take the largest range among them.
 
-    ``graph``: in normal form. ``recorded``: pre-activations, see :func:`record`; a sample of them
-    has a smaller maximum than all that mlGeNN sees, by little. ``steps``: K.
+    Parameters
+    ----------
+    graph : keras.Model
+        In normal form.
+    recorded : dict of (samples,) float32
+        Pre-activations, see :func:`~fsrepro.conversion.record`; a sample of them has a smaller
+        maximum than all that mlGeNN sees, by little.
+    steps : int
+        The number K.
 
-    Source: ml_genn 2.3.1, ``ml_genn_tf/converters/few_spike.py``, ``pre_convert`` and
-    ``post_convert``.
+    References
+    ----------
+    ml_genn 2.3.1, ``ml_genn_tf/converters/few_spike.py``, ``pre_convert`` and ``post_convert``.
     """
     sites = activation_layers(graph)
     for name in sites:

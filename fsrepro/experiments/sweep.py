@@ -25,13 +25,19 @@ _DRAWING = ("figures.py", "command_line.py")  # of the library, what no row depe
 class Sweep:
     """Tables that are computed row by row, and go on from where a killed run was.
 
-    ``path``: the file that keeps the rows, one line of JSON each; None to keep nothing.
-    ``identity``: what all rows
-    depend on (checksums of data and weights, seeds, ...); the code of the library is added. Rows
-    that were kept for another identity are dropped, so a resumed sweep gives the table of an
-    uninterrupted one.
+    Parameters
+    ----------
+    path : str or Path or None
+        The file that keeps the rows, one line of JSON each; None to keep nothing.
+    **identity
+        What all rows depend on (checksums of data and weights, seeds, ...); the code of the library
+        is added. Rows that were kept for another identity are dropped, so a resumed sweep gives the
+        table of an uninterrupted one.
 
-    Raises ``ValueError`` if ``path`` holds something else than a sweep; it is left unchanged.
+    Raises
+    ------
+    ValueError
+        If ``path`` holds something else than a sweep; it is left unchanged.
     """
 
     def __init__(self, path: str | Path | None, **identity):
@@ -53,11 +59,19 @@ class Sweep:
     ) -> pd.DataFrame:
         """A row ``{**setting, **compute(**setting, **shared)}`` for each of ``settings``.
 
-        ``name``: of this table in the sweep. ``compute`` returns plain numbers and texts, and lists
-        of them. ``shared``: arguments that are the same for all rows. ``client``: of a Dask
-        cluster, whose workers then compute the rows; a worker that dies costs the rows it was at,
-        which others take over. ``compute`` must be a function of a module there, and futures among
-        the shared arguments become what they stand for.
+        Parameters
+        ----------
+        name : str
+            Of this table in the sweep.
+        settings : iterable of dict
+        compute : callable
+            Returns plain numbers and texts, and lists of them.
+        shared : mapping
+            Arguments that are the same for all rows.
+        client : distributed.Client
+            Of a Dask cluster, whose workers then compute the rows; a worker that dies costs the
+            rows it was at, which others take over. ``compute`` must be a function of a module
+            there, and futures among the shared arguments become what they stand for.
         """
         settings = list(settings)
         keys = [json.dumps([name, s], sort_keys=True, default=_plain) for s in settings]

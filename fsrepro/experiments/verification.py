@@ -26,7 +26,7 @@ TOLERANCES = {
     "macs_per_image": (0.0, 0.0),
     "neurons": (0.0, 0.0),
 }
-"""By column, how far two runs may differ: absolute, and as a share of the published value.
+"""By column, how far two runs may differ (absolute, and as a share of the published value).
 
 Accuracy and agreement are in percentage points, SNR in dB. The codes are exact, the sums before
 them are not: another processor adds in another order, and a value next to a threshold may then fall
@@ -41,9 +41,18 @@ def compare(
 ) -> pd.DataFrame:
     """The tables of ``experiment`` in two folders, see :func:`compare_tables`.
 
-    ``keys``: by suffix of a table ("" for ``NAME.csv``), the columns that tell its rows apart.
+    Parameters
+    ----------
+    found, published : str or Path
+        The folders.
+    experiment : str
+    keys : mapping
+        By suffix of a table ("" for ``NAME.csv``), the columns that tell its rows apart.
 
-    Raises ``FileNotFoundError`` for a table that one of the folders does not have.
+    Raises
+    ------
+    FileNotFoundError
+        For a table that one of the folders does not have.
     """
     parts = []
     for suffix, columns in keys.items():
@@ -63,12 +72,20 @@ def compare_tables(found: pd.DataFrame, published: pd.DataFrame, keys: list[str]
 
     ``found`` may be a part of ``published``: rows are matched by the columns ``keys``.
 
-    - ``rows``, ``alone``: how many rows were compared, and how many found have no partner;
-    - ``difference``: the largest, as a share of what is tolerated for that value (above 1: too
-      much); infinite where one value is missing or the other should be zero;
-    - ``tolerance``: in words; ``within``: whether all rows are.
+    Returns
+    -------
+    pandas.DataFrame
+        With the columns
 
-    Raises ``ValueError`` if keys are missing or do not tell rows apart, or no row has a partner.
+        - ``rows``, ``alone``: how many rows were compared, and how many found have no partner;
+        - ``difference``: the largest, as a share of what is tolerated for that value (above 1: too
+          much); infinite where one value is missing or the other should be zero;
+        - ``tolerance``: in words; ``within``: whether all rows are.
+
+    Raises
+    ------
+    ValueError
+        If keys are missing or do not tell rows apart, or no row has a partner.
     """
     for name, table in (("found", found), ("published", published)):
         if missing := [key for key in keys if key not in table]:

@@ -35,9 +35,10 @@ def compare(
     pandas.DataFrame
         One row per kind, in the order given. Columns: ``kind``, ``code`` (its name), ``linear``,
         ``steps`` (K; of words, the longest), ``snr`` (reached, dB), ``spikes`` (mean per neuron),
-        ``entropy`` (bits) and ``mean_latency`` (steps) of words, ``decoder_states``, ``bound``: the
-        fewest spikes of any code of K steps with this SNR, and ``ratio_to_bound``. A kind that
-        cannot reach the SNR has a row with ``spikes`` NaN and the reason as its ``code``.
+        ``entropy`` (bits; NaN but for words), ``mean_latency`` (steps; K but for words),
+        ``decoder_states``, ``bound``: the fewest spikes of any code of K steps with this SNR, and
+        ``ratio_to_bound``. A kind that cannot reach the SNR has a row with ``spikes`` NaN and the
+        reason as its ``code``.
     """
     value = distribution.map(relu)
     power = value.mean(np.square)

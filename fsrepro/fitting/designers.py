@@ -42,10 +42,10 @@ def scaled(*families: Callable[[float], Code]) -> Designer:
     """Codes for ReLU at many scales, of one family, scale -> code, or several.
 
     Without a criterion, scales are eight to the octave, from six octaves below the largest
-    activation to eight above. With one, a geometric grid over twenty octaves around it is tried,
-    then a finer one around its best. Scales far above the activations are tried because they leave
-    the first steps silent for good: a shorter code. All have eight significant bits
-    (:func:`round_scale`).
+    activation to eight above. With one, a geometric grid over twenty octaves around it is tried
+    (with penalty 0, it ends one octave above it), then a finer one around its best. Scales far
+    above the activations are tried because they leave the first steps silent for good: a shorter
+    code. All have eight significant bits (:func:`round_scale`).
     """
 
     @Designer
@@ -81,8 +81,9 @@ def scaled(*families: Callable[[float], Code]) -> Designer:
 def with_soma(designer: Designer, activation: str) -> Designer:
     """Codes of ``designer`` for neurons whose soma computes f = ``activation``.
 
-    The values of silence :math:`y_0` that are tried lie between the least activation and the
-    median; each code writes :math:`f(x) - y_0`, and what is below is lost.
+    The values of silence :math:`y_0` that are tried are the least activation, quantiles up to the
+    median and, where values of both signs occur, half the least and 0; each code writes
+    :math:`f(x) - y_0`, and what is below is lost.
 
     Parameters
     ----------
@@ -129,7 +130,7 @@ class _WithSoma(Designer):
 
 
 def _offsets(y: NDArray[np.float32]) -> list[float]:
-    """Values of silence to try, from the least activation to the median."""
+    """Values of silence to try, see :func:`with_soma`."""
     least = float(y.min())
     found = [least, *np.quantile(y, [0.05, 0.25, 0.5])]
     if least < 0 < y.max():

@@ -57,7 +57,7 @@ def to_mlgenn(
     UnsupportedLayerError
         For layers that have no event-driven form.
     ValueError
-        For codes whose words a synapse cannot read.
+        For codes whose words a synapse cannot read, and for an activation without C code.
     """
     return GennNetwork(snn, optimize_code=optimize_code, backend=backend)
 

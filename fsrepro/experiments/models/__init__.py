@@ -34,8 +34,19 @@ __all__ = [
 def build(name: str, image_shape: tuple[int, int, int], classes: int, **options):
     """An untrained network by name, as a notebook's parameter gives it.
 
-    ``small_cnn``, ``plain_cnn``, or ``resnet8``, ``resnet14``, ``resnet20``, ...; ``options`` go to
-    the constructor. Raises ``ValueError`` for another name.
+    Parameters
+    ----------
+    name : str
+        ``small_cnn``, ``plain_cnn``, or ``resnet8``, ``resnet14``, ``resnet20``, ...
+    image_shape : tuple of int
+    classes : int
+    **options
+        Go to the constructor.
+
+    Raises
+    ------
+    ValueError
+        For another name.
     """
     if name in ("small_cnn", "plain_cnn"):
         constructor = small_cnn if name == "small_cnn" else plain_cnn

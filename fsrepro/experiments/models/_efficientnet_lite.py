@@ -34,14 +34,25 @@ def efficientnet_lite(
 ) -> keras.Model:
     """EfficientNet-Lite ``number`` (0 to 4). Returns logits, (N, classes).
 
-    ``size``: pixels to a side of the pictures, (N, size, size, 3); by default that of the network,
-    :data:`LITE_SIZES`. ``seed`` fixes the initial weights.
+    Parameters
+    ----------
+    number : int
+    size : int
+        Pixels to a side of the pictures, (N, size, size, 3); by default that of the network,
+        :data:`LITE_SIZES`.
+    classes : int
+    seed : int
+        Fixes the initial weights.
 
-    Source: the EfficientNet-Lite models of TensorFlow's TPU repository (2020), after Tan & Le
-    (2019): no squeeze-and-excite, ReLU6, stem, head and the depth of the first and last stage not
-    scaled.
+    Raises
+    ------
+    ValueError
+        For another number.
 
-    Raises ``ValueError`` for another number.
+    References
+    ----------
+    The EfficientNet-Lite models of TensorFlow's TPU repository (2020), after Tan & Le (2019): no
+    squeeze-and-excite, ReLU6, stem, head and the depth of the first and last stage not scaled.
     """
     if number not in LITE_SIZES:
         raise ValueError(f"EfficientNet-Lite goes from 0 to 4, got {number!r}")

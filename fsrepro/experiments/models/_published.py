@@ -22,7 +22,14 @@ _CHECKPOINTS = {  # name -> depth, SHA-256 of the file
 
 @dataclass(frozen=True, eq=False)
 class PublishedNetwork:
-    """``model`` returns logits for images x given as (x / 255 - mean) / std, per channel."""
+    """``model`` returns logits for images x given as (x / 255 - mean) / std, per channel.
+
+    Parameters
+    ----------
+    model : keras.Model
+    mean, std : (C,) float
+    source : str
+    """
 
     model: keras.Model
     mean: np.ndarray
@@ -38,8 +45,12 @@ def published(name: str) -> PublishedNetwork:
 
     The checkpoint is looked for in ``~/.keras/models`` and downloaded there (1 MB) if missing.
 
-    Raises ``ValueError`` for another name; ``FileNotFoundError`` if the file is missing and
-    cannot be downloaded, or is not the one published.
+    Raises
+    ------
+    ValueError
+        For another name.
+    FileNotFoundError
+        If the file is missing and cannot be downloaded, or is not the one published.
     """
     if name not in _CHECKPOINTS:
         raise ValueError(f"unknown network {name!r}; choose one of {', '.join(_CHECKPOINTS)}")

@@ -28,20 +28,37 @@ def resnet(
     Three stages of n = (depth - 2) / 6 blocks with ``width``, 2 ``width`` and 4 ``width``
     channels; a block is two 3x3 convolutions with batch norm.
 
-    ``squeeze``: with r above 0, every block ends in squeeze-and-excite (Hu et al. 2018): its
-    channels are multiplied by gates, which two 1x1 convolutions (to a share 1/r of the channels,
-    with ``activation``, and back, with a sigmoid) make of the channels' means.
-    ``shortcut``: where the shape changes, ``"projection"``, a 1x1 convolution with batch norm
-    (their option B), or ``"identity"``, every second pixel with channels of zeros on either side
-    (option A). ``padding`` of 3x3 convolutions: ``"same"`` as Keras pads (with stride 2 to the
-    right and below), or ``"symmetric"`` as PyTorch does. ``epsilon``: of batch norm; PyTorch has
-    1e-5. ``seed`` fixes the initial weights.
-
     With ReLU and width 16 on 32x32 images the activations number 73,728 for depth 8 and
     188,416 for depth 20, as in Stöckl & Maass (2021).
 
-    Raises ``ValueError`` unless ``depth`` is 6 n + 2 with n >= 1, for a ``squeeze`` that leaves no
-    channel, and for another shortcut or padding.
+    Parameters
+    ----------
+    depth : int
+    image_shape : tuple of int
+    classes : int
+    activation
+        Anything ``keras.layers.Activation`` takes.
+    width : int
+    squeeze : int
+        With r above 0, every block ends in squeeze-and-excite (Hu et al. 2018): its channels are
+        multiplied by gates, which two 1x1 convolutions (to a share 1/r of the channels, with
+        ``activation``, and back, with a sigmoid) make of the channels' means.
+    shortcut : "projection" or "identity"
+        Where the shape changes: a 1x1 convolution with batch norm (their option B), or every second
+        pixel with channels of zeros on either side (option A).
+    padding : "same" or "symmetric"
+        Of 3x3 convolutions: as Keras pads (with stride 2 to the right and below), or as PyTorch
+        does.
+    epsilon : float
+        Of batch norm; PyTorch has 1e-5.
+    seed : int
+        Fixes the initial weights.
+
+    Raises
+    ------
+    ValueError
+        Unless ``depth`` is 6 n + 2 with n >= 1, for a ``squeeze`` that leaves no channel, and for
+        another shortcut or padding.
     """
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"depth must be 8, 14, 20, 26, ... (6 n + 2), got {depth}")

@@ -20,8 +20,16 @@ def small_cnn(
 ) -> keras.Model:
     """A network for 8x8 digits that trains in seconds. Returns logits, shape (N, classes).
 
-    ``activation``: anything ``keras.layers.Activation`` takes. ``width``: channels of the first
-    convolution; the second has twice as many. ``seed`` fixes the initial weights.
+    Parameters
+    ----------
+    image_shape : tuple of int
+    classes : int
+    activation
+        Anything ``keras.layers.Activation`` takes.
+    width : int
+        Channels of the first convolution; the second has twice as many.
+    seed : int
+        Fixes the initial weights.
     """
     initial = he_normal(seed)
     inputs = keras.Input(image_shape, name="image")

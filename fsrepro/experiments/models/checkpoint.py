@@ -16,8 +16,14 @@ __all__ = ["file_sha256", "load_checkpoint", "save_checkpoint"]
 def save_checkpoint(model: keras.Model, path: str | Path, card: dict) -> Path:
     """Write ``path`` (``NAME.weights.h5``: tensors only) and its card ``NAME.json``.
 
-    ``card`` holds data, recipe, seed, duration and accuracy; the SHA-256 of the weights is added.
     The weights are written first, both to a temporary name that is then moved into place.
+
+    Parameters
+    ----------
+    model : keras.Model
+    path : str or Path
+    card : dict
+        Data, recipe, seed, duration and accuracy; the SHA-256 of the weights is added.
     """
     path = _weights_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,8 +38,12 @@ def save_checkpoint(model: keras.Model, path: str | Path, card: dict) -> Path:
 def load_checkpoint(model: keras.Model, path: str | Path) -> dict:
     """Load the weights ``path`` into ``model`` in place and return the card.
 
-    Raises ``FileNotFoundError`` if weights or card are missing, ``ValueError`` if the weights are
-    not the ones the card describes or do not fit the model.
+    Raises
+    ------
+    FileNotFoundError
+        If weights or card are missing.
+    ValueError
+        If the weights are not the ones the card describes or do not fit the model.
     """
     path = _weights_path(path)
     for needed in (path, _card_path(path)):

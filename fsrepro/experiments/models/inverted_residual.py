@@ -46,7 +46,7 @@ def inverted_residual(
 
     There is no activation at the end; input is added where shapes agree (Sandler et al. 2018).
     Where ``expanded`` is the number of channels already there, the first convolution is left out.
-    ``squeezed``: above 0, the expanded channels are multiplied by gates made of their means
+    With ``squeezed`` above 0, the expanded channels are multiplied by gates made of their means
     through so many channels (ReLU) and a hard sigmoid (Howard et al. 2019, section 5.3).
     """
     skip = x

@@ -33,9 +33,15 @@ def mobilenet_v3_small(
 ) -> keras.Model:
     """MobileNetV3-small of width 1 (Howard et al. 2019, table 2). Returns logits, (N, classes).
 
-    ``size``: pixels to a side of the pictures, (N, size, size, 3). ``norm``: without it,
-    convolutions have biases in place of batch norm, as in networks for inference. ``seed`` fixes
-    the initial weights.
+    Parameters
+    ----------
+    size : int
+        Pixels to a side of the pictures, (N, size, size, 3).
+    classes : int
+    norm : bool
+        Without it, convolutions have biases in place of batch norm, as in networks for inference.
+    seed : int
+        Fixes the initial weights.
     """
     initial = he_normal(seed)
     inputs = keras.Input((size, size, 3), name="image")
@@ -65,14 +71,25 @@ def mobilenet_v3_small(
 def import_quantised(model: keras.Model, path: str | Path) -> None:
     """Load the weights of a network quantised to 8 bits into ``model``, in place.
 
-    ``path``: a NumPy archive with, for each weighted layer in order of computation (numbers
-    ``00``, ``01``, ...), ``w`` (uint8, TensorFlow Lite's order: out, height, width, in; a depthwise
-    one 1, height, width, channels), ``scale``, ``zp`` and the bias ``b``; the weights are
-    scale (w - zp). Where the file has one class more than the model, the first, which is
-    "background", is left out. Nothing but arrays is read.
+    Nothing but arrays is read.
 
-    Raises ``FileNotFoundError``; ``ValueError`` for a damaged file, and one that names the first
-    layer which does not fit, before anything is loaded.
+    Parameters
+    ----------
+    model : keras.Model
+    path : str or Path
+        A NumPy archive with, for each weighted layer in order of computation (numbers ``00``,
+        ``01``, ...), ``w`` (uint8, TensorFlow Lite's order: out, height, width, in; a depthwise
+        one 1, height, width, channels), ``scale``, ``zp`` and the bias ``b``; the weights are
+        scale (w - zp). Where the file has one class more than the model, the first, which is
+        "background", is left out.
+
+    Raises
+    ------
+    FileNotFoundError
+        If ``path`` is no file.
+    ValueError
+        For a damaged file, and one that names the first layer which does not fit, before anything
+        is loaded.
     """
     path = Path(path)
     if not path.is_file():

@@ -36,10 +36,17 @@ def read_tensors(path: str | Path) -> dict[str, NDArray]:
     PyTorch 1.6), also inside a dict under ``"state_dict"`` or ``"model"``. What is not a tensor
     is left out. The prefix ``module.`` of data-parallel training is removed.
 
-    Raises ``FileNotFoundError``, and ``ValueError`` for a file that is damaged, is no checkpoint,
-    or names anything but tensors: then nothing of it has been run.
+    Raises
+    ------
+    FileNotFoundError
+        If ``path`` is no file.
+    ValueError
+        For a file that is damaged, is no checkpoint, or names anything but tensors: then nothing of
+        it has been run.
 
-    Source: the file formats, ``torch/serialization.py`` of PyTorch.
+    References
+    ----------
+    The file formats, ``torch/serialization.py`` of PyTorch.
     """
     path = Path(path)
     if not path.is_file():

@@ -13,13 +13,23 @@ __all__ = ["TrainingData", "augment", "mix"]
 class TrainingData:
     """Batches for many epochs.
 
-    ``x``, ``y``: images (N, H, W, C) as the network takes them, and classes (N,); what an epoch
-    sees is then a function of ``seed`` and its number alone, and an incomplete last batch is left
-    out. Or ``x`` is a stream of (images, classes) with a length, such as a ``tf.data.Dataset``,
-    gone through once an epoch, and ``y`` None: it has its own batches, order and augmentation.
+    Parameters
+    ----------
+    x, y : array
+        Images (N, H, W, C) as the network takes them, and classes (N,); what an epoch sees is then
+        a function of ``seed`` and its number alone, and an incomplete last batch is left out. Or
+        ``x`` is a stream of (images, classes) with a length, such as a ``tf.data.Dataset``, gone
+        through once an epoch, and ``y`` None: it has its own batches, order and augmentation.
+    batch_size : int
+    augmentation : bool
+        See :func:`augment`.
+    seed : int
 
-    Raises ``ValueError`` for arrays that do not fit together or a ``batch_size``, a stream without
-    a length, and one that is to be augmented.
+    Raises
+    ------
+    ValueError
+        For arrays that do not fit together or a ``batch_size``, a stream without a length, and one
+        that is to be augmented.
     """
 
     def __init__(self, x, y, batch_size: int, augmentation: bool, seed: int):
@@ -71,7 +81,17 @@ class TrainingData:
 def augment(images: np.ndarray, rng: np.random.Generator, *, shift: int = 4) -> np.ndarray:
     """Flip each image left to right with probability 1/2, and shift it by up to ``shift`` pixels.
 
-    ``images``: (N, H, W, C). What a shift uncovers is zero. Source: He et al. (2016), 4.2.
+    What a shift uncovers is zero.
+
+    Parameters
+    ----------
+    images : (N, H, W, C) array
+    rng : numpy.random.Generator
+    shift : int
+
+    References
+    ----------
+    He et al. (2016), 4.2.
     """
     n, height, width, _ = images.shape
     padded = np.pad(images, ((0, 0), (shift, shift), (shift, shift), (0, 0)))
@@ -87,8 +107,18 @@ def mix(
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""Blend each image of a batch, and its target, with another: mixup.
 
-    ``images``: (N, H, W, C). ``targets``: (N, classes). One share for the batch is drawn from
-    :math:`\mathrm{Beta}(\alpha, \alpha)`. Source: Zhang et al. (2018), equation 1.
+    One share for the batch is drawn from :math:`\mathrm{Beta}(\alpha, \alpha)`.
+
+    Parameters
+    ----------
+    images : (N, H, W, C) array
+    targets : (N, classes) array
+    alpha : float
+    rng : numpy.random.Generator
+
+    References
+    ----------
+    Zhang et al. (2018), equation 1.
     """
     share = np.float32(rng.beta(alpha, alpha))
     other = rng.permutation(len(images))

@@ -25,7 +25,10 @@ def save(model, path: Path, recipe: dict, history: list[dict]) -> None:
 def resume(model, path: str | Path | None, recipe: dict) -> list[dict]:
     """The history of the run in ``path``, its state put into ``model``; empty if there is none.
 
-    Raises ``ValueError`` if the file is no checkpoint, or that of another run.
+    Raises
+    ------
+    ValueError
+        If the file is no checkpoint, or that of another run.
     """
     if path is None or not Path(path).exists():
         return []

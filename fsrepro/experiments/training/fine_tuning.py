@@ -58,34 +58,57 @@ def fine_tune(
 
     with the codes themselves forward and stand-ins for their gradients backward, see
     :mod:`~fsrepro.experiments.training.learned_code`. :math:`\lambda` is controlled: the budget
-    falls in a straight line from the spikes of the first batch to ``spikes_per_neuron`` over the first
-    quarter of the training and stays there.
+    falls in a straight line from the spikes of the first batch to ``spikes_per_neuron`` over the
+    first quarter of the training and stays there. Needs the TensorFlow backend.
 
-    ``snn``: of codes with positive weights; left unchanged.
-    ``x``, ``y``: images (N, H, W, C) as the network takes them, and classes (N,); or ``x`` is a
-    stream of batches of both, see :class:`~fsrepro.experiments.training.TrainingData`.
-    ``validation``: held-out images and classes, to be classified after every epoch.
-    ``teacher``: a network that returns
-    logits, usually the ANN; the targets are its probabilities with weight ``distillation``, and
-    the labels with the rest (Hinton et al. 2015, temperature 1). ``mixup``: alpha of the Beta
-    distribution by which images are blended, 0 for none, see
-    :func:`~fsrepro.experiments.training.batches.mix`; the teacher answers the blended ones, as in
-    Beyer et al. (2022), so that a network that knows its images by heart goes on learning. ``precision``: what
-    synapses and teacher compute in, see :func:`~fsrepro.experiments.training.twin.twin`; neurons
-    compute in float32.
-    ``averaging``: the network that is measured and returned has the exponential mean of weights
-    and scales over so many epochs (Polyak & Juditsky 1992); 0 for the last ones. Weights behind
-    coarse codes go on jumping between levels, their mean does not.
-    ``checkpoint``: a file ``*.weights.h5`` written after every epoch; if it exists, training goes
-    on from there.
+    Parameters
+    ----------
+    snn : SpikingModel
+        Of codes with positive weights; left unchanged.
+    x, y : array
+        Images (N, H, W, C) as the network takes them, and classes (N,); or ``x`` is a stream of
+        batches of both, see :class:`~fsrepro.experiments.training.TrainingData`.
+    spikes_per_neuron : float
+    epochs : int
+    validation : pair of arrays
+        Held-out images and classes, to be classified after every epoch.
+    teacher : keras.Model
+        A network that returns logits, usually the ANN; the targets are its probabilities with
+        weight ``distillation``, and the labels with the rest (Hinton et al. 2015, temperature 1).
+    distillation : float
+    mixup : float
+        Alpha of the Beta distribution by which images are blended, 0 for none, see
+        :func:`~fsrepro.experiments.training.batches.mix`; the teacher answers the blended ones, as
+        in Beyer et al. (2022), so that a network that knows its images by heart goes on learning.
+    batch_size : int
+    learning_rate, weight_decay : float
+    averaging : float
+        The network that is measured and returned has the exponential mean of weights and scales
+        over so many epochs (Polyak & Juditsky 1992); 0 for the last ones. Weights behind coarse
+        codes go on jumping between levels, their mean does not.
+    augmentation : bool
+    precision : str
+        What synapses and teacher compute in, see :func:`~fsrepro.experiments.training.twin.twin`;
+        neurons compute in float32.
+    seed : int
+    checkpoint : str or Path
+        A file ``*.weights.h5`` written after every epoch; if it exists, training goes on from
+        there.
 
-    The new network has the same codes with other scales, of eight significant bits. The history
-    has a row per epoch: epoch, loss, calibration_accuracy (percent of the held-out images), spikes_per_neuron (mean over
-    the training images), price (lambda), learning_rate, seconds. Both are the same for the same
-    seed. Needs the TensorFlow backend.
+    Returns
+    -------
+    SpikingModel
+        Of the same codes with other scales, of eight significant bits.
+    pandas.DataFrame
+        The history, a row per epoch: epoch, loss, calibration_accuracy (percent of the held-out
+        images), spikes_per_neuron (mean over the training images), price (lambda), learning_rate,
+        seconds. Both are the same for the same seed.
 
-    Raises ``ValueError`` for impossible settings, a network with decoders, and a checkpoint that
-    belongs to another network, recipe or data set.
+    Raises
+    ------
+    ValueError
+        For impossible settings, a network with decoders, and a checkpoint that belongs to another
+        network, recipe or data set.
     """
     data = TrainingData(x, y, batch_size, augmentation, seed)
     steps_per_epoch = data.steps

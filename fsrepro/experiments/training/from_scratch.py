@@ -47,24 +47,44 @@ def train(
 
     SGD with Nesterov momentum and cross-entropy, after He et al. (2016), section 4.2.
 
-    ``x``, ``y``: images (N, H, W, C) as the network takes them, and classes (N,); or ``x`` is a
-    stream of batches of both, see :class:`~fsrepro.experiments.training.TrainingData`.
-    ``validation``: held-out images and classes, to be classified after every epoch.
-    ``schedule``: ``"cosine"`` (to zero over all epochs), ``"restarts"`` (the same over a third of
-    the epochs, and once more over the others) or ``"step"`` (a tenth after half and again after
-    three quarters of the epochs). ``weight_decay``: the factor of 1/2 ||w||^2 in the
-    loss, for kernels only. ``augmentation``: see :func:`~fsrepro.experiments.training.augment`.
-    ``precision``: what the training computes in, see
-    :func:`~fsrepro.experiments.training.twin.twin`; held-out images are classified in float32.
-    ``checkpoint``: a file ``*.weights.h5`` written after every epoch; if it exists, training goes
-    on from there.
+    Parameters
+    ----------
+    model : keras.Model
+    x, y : array
+        Images (N, H, W, C) as the network takes them, and classes (N,); or ``x`` is a stream of
+        batches of both, see :class:`~fsrepro.experiments.training.TrainingData`.
+    epochs : int
+    validation : pair of arrays
+        Held-out images and classes, to be classified after every epoch.
+    batch_size : int
+    learning_rate : float
+    schedule : "cosine", "restarts" or "step"
+        To zero over all epochs; the same over a third of the epochs, and once more over the others;
+        or a tenth after half and again after three quarters of the epochs.
+    momentum : float
+    weight_decay : float
+        The factor of 1/2 ||w||^2 in the loss, for kernels only.
+    augmentation : bool
+        See :func:`~fsrepro.experiments.training.augment`.
+    precision : str
+        What the training computes in, see :func:`~fsrepro.experiments.training.twin.twin`; held-out
+        images are classified in float32.
+    seed : int
+    checkpoint : str or Path
+        A file ``*.weights.h5`` written after every epoch; if it exists, training goes on from
+        there.
 
-    Columns: epoch (from 1), loss and accuracy (percent) on the augmented training images,
-    calibration_accuracy (percent of the held-out images; NaN without), learning_rate of the last batch, seconds. The settings
-    are in ``attrs["recipe"]``.
+    Returns
+    -------
+    pandas.DataFrame
+        With the columns epoch (from 1), loss and accuracy (percent) on the augmented training
+        images, calibration_accuracy (percent of the held-out images; NaN without), learning_rate
+        of the last batch, seconds. The settings are in ``attrs["recipe"]``.
 
-    Raises ``ValueError`` for impossible settings, and if the checkpoint belongs to another model,
-    recipe or data set.
+    Raises
+    ------
+    ValueError
+        For impossible settings, and if the checkpoint belongs to another model, recipe or data set.
     """
     data = TrainingData(x, y, batch_size, augmentation, seed)
     steps_per_epoch = data.steps
@@ -140,6 +160,7 @@ def accuracy(model: keras.Model, x: np.ndarray, y: np.ndarray, *, batch_size: in
 
 
 def held_out_accuracy(model: keras.Model, validation) -> float:
+    """As :func:`accuracy`, of a pair of held-out images and classes; NaN for None."""
     return math.nan if validation is None else accuracy(model, *validation)
 
 

@@ -32,7 +32,10 @@ _MOST_BINS = 4096
 def in_units(code: SpikeCode) -> tuple[SpikeCode, float]:
     """``code`` in units of its least weight, and that unit: exact where weights are multiples.
 
-    Raises ``ValueError`` for a code with a weight that is not positive.
+    Raises
+    ------
+    ValueError
+        For a code with a weight that is not positive.
     """
     unit = float(code.weight.min())
     if not unit > 0:
@@ -47,9 +50,23 @@ def in_units(code: SpikeCode) -> tuple[SpikeCode, float]:
 class LearnedCode(Population):
     """A population of FS neurons with a scale that is learned, for training only.
 
-    Input and output as in :class:`Population`, never counting. ``code``: in units of its least
-    weight. ``scale``: that unit, at first. ``price``: a variable, what a spike costs in the loss.
-    ``share``: of the layer's neurons among all. ``spikes``: mean per neuron in the last batch.
+    Input and output as in :class:`Population`, never counting.
+
+    Parameters
+    ----------
+    code : SpikeCode
+        In units of its least weight.
+    scale : float
+        That unit, at first.
+    price : keras.Variable
+        What a spike costs in the loss.
+    share : float
+        Of the layer's neurons among all.
+
+    Attributes
+    ----------
+    spikes : keras.Variable
+        Mean per neuron in the last batch.
     """
 
     def __init__(

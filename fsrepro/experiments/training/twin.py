@@ -52,11 +52,20 @@ def twin(
 ) -> keras.Model:
     """A copy of ``model`` to train; :func:`bring_back` takes over what it has learned.
 
-    ``precision``: ``"float32"`` or ``"mixed_bfloat16"`` (outputs and models
-    within the model stay in float32).
-    ``replace(layer)``: a new layer to stand in the place of ``layer``, or None for a copy. With
-    TensorFlow, batch normalisation is fused wherever that is the same function. Raises
-    ``ValueError`` for another precision.
+    With TensorFlow, batch normalisation is fused wherever that is the same function.
+
+    Parameters
+    ----------
+    model : keras.Model
+    precision : "float32" or "mixed_bfloat16"
+        With the latter, outputs and models within the model stay in float32.
+    replace : callable
+        From a layer to a new one that stands in its place, or None for a copy.
+
+    Raises
+    ------
+    ValueError
+        For another precision.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
