@@ -134,10 +134,6 @@ plt.show()
 
 
 # %%
-def words_of(name, words, *options, **named):
-    return fitting.words_of(lambda p: words(p, *options, **named), name=name)
-
-
 kinds = {
     "rate": fitting.scaled(*(partial(codes.rate, K, rounding=True) for K in (16, 24, 32, 48, 64))),
     "binary, floor": fitting.scaled(*(partial(codes.binary, K) for K in range(3, 9))),
@@ -160,10 +156,16 @@ kinds = {
             for e in (1, 2, 3)
         )
     ),
-    "Huffman": words_of("Huffman", codes.huffman_words),
-    "letter costs (spike 4)": words_of("letter costs", codes.letter_cost_words, spike_cost=4),
-    "fewest spikes, K = 8": words_of("fewest spikes", codes.fewest_spikes_words, 8),
-    "fewest spikes, K = 16": words_of("fewest spikes", codes.fewest_spikes_words, 16),
+    "Huffman": fitting.words_of(codes.huffman_words, name="Huffman"),
+    "letter costs (spike 4)": fitting.words_of(
+        partial(codes.letter_cost_words, spike_cost=4), name="letter costs"
+    ),
+    "fewest spikes, K = 8": fitting.words_of(
+        partial(codes.fewest_spikes_words, steps=8), name="fewest spikes"
+    ),
+    "fewest spikes, K = 16": fitting.words_of(
+        partial(codes.fewest_spikes_words, steps=16), name="fewest spikes"
+    ),
     **{f"mixed radix, K = {K}": fitting.mixed_radix_of(K) for K in (8, 10, 16)},
     "fitted, K = 8": fitting.fitted_to(8, seconds=fit_seconds, seed=seed),
 }

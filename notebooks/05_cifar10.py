@@ -168,10 +168,6 @@ notebook.shown(ablation, shown).style.hide()
 
 
 # %% tags=["remove-stderr"]
-def words_of(name, words, *options, **named):
-    return fitting.words_of(lambda p: words(p, *options, **named), name=name)
-
-
 kinds = {
     "binary, floor": fitting.scaled(*(partial(codes.binary, K) for K in range(3, 9))),
     "binary, rounding": fitting.scaled(
@@ -188,9 +184,13 @@ kinds = {
         )
     ),
     "signed binary": fitting.scaled(*(partial(codes.signed_binary, b) for b in range(2, 8))),
-    "Huffman": words_of("Huffman", codes.huffman_words),
-    "letter costs (spike 4)": words_of("letter costs", codes.letter_cost_words, spike_cost=4),
-    "fewest spikes, K = 8": words_of("fewest spikes", codes.fewest_spikes_words, 8),
+    "Huffman": fitting.words_of(codes.huffman_words, name="Huffman"),
+    "letter costs (spike 4)": fitting.words_of(
+        partial(codes.letter_cost_words, spike_cost=4), name="letter costs"
+    ),
+    "fewest spikes, K = 8": fitting.words_of(
+        partial(codes.fewest_spikes_words, steps=8), name="fewest spikes"
+    ),
     "fitted, K = 8": fitting.fitted_to(8, seconds=1.0, seed=seed),
 }
 kinds = {name: kinds[name] for name in other_codes or kinds}
@@ -298,15 +298,14 @@ foreign = pd.DataFrame()
 if published:
     other = models.published(published)
     same = replace(data, mean=other.mean, std=other.std)
-    others = notebook.Study(same, other.model, published, images, seed)
-
+    theirs = notebook.Study(same, other.model, published, images, seed)
     foreign = sweep.table(
         "published network",
         [{"setting": published, "K": K, "budget": b} for b in published_budgets],
-        lambda setting, K, budget: others.report(
-            others.plan(K).network(spikes_per_neuron=budget)
+        lambda setting, K, budget: theirs.report(
+            theirs.plan(K).network(spikes_per_neuron=budget)
         ).row(),
-    ).assign(ann=others.accuracy)
+    ).assign(ann=theirs.accuracy)
     columns = ["ann", "steps", "accuracy", "agreement", "spikes_per_neuron"]
     display(notebook.shown(foreign, columns).style.hide())
 else:
@@ -410,7 +409,7 @@ for name, row in zip(
 ):
     headline[f"{name}_agreement"] = row.agreement
 if published:
-    headline["published_ann_accuracy"] = others.accuracy
+    headline["published_ann_accuracy"] = theirs.accuracy
     headline |= notebook.quoted("published", foreign.iloc[-1], "accuracy agreement spikes")
 pd.Series(headline).rename("value").to_frame().style.format(precision=3, thousands=",")
 

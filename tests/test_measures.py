@@ -128,6 +128,47 @@ def test_accuracy_and_agreement(snn):
     assert np.isnan(measures.evaluate(snn, images, labels).agreement)
 
 
+def test_without_labels_there_is_no_accuracy(snn):
+    report = measures.evaluate(snn, random_images(10))
+    assert np.isnan(report.accuracy)
+    assert report.spikes_per_neuron > 0
+    assert "accuracy" not in str(report)
+
+
+def test_the_ann_is_a_model_or_its_answers(snn):
+    ann, images = branching_network(), random_images(10)
+    answers = measures.predict_classes(ann, images)
+    reports = [measures.evaluate(snn, images, ann=given) for given in (ann, answers)]
+    assert reports[0].agreement == reports[1].agreement <= 100
+    assert f"same answer as ANN {reports[0].agreement:.2f} %" in str(reports[0])
+    with pytest.raises(ValueError, match="10 images need as many answers of the ANN"):
+        measures.evaluate(snn, images, ann=answers[:5])
+
+
+def test_a_stream_of_batches_gives_the_figures_of_the_arrays(snn):
+    """From a generator, and from TensorFlow; the ANN answers batch by batch."""
+    import tensorflow as tf
+
+    ann, images, labels = branching_network(), random_images(23), np.arange(23) % 5
+    expected = measures.evaluate(snn, images, labels, ann=ann)
+    cut = [slice(0, 10), slice(10, 20), slice(20, 23)]
+    streams = {
+        "generator": ((images[part], labels[part]) for part in cut),
+        "tf.data": tf.data.Dataset.from_tensor_slices((images, labels)).batch(10),
+    }
+    for stream in streams.values():
+        found = measures.evaluate(snn, stream, ann=ann)
+        assert found.row() == pytest.approx(expected.row())
+        np.testing.assert_array_equal(found.predictions, expected.predictions)
+    unlabelled = measures.evaluate(snn, (images[part] for part in cut))
+    assert unlabelled.spikes_per_neuron == pytest.approx(expected.spikes_per_neuron)
+    assert np.isnan(unlabelled.accuracy)
+    with pytest.raises(ValueError, match="the images are empty"):
+        measures.evaluate(snn, iter([]))
+    with pytest.raises(ValueError, match="labels must be from 0 to 4, got 3 to 7"):
+        measures.evaluate(snn, iter([(images, labels + 3)]))
+
+
 def test_a_silent_network_costs_nothing():
     model = branching_network()
     model.get_layer("a").set_weights([np.zeros((3, 3, 2, 3)), -np.ones(3)])

@@ -1,9 +1,9 @@
 """The API reference: signatures as they are written, links by short names, the command line.
 
 autodoc evaluates annotations, and an ``ArrayLike`` becomes four lines of what it stands for. Here
-they stay as they are in the source. Docstrings name things as their module does, ``SpikeCode``;
-such a name is linked wherever one object of the reference has it. ``{command-line}`` makes a
-section of every command of ``fsrepro``.
+they stay as they are in the source. A module does not repeat what a package above it shows.
+Docstrings name things as their module does, ``SpikeCode``; such a name is linked wherever one
+object of the reference has it. ``{command-line}`` makes a section of every command of ``fsrepro``.
 """
 
 import collections.abc
@@ -47,7 +47,7 @@ def _as_written(app, what, name, obj, options, signature, returns):
     empty = inspect.Signature.empty
     result = empty if what == "class" else _source(written.return_annotation, module)
     arguments = str(written.replace(parameters=parameters, return_annotation=empty))
-    return arguments, None if result is empty else str(result)
+    return arguments, None if result is empty else inspect.formatannotation(result)
 
 
 def _source(annotation, module):
@@ -92,11 +92,13 @@ def _by_short_name(app, env, node, contnode):
         return None
     domain = env.domains["py"]
     kinds = domain.objtypes_for_role(node["reftype"]) or []
-    short = node["reftarget"].rpartition(".")[2]
+    target = node["reftarget"]
+    short = target.rpartition(".")[2]
+    ending = f".{short if target.startswith('fsrepro.') else target}"  # no ml_genn.Population
     found = {
         (entry.docname, entry.node_id)
         for name, entry in domain.objects.items()
-        if name.rpartition(".")[2] == short and entry.objtype in kinds and not entry.aliased
+        if name.endswith(ending) and entry.objtype in kinds and not entry.aliased
     }
     if len(found) != 1:
         return None

@@ -55,23 +55,14 @@ def mixed_radix(digits: Sequence[int], scale: float) -> SpikeCode:
     alpha = float(np.float32(scale))
     weight = np.array([alpha * coin / place for coin in reversed(coins)], np.float32)
     half = np.float32(alpha / place) / 2
-    return SpikeCode(
-        threshold=weight - half,
-        reset=weight,
-        weight=weight,
-        name=f"mixed radix {digits}",
-    )
+    return SpikeCode(weight - half, weight, weight, name=f"mixed radix {digits}")
 
 
 def compositions(steps: int) -> Iterator[tuple[int, ...]]:
     """Every way to share ``steps`` time steps among digits: all 2^(steps - 1) tuples of sum K.
 
     In lexicographic order, from ``(1,) * steps`` (binary) to ``(steps,)`` (a single spike).
-
-    Raises
-    ------
-    ValueError
-        For steps outside 1..64.
+    ``ValueError`` for steps outside 1..64.
     """
     return _compositions(check_steps(steps))
 

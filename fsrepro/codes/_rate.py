@@ -44,6 +44,6 @@ def rate(steps: int, scale: float, *, rounding: bool = False) -> SpikeCode:
     """
     steps, scale = check_steps(steps), check_scale(scale)
     step = np.full(steps, np.float32(scale) / np.float32(steps), np.float32)
-    threshold = step / 2 if rounding else step
+    threshold = step / np.float32(2) if rounding else step
     name = "rate round" if rounding else "rate"
     return SpikeCode(threshold=threshold, reset=step, weight=step, name=name)

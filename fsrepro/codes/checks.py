@@ -7,14 +7,7 @@ from numbers import Real
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = [
-    "MAX_STEPS",
-    "check_activations",
-    "check_scale",
-    "check_spikes",
-    "check_steps",
-    "is_whole",
-]
+__all__ = ["check_activations", "check_scale", "check_spikes", "check_steps", "is_whole"]
 
 MAX_STEPS = 64
 _LARGEST = float(np.finfo(np.float32).max)
@@ -26,26 +19,14 @@ def is_whole(number: float, most: float = np.inf) -> bool:
 
 
 def check_steps(steps: int) -> int:
-    """``steps`` as an int.
-
-    Raises
-    ------
-    ValueError
-        Unless it is a whole number from 1 to 64.
-    """
+    """``steps`` as an int; ``ValueError`` unless it is a whole number from 1 to 64."""
     if not (_is_number(steps) and is_whole(steps, MAX_STEPS)):
         raise ValueError(f"steps must be a whole number from 1 to {MAX_STEPS}, got {steps!r}")
     return int(steps)
 
 
 def check_scale(scale: float) -> float:
-    """``scale`` itself.
-
-    Raises
-    ------
-    ValueError
-        Unless it is positive and finite in float32.
-    """
+    """``scale`` itself; ``ValueError`` unless it is positive and finite in float32."""
     if not (_is_number(scale) and 0 < scale <= _LARGEST):
         raise ValueError(f"scale must be positive and finite, got {scale!r}")
     return float(scale)
@@ -56,13 +37,7 @@ def _is_number(given) -> bool:
 
 
 def check_activations(x: ArrayLike) -> NDArray[np.float32]:
-    """``x`` as float32.
-
-    Raises
-    ------
-    ValueError
-        If any of it is NaN.
-    """
+    """``x`` as float32; ``ValueError`` if any of it is NaN."""
     x = np.asarray(x, np.float32)
     if x.size and np.isnan(x.min()):  # min() hands on NaN, and needs no temporary array
         raise ValueError(f"activations must not be NaN; {np.isnan(x).sum()} of {x.size} are")
@@ -70,13 +45,7 @@ def check_activations(x: ArrayLike) -> NDArray[np.float32]:
 
 
 def check_spikes(spikes: ArrayLike, steps: int, name: str) -> NDArray:
-    """``spikes`` as an array.
-
-    Raises
-    ------
-    ValueError
-        Unless it holds ``steps`` rows of 0 and 1.
-    """
+    """``spikes`` as an array; ``ValueError`` unless it holds ``steps`` rows of 0 and 1."""
     spikes = np.asarray(spikes)
     if spikes.ndim == 0 or len(spikes) != steps:
         raise ValueError(

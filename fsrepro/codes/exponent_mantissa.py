@@ -23,7 +23,7 @@ class ExponentMantissa(PrefixCode):
     mantissa has leading zeros. x above :math:`\alpha` is sent as :math:`\alpha`.
 
     Not linear: what a mantissa spike is worth depends on the sender's exponent. Spikes that carry
-    a number can run it: see :meth:`payload`.
+    a number can run it, see :meth:`payload`, whose sum in the order of time is the value.
 
     Parameters
     ----------
@@ -83,56 +83,23 @@ class ExponentMantissa(PrefixCode):
         self._inverted = largest if silent_zero else 0
         words = [f"{E ^ self._inverted:0{e}b}{M:0{m}b}" for E, M in number]
         spikes = np.array([list(word) for word in words]).T == "1"  # (K, L)
-        super().__init__(
-            words,
-            self._sum(spikes),
-            at_or_above(begins),
-            name=f"exponent {e} + mantissa {m}",
-        )
+        name = f"exponent {e} + mantissa {m}"
+        super().__init__(words, self._sum(spikes), at_or_above(begins), name=name)
 
     def exponent(self, spikes: ArrayLike) -> NDArray[np.int64]:
-        """The exponent E that the first steps spell.
-
-        Parameters
-        ----------
-        spikes : (K, ...) array_like
-
-        Returns
-        -------
-        (...) int64
-        """
+        """The exponent E that the first steps of ``spikes``, (K, ...), spell: (...)."""
         bits = np.asarray(spikes)[: self.exponent_bits].astype(np.int64)
         place = 1 << np.arange(self.exponent_bits)[::-1]
         return np.tensordot(place, bits, 1) ^ self._inverted
 
     def payload(self, spikes: ArrayLike) -> NDArray[np.float32]:
-        """The number that each spike must carry; 0 where there is none.
+        """The number that each of ``spikes``, (K, ...), must carry; 0 where there is none.
 
-        Added up over time they are the value: to run this code the sender puts
-        ``graded_weights[E, t]`` into the spike it sends at step t.
-
-        Parameters
-        ----------
-        spikes : (K, ...) array_like
-
-        Returns
-        -------
-        (K, ...) float32
+        To run this code the sender puts ``graded_weights[E, t]`` into the spike it sends at step t.
         """
-        spikes = check_spikes(spikes, self.steps, self.name)
-        return self._payload(spikes)
+        return self._payload(check_spikes(spikes, self.steps, self.name))
 
     def decode(self, spikes: ArrayLike) -> NDArray[np.float32]:
-        """The values: the sum of :meth:`payload` in the order of time.
-
-        Parameters
-        ----------
-        spikes : (K, ...) array_like
-
-        Returns
-        -------
-        (...) float32
-        """
         return self._sum(check_spikes(spikes, self.steps, self.name))
 
     def _payload(self, spikes):

@@ -1,7 +1,8 @@
 """Tables found by :func:`fsrepro.fitting.fit`, kept so that nobody need fit them again.
 
 ``benchmarks/fit_targets.py --write`` makes ``fitted.json`` anew: the same arguments and seed give
-the same tables. All are fitted to N(0, 1.5^2) with a little of a uniform over [-8, 8].
+the same tables. All are fitted to N(0, 1.5^2) with a little of a uniform over [-8, 8]. What was
+not fitted is a ``ValueError``.
 """
 
 from __future__ import annotations
@@ -16,24 +17,12 @@ __all__ = ["details", "sigmoid", "silu"]
 
 
 def silu(steps: int) -> SpikeCode:
-    """SiLU (swish), x sigmoid(x), with K = 8 or 16.
-
-    Raises
-    ------
-    ValueError
-        For other ``steps``.
-    """
+    """SiLU (swish), x sigmoid(x), with K = 8 or 16."""
     return _code("silu", steps)
 
 
 def sigmoid(steps: int) -> SpikeCode:
-    """The logistic sigmoid with K = 12.
-
-    Raises
-    ------
-    ValueError
-        For other ``steps``.
-    """
+    """The logistic sigmoid with K = 12."""
     return _code("sigmoid", steps)
 
 

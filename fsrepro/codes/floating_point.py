@@ -31,11 +31,6 @@ def leading_one(steps: int, scale: float, *, spikes: int | None) -> SpikeCode:
         weights, :math:`\alpha (1 - 2^{-m})`.
     spikes : int or None
         m, as in :func:`geometric`.
-
-    Raises
-    ------
-    ValueError
-        For steps outside 1..64, a scale that is not positive and finite, and ``spikes`` below 1.
     """
     code = geometric(steps, scale, ratio=2.0, spikes=spikes)
     return replace(code, name=f"leading one, {_spikes(spikes)}")
@@ -89,13 +84,9 @@ def geometric(steps: int, scale: float, *, ratio: float = 1.6, spikes: int | Non
     factor = 1.0 if spikes is None else 1 - (1 - 1 / ratio) ** spikes / 2
     falling = float(ratio) ** -np.arange(1, steps + 1)
     weight = (float(np.float32(scale)) * falling).astype(np.float32)
-    return SpikeCode(
-        threshold=np.minimum(np.float32(factor) * weight, weight - weight[-1] / 2),
-        reset=weight,
-        weight=weight,
-        max_spikes=spikes,
-        name=f"geometric {ratio:g}, {_spikes(spikes)}",
-    )
+    threshold = np.minimum(np.float32(factor) * weight, weight - weight[-1] / 2)
+    name = f"geometric {ratio:g}, {_spikes(spikes)}"
+    return SpikeCode(threshold, weight, weight, max_spikes=spikes, name=name)
 
 
 def _spikes(limit: int | None) -> str:

@@ -22,10 +22,7 @@ __all__ = ["entropy", "fewest_spikes_words", "huffman_words"]
 def entropy(probability: ArrayLike) -> float:
     r"""Shannon entropy :math:`H = -\sum_i p_i \log_2 p_i` in bits.
 
-    Raises
-    ------
-    ValueError
-        Unless ``probability``, (L,), is a distribution.
+    ``ValueError`` unless ``probability``, (L,), is a distribution.
     """
     p = check_probability(probability)
     p = p[p > 0]
@@ -56,23 +53,19 @@ def huffman_words(probability: ArrayLike) -> list[str]:
     Huffman (1952); ties as in Schwartz (1964).
     """
     p = check_probability(probability)
+    words = [""] * len(p)
     ticket = count()  # older subtrees first among equals keeps the tree shallow
-    heap = [(float(value), next(ticket), level) for level, value in enumerate(p)]
+    heap = [(float(value), next(ticket), [level]) for level, value in enumerate(p)]
     heapq.heapify(heap)
     while len(heap) > 1:
         rare, frequent = heapq.heappop(heap), heapq.heappop(heap)
         if rare[0] == frequent[0]:
             rare, frequent = frequent, rare  # equal: the one with the shorter words stays silent
-        node = (frequent[2], rare[2])  # branch 0, branch 1
-        heapq.heappush(heap, (rare[0] + frequent[0], next(ticket), node))
-    words = [""] * len(p)
-    stack = [(heap[0][2], "")]
-    while stack:
-        node, word = stack.pop()
-        if isinstance(node, tuple):
-            stack += [(node[0], word + "0"), (node[1], word + "1")]
-        else:
-            words[node] = word
+        for letter, (_, _, levels) in (("0", frequent), ("1", rare)):
+            for level in levels:
+                words[level] = letter + words[level]
+        node = rare[0] + frequent[0], next(ticket), frequent[2] + rare[2]
+        heapq.heappush(heap, node)
     return words
 
 
@@ -81,12 +74,8 @@ def fewest_spikes_words(probability: ArrayLike, steps: int) -> list[str]:
 
     The more probable a level, the fewer ones in its word: any other matching could swap two
     words and save spikes. No code with these levels and K steps, linear or not, has fewer.
-
-    Raises
-    ------
-    ValueError
-        For steps outside 1..64, more levels than the 2^K words, and probabilities that are
-        negative, not finite or do not sum to 1.
+    ``ValueError`` for steps outside 1..64, more levels than the 2^K words, and probabilities that
+    are negative, not finite or do not sum to 1.
     """
     p, steps = check_probability(probability), check_steps(steps)
     if len(p) > 2**steps:

@@ -23,7 +23,7 @@ class PrefixCode(Code):
 
     No word may be the beginning of another, so the receiver knows when a word ends; but it must
     follow every sender with a state machine, one step per time step, and has the value only
-    then. Decoding is not a weighted sum: ``linear`` is false.
+    then. Decoding is not a weighted sum, and refuses anything but words padded with silence.
 
     Parameters
     ----------
@@ -69,7 +69,6 @@ class PrefixCode(Code):
             )
         self._next, self._level_of_state, self.decoder_states = _decoder(self.words)
         self.lengths = np.array([len(word) for word in self.words])
-        self.steps = max(1, int(self.lengths.max()))
         if self.steps > MAX_STEPS:
             raise ValueError(f"at most {MAX_STEPS} time steps are supported, got {self.steps}")
         self._table = np.array([list(word.ljust(self.steps, "0")) for word in self.words])
@@ -98,42 +97,15 @@ class PrefixCode(Code):
         """The longest word, in time steps; so long a layer waits for all of its neurons."""
         return int(self.lengths.max())
 
+    @property
+    def steps(self) -> int:
+        return max(1, self.worst_latency)
+
     def encode(self, x: ArrayLike) -> NDArray[np.uint8]:
-        r"""Write activations in spikes; silent after the word.
-
-        Parameters
-        ----------
-        x : array_like, any shape
-
-        Returns
-        -------
-        (K, \*x.shape) uint8
-            0 or 1.
-
-        Raises
-        ------
-        ValueError
-            For NaN.
-        """
         level = np.searchsorted(self.breakpoints, check_activations(x), side="right")
         return np.ascontiguousarray(np.moveaxis(self._table[level], -1, 0))
 
     def decode(self, spikes: ArrayLike) -> NDArray[np.float32]:
-        """Read the levels from spikes, by walking the decoding tree step by step.
-
-        Parameters
-        ----------
-        spikes : (K, ...) array_like
-
-        Returns
-        -------
-        (...) float32
-
-        Raises
-        ------
-        ValueError
-            For anything but words padded with silence.
-        """
         spikes = check_spikes(spikes, self.steps, self.name).astype(np.uint8)
         state = np.zeros(spikes.shape[1:], np.int64)
         for z in spikes:
@@ -147,7 +119,6 @@ class PrefixCode(Code):
 
     @cached_property
     def staircase(self) -> Staircase:
-        """The code as a step function of x."""
         return Staircase(self.breakpoints, self.levels, self.spike_counts)
 
     def __repr__(self) -> str:
@@ -157,10 +128,7 @@ class PrefixCode(Code):
 def uniform_levels(count: int, scale: float) -> NDArray[np.float32]:
     """``count`` levels 0, q, 2q, ... with q = ``scale`` / ``count``, as in ``binary``: (L,).
 
-    Raises
-    ------
-    ValueError
-        For a count below 1 or a scale that is not positive and finite.
+    ``ValueError`` for a count below 1 or a scale that is not positive and finite.
     """
     if not is_whole(count):
         raise ValueError(f"count must be a whole number of at least 1, got {count}")
@@ -183,10 +151,7 @@ def at_or_above(x: NDArray[np.float64]) -> NDArray[np.float32]:
 def level_probability(levels: ArrayLike, x: ArrayLike) -> NDArray[np.float64]:
     """How often each level is the nearest to the values ``x``: (L,), sums to 1.
 
-    Raises
-    ------
-    ValueError
-        For no values or NaN, and for levels that are none or do not increase.
+    ``ValueError`` for no values or NaN, and for levels that are none or do not increase.
     """
     x, levels = check_activations(x).reshape(-1), _increasing("levels", levels)
     if not (x.size and levels.size):

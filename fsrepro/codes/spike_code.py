@@ -42,7 +42,8 @@ class SpikeCode(Code):
 
     The neuron **fires when v >= T**. All arithmetic is float32, in the order of the equations:
     this is the specification that every faster path is tested against. (TensorFlow takes numbers
-    below 1.2e-38, the subnormal ones, for zero; that shows only where a threshold is zero.)
+    below 1.2e-38, the subnormal ones, for zero; that shows only where a threshold is zero.) x is
+    rounded to float32; infinities saturate.
 
     Parameters
     ----------
@@ -83,7 +84,6 @@ class SpikeCode(Code):
     offset: float = 0.0
 
     linear = True
-    """The decoder is a weighted sum of spikes, so synapses can apply it."""
 
     def __post_init__(self):
         for field in ("threshold", "reset", "weight"):
@@ -106,17 +106,10 @@ class SpikeCode(Code):
 
     @property
     def steps(self) -> int:
-        """K, the number of time steps."""
         return len(self.threshold)
 
     def first_potential(self, x: ArrayLike) -> NDArray[np.float32]:
-        """v(1), float32, the shape of x.
-
-        Raises
-        ------
-        ValueError
-            For NaN.
-        """
+        """v(1), the shape of x; ``ValueError`` for NaN."""
         x = check_activations(x)
         return activations.get(self.activation)(x) - np.float32(self.offset) if self.soma else x
 
@@ -137,41 +130,9 @@ class SpikeCode(Code):
         return Trace(membrane, spikes)
 
     def encode(self, x: ArrayLike) -> NDArray[np.uint8]:
-        r"""Write activations in spikes.
-
-        Parameters
-        ----------
-        x : array_like, any shape
-            Rounded to float32. Infinities saturate.
-
-        Returns
-        -------
-        (K, \*x.shape) uint8
-            0 or 1.
-
-        Raises
-        ------
-        ValueError
-            For NaN.
-        """
         return self.trace(x).spikes
 
     def decode(self, spikes: ArrayLike) -> NDArray[np.float32]:
-        """Read the values from spikes, added in the order of the time steps.
-
-        Parameters
-        ----------
-        spikes : (K, ...) array_like
-
-        Returns
-        -------
-        (...) float32
-
-        Raises
-        ------
-        ValueError
-            Unless there are K steps of zeros and ones.
-        """
         spikes = check_spikes(spikes, self.steps, self.name)
         y = np.full(spikes.shape[1:], self.offset, np.float32)
         for d, z in zip(self.weight, spikes, strict=True):
@@ -185,40 +146,28 @@ class SpikeCode(Code):
         return compile_staircase(*tables, self.max_spikes, np.float32(self.offset))
 
     def quantise(self, x: ArrayLike) -> NDArray[np.float32]:
-        """As :meth:`Code.quantise`."""
         return self.staircase.values_at(self.first_potential(x))
 
     def count(self, x: ArrayLike) -> NDArray[np.uint8]:
-        """As :meth:`Code.count`."""
         return self.staircase.counts_at(self.first_potential(x))
 
     def scaled(self, factor: float) -> SpikeCode:
         """The same code for activations ``factor`` times as large.
 
-        Raises
-        ------
-        ValueError
-            For a factor that is not positive and finite, and for a neuron whose activation does not
-            scale.
+        ``ValueError`` unless the factor is positive and finite and the activation homogeneous.
         """
         if not activations.get(self.activation).homogeneous:
             raise ValueError(f"code {self.name!r} writes {self.activation}, which has no scale")
         if not (np.isfinite(factor) and factor > 0):
             raise ValueError(f"the factor must be positive and finite, got {factor}")
-        factor = np.float32(factor)
-        return replace(
-            self,
-            threshold=self.threshold * factor,
-            reset=self.reset * factor,
-            weight=self.weight * factor,
-            offset=self.offset * float(factor),
-        )
+        a = np.float32(factor)
+        T, h, d = self.threshold * a, self.reset * a, self.weight * a
+        return replace(self, threshold=T, reset=h, weight=d, offset=self.offset * float(a))
 
     @property
     def _identity(self) -> tuple:
-        tables = (self.threshold, self.reset, self.weight)
-        rest = self.max_spikes, self.activation, self.soma, self.offset
-        return (*(table.tobytes() for table in tables), *rest)
+        tables = (table.tobytes() for table in (self.threshold, self.reset, self.weight))
+        return (*tables, self.max_spikes, self.activation, self.soma, self.offset)
 
     def __eq__(self, other) -> bool:
         return self._identity == other._identity if isinstance(other, SpikeCode) else NotImplemented

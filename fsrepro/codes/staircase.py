@@ -1,8 +1,7 @@
 """A spike code as a step function of its input: exact, and fast to look up.
 
 Seen from outside, an FS neuron maps x = v(1) to a value and a number of spikes, both constant
-between finitely many breakpoints. :func:`compile_staircase` finds every breakpoint as an exact
-float32; :class:`Staircase` looks inputs up.
+between finitely many breakpoints, each of them an exact float32.
 """
 
 from __future__ import annotations
@@ -75,8 +74,7 @@ class Staircase:
             return table[index].reshape(x.shape)
         out = np.empty(flat.shape, table.dtype)
         size = min(_CHUNK, flat.size)
-        cell = np.empty(size, np.int32)
-        sign = np.empty(size, np.int32) if self._signed else None
+        cell, sign = np.empty((2, size), np.int32)
         index = np.empty(size, self._guide.dtype)
         edge = np.empty(size, np.float32)
         crossed = np.empty(size, bool)
@@ -93,8 +91,7 @@ class Staircase:
                 c >>= self._shift
             else:  # negative floats are negative integers, left of every breakpoint
                 np.right_shift(part.view(np.int32), self._shift, out=c)
-            np.maximum(c, self._first, out=c)
-            np.minimum(c, self._last, out=c)
+            np.clip(c, self._first, self._last, out=c)
             c -= self._first
             np.take(self._guide, c, out=i, mode="clip")
             np.take(self._next, i, out=e, mode="clip")
@@ -105,29 +102,15 @@ class Staircase:
 
 
 def compile_staircase(threshold, reset, weight, max_spikes=None, offset=0.0) -> Staircase:
-    """Find all breakpoints of an FS neuron, exactly.
+    """The staircase of an FS neuron, from its tables, (K,) float32, and its value of silence.
 
-    Parameters
-    ----------
-    threshold, reset, weight : (K,) float32
-    max_spikes : int or None
-    offset : float
-        The value of silence.
-
-    Raises
-    ------
-    ValueError
-        If there are more than two million pieces.
-
-    Notes
-    -----
     Take an interval of inputs that have spiked alike so far. On it v(t) came from x by the same
     float32 subtractions; rounding is monotone, so v(t) is a monotone function of x, and
     ``v(t) >= T(t)`` splits the interval at one float at most. Bisection over the ordered float32
     numbers finds it in 32 halvings. K steps of this give the whole staircase: nothing is sampled,
-    so nothing is missed.
+    so nothing is missed. ``ValueError`` for more than two million pieces.
     """
-    infinity = int(_ordered_bits(np.float32([np.inf]))[0])
+    infinity = int(_ordered_bits(np.array([np.inf], np.float32))[0])
     first = np.array([-infinity], np.int64)  # each interval: its first and its last float32,
     last = np.array([infinity], np.int64)  # as ordered integers
     fired = np.zeros((0, 1), bool)  # (steps so far, intervals)

@@ -18,22 +18,11 @@ from keras import ops
 
 from ..codes import ExponentMantissa, SpikeCode
 from ._normal_form import POOLING_BY_MAXIMUM, PRODUCTS, UnsupportedLayerError
-from .graph import copy_layer, predict_list, retrace
+from .graph import predict_list, retrace
 from .population import Population
 from .spiking_model import SpikingModel
 
 __all__ = ["bias_maps"]
-
-
-class _Silent(keras.layers.Layer):
-    """A population of which no neuron fires."""
-
-    def __init__(self, offset: float, **kwargs):
-        super().__init__(**kwargs)
-        self.offset = offset
-
-    def call(self, x):
-        return ops.zeros_like(x) + np.float32(self.offset)
 
 
 def bias_maps(snn: SpikingModel) -> dict[str, np.ndarray]:
@@ -69,9 +58,11 @@ def bias_maps(snn: SpikingModel) -> dict[str, np.ndarray]:
                 "lies behind it has no bias map"
             )
         if not isinstance(layer, Population):
-            return copy_layer(layer, *args, **kwargs)
+            return None
         received[layer.name] = args[0]
-        return _Silent(getattr(layer.code, "offset", 0.0), name=layer.name)(*args)
+        offset = np.float32(getattr(layer.code, "offset", 0.0))
+        silent = keras.layers.Lambda(lambda x: ops.zeros_like(x) + offset, name=layer.name)
+        return silent(*args)
 
     inputs, outputs = retrace(snn.keras_model, silence)
     model = keras.Model(inputs, [*received.values(), *outputs])

@@ -1,4 +1,4 @@
-"""Conversion: every activation of a trained network becomes a population of FS neurons."""
+"""Conversion in one call: a plan, and the network that serves one criterion."""
 
 from __future__ import annotations
 
@@ -33,10 +33,8 @@ def convert(
     :mod:`fsrepro.activations` is computed by their soma and written with an offset, see
     :func:`~fsrepro.codes.soma`, unless a code is given that writes it otherwise. The first layer
     receives the image as an analog input current; the outputs are the membrane potentials of the
-    last layer, which does not spike.
-
-    To make several networks of one, as under several budgets, call :func:`plan` once and
-    :meth:`Plan.network` for each.
+    last layer, which does not spike. For several networks of one, as under several budgets, call
+    :func:`plan` once and :meth:`Plan.network` for each.
 
     Parameters
     ----------
@@ -58,11 +56,9 @@ def convert(
         ``"mse"``, chosen by the criterion; ``"max"``, the largest activation seen; a number for
         all layers (25 with ``"binary_floor"`` and 10 steps is the setting of Stöckl & Maass
         2021), or one for each layer by name.
-    snr, spikes_per_neuron : float
-        The criterion by which codes and scales are chosen, see :meth:`Plan.network`. By default
-        the least error, of ``"mixed_radix"`` with a penalty for spikes.
-    channel_scales, bias_correction : bool
-        See :meth:`Plan.network`.
+    snr, spikes_per_neuron, channel_scales, bias_correction
+        The criterion by which codes and scales are chosen, and what else
+        :meth:`Plan.network` takes.
     seed : int
 
     Raises
@@ -82,8 +78,7 @@ def convert(
             if value is not None:
                 shown = "scale" if isinstance(scale, Mapping) else f"scale={scale!r}"
                 raise ValueError(f"{name}={value} and {shown} exclude each other; give one of them")
-    choices = plan(model, calibration, code=code, steps=steps, scale=scale, seed=seed)
-    return choices.network(
+    return plan(model, calibration, code=code, steps=steps, scale=scale, seed=seed).network(
         snr=snr,
         spikes_per_neuron=spikes_per_neuron,
         channel_scales=channel_scales,

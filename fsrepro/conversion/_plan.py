@@ -29,7 +29,7 @@ from ._normal_form import normal_form
 from ._sensitivity import sensitivity
 from .allocation import allocate, spike_price
 from .bias_correction import correct_biases
-from .calibration import check_calibration, record
+from .calibration import check_images, record
 from .channels import best_factors, rescalable_layers, rescale_channels
 from .few_spikes import FewSpikes
 from .population import activation_layers, by_layer, populate
@@ -46,8 +46,6 @@ FAMILIES: Mapping[str, Callable[[int], Family]] = {
     "rate": lambda steps: lambda scale: rate(steps, scale, rounding=True),
 }
 """Codes that go by a name in :func:`convert`, by K; beside them ``"mixed_radix"``."""
-
-STEPS = 8  # unless told
 
 SPIKE_PENALTY = 0.003
 """What a spike per neuron may cost in relative mean squared error, for ``"mixed_radix"`` without a
@@ -68,34 +66,18 @@ class _Site:
     neurons: int
     designer: Designer | None = None  # chooses by a criterion,
     penalty: float = 0.0  # this one unless told
-    code: Code | None = None  # or: the code is given,
-    scale: float = math.nan
-    of_range: Callable[[NDArray], tuple[Code, float]] | None = None  # or made for what is seen
+    given: Candidate | None = None  # or: the code is given,
+    of_range: Callable[[NDArray], Candidate] | None = None  # or made for what is seen
 
 
 class Plan:
-    """Everything that is computed once for many spiking networks. Made by :func:`plan`.
+    """Everything that is computed once for many spiking networks, when it is first needed.
 
-    What is not given here is computed when it is first needed.
-
-    Parameters
-    ----------
-    graph : keras.Model
-        The ANN in normal form.
-    calibration : (N, H, W, C) float32
-        Images.
-    sites : mapping
-        By layer, its function, and what it may be written in.
-    seed : int
+    Made by :func:`plan`, from an ANN in normal form and calibration images, (N, H, W, C) float32.
     """
 
     def __init__(
-        self,
-        graph: keras.Model,
-        calibration: NDArray[np.float32],
-        sites: Mapping[str, _Site],
-        *,
-        seed: int = 0,
+        self, graph: keras.Model, calibration: NDArray, sites: Mapping[str, _Site], *, seed: int
     ):
         self.graph, self.calibration, self.seed = graph, calibration, seed
         self._sites = dict(sites)
@@ -117,10 +99,8 @@ class Plan:
 
     @cached_property
     def sensitivity(self) -> dict[str, NDArray[np.float64]]:
-        """By layer, what an error in each channel does to the answers: (C,).
-
-        See :func:`~fsrepro.conversion.sensitivity`.
-        """
+        """By layer, what an error in each channel does to the answers, (C,), as found by
+        :func:`~fsrepro.conversion.sensitivity`."""
         return sensitivity(self.graph, self.calibration[:SENSITIVITY_IMAGES], seed=self.seed)
 
     def choose(
@@ -131,8 +111,9 @@ class Plan:
         penalty: float | None = None,
     ) -> dict[str, Candidate]:
         """The code of every layer. Criteria and errors as in :meth:`network`."""
-        criterion = {"spikes_per_neuron": spikes_per_neuron, "snr": snr, "penalty": penalty}
-        asked = [f"{name}={value}" for name, value in criterion.items() if value is not None]
+        every = {"spikes_per_neuron": spikes_per_neuron, "snr": snr, "penalty": penalty}
+        criterion = {name: value for name, value in every.items() if value is not None}
+        asked = [f"{name}={value}" for name, value in criterion.items()]
         if len(asked) > 1:
             raise ValueError(f"{' and '.join(asked)} exclude each other; give one of them")
         if asked and all(site.designer is None for site in self._sites.values()):
@@ -141,7 +122,7 @@ class Plan:
                 "Leave it out, or pass a name, a function of a scale or a designer as code"
             )
         if spikes_per_neuron is None:
-            return {name: self._alone(name, snr, penalty) for name in self._sites}
+            return {name: self._alone(name, criterion) for name in self._sites}
         if not (np.isfinite(spikes_per_neuron) and spikes_per_neuron > 0):
             raise ValueError(
                 f"spikes_per_neuron must be positive and finite, got {spikes_per_neuron}"
@@ -160,6 +141,8 @@ class Plan:
         """The spiking network that serves one criterion.
 
         By default the least error, of ``"mixed_radix"`` with a penalty of :data:`SPIKE_PENALTY`.
+        Errors as in :func:`~fsrepro.conversion.convert`, and ``ValueError`` for
+        ``channel_scales`` without a budget.
 
         Parameters
         ----------
@@ -178,14 +161,6 @@ class Plan:
         bias_correction : bool
             Whether to take the mean out of the errors of the codes, see
             :func:`~fsrepro.conversion.correct_biases`; by default under a budget only.
-
-        Raises
-        ------
-        ValueError
-            For criteria that exclude each other, would be ignored, are out of range or out of
-            reach, and for ``channel_scales`` without a budget.
-        TypeError
-            For a code whose decoder is not linear.
         """
         if channel_scales:
             if spikes_per_neuron is None:
@@ -224,22 +199,20 @@ class Plan:
         }
         return rescaled
 
-    def _alone(self, name: str, snr: float | None, penalty: float | None) -> Candidate:
+    def _alone(self, name: str, criterion: Mapping[str, float]) -> Candidate:
         """The code of a layer that nothing but its own pre-activations decides."""
         site = self._sites[name]
-        if site.code is not None:
-            return Candidate(site.code, site.scale, math.nan, math.nan)
+        if site.given is not None:
+            return site.given
         if site.of_range is not None:
-            return Candidate(*site.of_range(self._seen(name)), math.nan, math.nan)
-        if snr is None and penalty is None:
-            penalty = site.penalty
-        criterion = {"snr": snr} if snr is not None else {"penalty": penalty}
+            return site.of_range(self._seen(name))
+        criterion = criterion or {"penalty": site.penalty}
         return self._front(name, **criterion).choose(**criterion)
 
     def _front(self, name: str, **criterion) -> Front:
         site, x = self._sites[name], self._seen(name)
         if site.designer is None:
-            return given(self._alone(name, None, None).code)(x)
+            return given(self._alone(name, {}).code)(x)
         try:
             front = site.designer(x, **criterion)
         except ValueError as error:
@@ -292,7 +265,7 @@ def plan(
             f"steps={steps} is for codes that go by name; the code given has steps of its own. "
             "Leave steps out"
         )
-    steps = STEPS if steps is None else steps
+    steps = 8 if steps is None else steps
     scales = _by_layer("scale", scale, functions)
     sites = {
         name: _Site(
@@ -302,7 +275,10 @@ def plan(
         )
         for name, function in functions.items()
     }
-    return Plan(graph, check_calibration(graph, calibration), sites, seed=seed)
+    images = check_images(graph, calibration, "calibration images")
+    if images.min() == images.max():
+        raise ValueError("the calibration images are constant; scales need real images")
+    return Plan(graph, images, sites, seed=seed)
 
 
 def _by_layer(what: str, given, functions: dict[str, str]) -> dict:
@@ -322,13 +298,14 @@ def _choice(code: CodeOrDesigner, steps: int, scale: str | float, function: str)
     elif not (math.isfinite(scale) and scale > 0):
         raise ValueError(f"scale must be positive and finite, got {scale}")
     if scale != "mse" and (isinstance(code, (Code, Designer)) or code == "mixed_radix"):
+        called = f"code {code.name!r}" if isinstance(code, Code) else "a designer"
         raise ValueError(
-            f"scale={scale!r} would be ignored: {_called(code)} has a scale of its own, or chooses "
+            f"scale={scale!r} would be ignored: {called} has a scale of its own, or chooses "
             "it; for a scale of yours pass a function of it, such as "
             "code=lambda scale: mixed_radix((1, 1, 6), scale)"
         )
     if isinstance(code, Code):
-        return {"code": linear(code)}
+        return {"given": _unmeasured(linear(code))}
     if isinstance(code, Designer) or code == "mixed_radix":
         designer = code if isinstance(code, Designer) else mixed_radix_of(steps)
         if function != "relu":
@@ -339,7 +316,7 @@ def _choice(code: CodeOrDesigner, steps: int, scale: str | float, function: str)
         designer = scaled(family)
         return {"designer": designer if function == "relu" else with_soma(designer, function)}
     if function == "relu" and scale != "max":
-        return {"code": family(float(scale)), "scale": float(scale)}
+        return {"given": _unmeasured(family(float(scale)), float(scale))}
 
     def of_range(x):
         """From the least to the largest value seen, or as many units from there as given."""
@@ -347,13 +324,13 @@ def _choice(code: CodeOrDesigner, steps: int, scale: str | float, function: str)
         least = 0.0 if function == "relu" else float(y.min())
         size = round_scale(y.max() - least) if scale == "max" else float(scale)
         code = family(size)
-        return (code if function == "relu" else soma(code, function, least)), size
+        return _unmeasured(code if function == "relu" else soma(code, function, least), size)
 
     return {"of_range": of_range}
 
 
-def _called(code) -> str:
-    return f"code {code.name!r}" if isinstance(code, Code) else "a designer"
+def _unmeasured(code: Code, scale: float = math.nan) -> Candidate:
+    return Candidate(code, scale, math.nan, math.nan)
 
 
 def _family(code: str | Family, steps: int) -> Family:
@@ -383,9 +360,9 @@ def _family(code: str | Family, steps: int) -> Family:
     return code
 
 
-def linear(code: Code) -> Code:
+def linear(code: Code) -> SpikeCode:
     """``code``, or ``TypeError`` if synapses cannot read it."""
-    if not code.linear:
+    if not (isinstance(code, SpikeCode) and code.linear):
         raise TypeError(
             f"code {code.name!r} is not linear: its spikes cannot be read by a weighted sum, which "
             "is all that synapses compute, but need a decoder for every neuron. "

@@ -25,7 +25,7 @@ __all__ = ["sensitivity"]
 def sensitivity(
     graph: keras.Model, images: np.ndarray, *, seed: int = 0
 ) -> dict[str, NDArray[np.float64]]:
-    r"""G of every channel of every activation layer.
+    r"""G of every channel of every activation layer of a normal form: by its name, (C,).
 
     The mean squared gradient of the loss at one activation; that of the layer is their mean. The
     loss is the cross-entropy for a label drawn from the network's own answer, so that no labels
@@ -35,14 +35,9 @@ def sensitivity(
     Parameters
     ----------
     graph : keras.Model
-        In normal form, outputs are logits.
+        Its outputs are logits.
     images : (N, H, W, C) array
     seed : int
-
-    Returns
-    -------
-    dict of (C,) float64
-        By name of the layer.
     """
     import tensorflow as tf
 
@@ -64,9 +59,8 @@ def sensitivity(
         gradients = tape.gradient(loss, activations)
         return [ops.mean(g**2, axis=tuple(range(len(g.shape) - 1))) for g in gradients]
 
-    total = dict.fromkeys(names, 0.0)
-    slices = batch_slices(graph, len(images))
-    for part in tqdm(slices, desc="sensitivity"):
+    total: dict[str, NDArray[np.float64]] = dict.fromkeys(names, np.zeros(()))
+    for part in tqdm(batch_slices(graph, len(images)), desc="sensitivity"):
         batch = images[part]
         found = squared_gradients(batch, rng.random(len(batch)).astype(np.float32))
         for name, g in zip(names, found, strict=True):

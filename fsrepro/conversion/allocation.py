@@ -22,8 +22,6 @@ from ..fitting import Candidate, Front
 
 __all__ = ["allocate", "spike_price"]
 
-_HALVINGS = 60
-
 
 def allocate(
     fronts: Mapping[str, Front],
@@ -35,12 +33,8 @@ def allocate(
 
     Parameters
     ----------
-    fronts : mapping of Front
-        By layer.
-    neurons : mapping of int
-        n, by layer.
-    gain : mapping of float
-        G, by layer.
+    fronts, neurons, gain : mapping
+        By layer, its front, n and G.
     spikes_per_neuron : float
         The budget, mean over all neurons, which the mean spikes of the codes do not exceed.
 
@@ -66,10 +60,8 @@ def spike_price(
     gain: Mapping[str, float],
     spikes_per_neuron: float,
 ) -> float:
-    r"""The :math:`\lambda` of :func:`allocate`: the loss that the last spike of a budget saves.
-
-    Arguments and errors as there.
-    """
+    r"""The :math:`\lambda` of :func:`allocate`, arguments and errors as there: the loss that the
+    last spike of a budget saves."""
     share = np.array([neurons[name] for name in fronts], float)
     share /= share.sum()
 
@@ -84,9 +76,7 @@ def spike_price(
             f"{spikes_per_neuron:g} spikes per neuron are too few: the cheapest codes take "
             f"{spent(high):.3g}"
         )
-    for _ in range(_HALVINGS):
-        if high / low < 1 + 1e-9:
-            break
+    while high / low >= 1 + 1e-9:
         middle = np.sqrt(low * high)
         low, high = (low, middle) if spent(middle) <= spikes_per_neuron else (middle, high)
     return float(high)

@@ -24,11 +24,7 @@ from .population import Population
 __all__ = ["correct_biases"]
 
 
-def correct_biases(
-    model: keras.Model,
-    graph: keras.Model,
-    images: np.ndarray,
-) -> list[str]:
+def correct_biases(model: keras.Model, graph: keras.Model, images: np.ndarray) -> list[str]:
     """Correct the biases of a spiking network in place; return the names of corrected layers.
 
     Neurons are left as they are unless nothing but they read a weighted layer with a bias; the
@@ -49,13 +45,24 @@ def correct_biases(
     ann = {id(graph.inputs[0]): images}
     snn = {id(model.inputs[0]): images}
     corrected = []
+
+    def correct(old, new):
+        layer = _source(new, reading, made_by)
+        if layer is None:
+            return
+        before, after = ann[id(old)], snn[id(new)]
+        axes = tuple(range(before.ndim - 1))
+        change = before.mean(axes, dtype=np.float64) - after.mean(axes, dtype=np.float64)
+        change = change.astype(np.float32)
+        layer.bias.assign(layer.bias + change)
+        snn[id(new)] = after + change
+        corrected.append(layer.name)
+
     slices = batch_slices(model, len(images))
     pairs = list(zip(calls(graph), calls(model), strict=True))
     for old, new in tqdm(pairs, desc="correct biases"):
         if isinstance(new.operation, Population):
-            _correct(
-                old.input_tensors[0], new.input_tensors[0], ann, snn, reading, made_by, corrected
-            )
+            correct(old.input_tensors[0], new.input_tensors[0])
         for call, values, left in ((old, ann, left_ann), (new, snn, left_snn)):
             values[id(call.outputs[0])] = _run(call, values, slices)
             for x in call.input_tensors:
@@ -63,20 +70,8 @@ def correct_biases(
                 if left[id(x)] == 0:
                     del values[id(x)]
         if id(new.outputs[0]) in outputs:
-            _correct(old.outputs[0], new.outputs[0], ann, snn, reading, made_by, corrected)
+            correct(old.outputs[0], new.outputs[0])
     return corrected
-
-
-def _correct(old, new, ann, snn, reading, made_by, corrected) -> None:
-    layer = _source(new, reading, made_by)
-    if layer is None:
-        return
-    axes = tuple(range(ann[id(old)].ndim - 1))
-    change = ann[id(old)].mean(axes, dtype=np.float64) - snn[id(new)].mean(axes, dtype=np.float64)
-    change = change.astype(np.float32)
-    layer.bias.assign(layer.bias + change)
-    snn[id(new)] = snn[id(new)] + change
-    corrected.append(layer.name)
 
 
 def _source(tensor, reading, made_by):
@@ -89,7 +84,7 @@ def _source(tensor, reading, made_by):
         return layer if layer.use_bias else None
     if isinstance(layer, keras.layers.Add):
         found = (_source(x, reading, made_by) for x in call.input_tensors)
-        return next((source for source in found if source is not None), None)
+        return next(filter(None, found), None)
     return None
 
 

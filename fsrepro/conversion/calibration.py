@@ -9,17 +9,11 @@ from tqdm import tqdm
 from .graph import batch_slices, predict_list
 from .population import Nonlinearity, Population
 
-__all__ = ["check_calibration", "check_images", "record"]
+__all__ = ["check_images", "record"]
 
 
 def check_images(model: keras.Model, images, what: str) -> np.ndarray:
-    """``images`` as float32 if ``model`` can take them.
-
-    Raises
-    ------
-    ValueError
-        If it cannot; the message names ``what``.
-    """
+    """``images`` as float32 if ``model`` can take them, or ``ValueError`` that names ``what``."""
     images = np.asarray(images)
     expected = tuple(model.input_shape[1:])
     if images.ndim != 1 + len(expected) or any(
@@ -35,14 +29,6 @@ def check_images(model: keras.Model, images, what: str) -> np.ndarray:
     return images
 
 
-def check_calibration(model: keras.Model, images) -> np.ndarray:
-    """As :func:`check_images`, for images that also must differ."""
-    images = check_images(model, images, "calibration images")
-    if images.min() == images.max():
-        raise ValueError("the calibration images are constant; scales need real images")
-    return images
-
-
 def record(
     model: keras.Model,
     images: np.ndarray,
@@ -51,7 +37,7 @@ def record(
     by_channel: bool = False,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Pre-activations of every activation or spiking layer of a network.
+    """Pre-activations of every activation or spiking layer of a network, by its name.
 
     Parameters
     ----------
@@ -68,7 +54,6 @@ def record(
     Returns
     -------
     dict of (samples,) or (positions, C) float32
-        By name of the layer.
 
     Raises
     ------
@@ -78,9 +63,8 @@ def record(
     sites = [layer for layer in model.layers if isinstance(layer, (Nonlinearity, Population))]
     probe = keras.Model(model.inputs, [site.input for site in sites])
     rng = np.random.default_rng(seed)
-    drawn = {site.name: [] for site in sites}
-    slices = batch_slices(model, len(images))
-    for part in tqdm(slices, desc="calibrate"):
+    drawn: dict[str, list[np.ndarray]] = {site.name: [] for site in sites}
+    for part in tqdm(batch_slices(model, len(images)), desc="calibrate"):
         batch = images[part]
         for site, x in zip(sites, predict_list(probe, batch), strict=True):
             x = x.reshape(-1, x.shape[-1]) if by_channel else x.reshape(-1)

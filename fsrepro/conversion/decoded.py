@@ -19,14 +19,9 @@ __all__ = ["Decoded", "with_decoders"]
 class Decoded(Population):
     """Neurons of any :class:`~fsrepro.codes.Code`, each with a decoder behind it.
 
-    Input and output as in :class:`Population`. The layer looks its values and counts up in the
-    code's staircase, as :meth:`~fsrepro.codes.Code.quantise` and ``count`` do: comparisons with
-    the breakpoints, exact.
-
-    Raises
-    ------
-    TypeError
-        For anything but a code.
+    Input and output as in :class:`Population`; ``TypeError`` for anything but a code. Values and
+    counts are looked up in the code's staircase, as :meth:`~fsrepro.codes.Code.quantise` and
+    ``count`` do: comparisons with the breakpoints, exact.
     """
 
     def __init__(self, code: Code, **kwargs):
@@ -63,10 +58,8 @@ def with_decoders(model: keras.Model, codes: Mapping[str, Code]) -> SpikingModel
 
     Raises
     ------
-    UnsupportedLayerError
-        As :func:`normal_form` does, whose other errors are raised too.
     ValueError
-        Unless every activation layer has a code.
+        Unless every activation layer has a code; beside what :func:`normal_form` raises.
     """
     graph = normal_form(model)
     codes = by_layer("codes", codes, activation_layers(graph))

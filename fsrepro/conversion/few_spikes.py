@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import cache
 
 import keras
@@ -16,26 +17,17 @@ __all__ = ["FewSpikes"]
 
 
 class FewSpikes(Population):
-    """A population of FS neurons, whose spikes synapses read by a weighted sum.
+    """FS neurons of a linear :class:`SpikeCode`, whose spikes synapses read by a weighted sum.
 
-    Input: pre-activations x. Output as in :class:`Population`.
-
-    The layer runs the K time steps of :class:`~fsrepro.codes.SpikeCode` as written there: only
-    comparisons, additions and selections, which round alike everywhere. On TensorFlow they are
-    compiled into one loop (XLA), so the steps cost little more than a ReLU; once, whatever the
-    code, for all layers of one shape, number of steps and function of the soma. Exactness is tested
-    against ``SpikeCode.encode``.
-
-    Parameters
-    ----------
-    code : SpikeCode
-        A linear one.
-
-    Raises
-    ------
-    TypeError
-        For anything else.
+    Input and output as in :class:`Population`; ``TypeError`` for another code. The layer runs the
+    K time steps of :class:`~fsrepro.codes.SpikeCode` as written there: only comparisons, additions
+    and selections, which round alike everywhere. On TensorFlow they are compiled into one loop
+    (XLA), so the steps cost little more than a ReLU; once, whatever the code, for all layers of one
+    shape, number of steps and function of the soma. Exactness is tested against
+    ``SpikeCode.encode``.
     """
+
+    code: SpikeCode
 
     def __init__(self, code: SpikeCode, **kwargs):
         super().__init__(code, **kwargs)
@@ -45,7 +37,7 @@ class FewSpikes(Population):
     def call(self, x):
         code = self.code
         soma = code.activation if code.soma else None
-        tables = code.threshold, code.reset, code.weight, np.float32(code.offset)
+        tables = [code.threshold, code.reset, code.weight, np.float32(code.offset)]
         run = time_steps
         if keras.backend.backend() == "tensorflow":
             run, tables = _compiled(), [ops.convert_to_tensor(table) for table in tables]
@@ -54,14 +46,8 @@ class FewSpikes(Population):
 
     def get_config(self):
         code = {
-            "threshold": self.code.threshold.tolist(),
-            "reset": self.code.reset.tolist(),
-            "weight": self.code.weight.tolist(),
-            "max_spikes": self.code.max_spikes,
-            "name": self.code.name,
-            "activation": self.code.activation,
-            "soma": self.code.soma,
-            "offset": self.code.offset,
+            name: value.tolist() if isinstance(value, np.ndarray) else value
+            for name, value in asdict(self.code).items()
         }
         return {**super().get_config(), "code": code, "counting": self.counting}
 
@@ -92,7 +78,6 @@ def time_steps(v, threshold, reset, weight, offset, soma, max_spikes, counting):
 
 @cache
 def _compiled():
-    """:func:`time_steps`, compiled once for each shape, number of steps and soma."""
     import tensorflow as tf
 
     return tf.function(time_steps, jit_compile=True)

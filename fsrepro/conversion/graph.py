@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import chain, count
 
 import keras
 import numpy as np
@@ -41,12 +41,8 @@ def uses(model: keras.Model) -> Counter:
 def rewrite(model: keras.Model, replace: Callable) -> keras.Model:
     """A new model in which each call of a layer is what ``replace(call, *args, **kwargs)`` returns.
 
-    Parameters
-    ----------
-    model : keras.Model
-    replace : callable
-        Gets the original call and the arguments of the new graph; returns the new output tensor.
-        Layers it calls must be new ones, see :func:`copy_layer`.
+    ``replace`` gets the original call and the arguments of the new graph, and returns the new
+    output tensor, or None for a copy of the layer. Layers it calls must be new ones.
     """
     inputs, outputs = retrace(model, replace)
     return keras.Model(inputs, outputs, name=model.name)
@@ -73,13 +69,8 @@ def predict(model: keras.Model, images, batch_size: int | None = None) -> np.nda
 def batch_slices(model: keras.Model, images: int, batch_size: int | None = None) -> list[slice]:
     """So many images, cut into batches.
 
-    Parameters
-    ----------
-    model : keras.Model
-    images : int
-    batch_size : int
-        With None, as many to a batch as leave all activations of ``model`` within 1 GiB: 250
-        small pictures, a few large ones.
+    Without ``batch_size``, of as many as leave all activations of ``model`` within 1 GiB: 250
+    small pictures, a few large ones.
     """
     if batch_size is None:
         floats = sum(math.prod(x.shape[1:]) for call in calls(model) for x in call.outputs)
@@ -95,17 +86,14 @@ def flatten(model: keras.Model) -> keras.Model:
     """
     taken = {x.name for x in model.inputs}
 
-    def free(name: str) -> str:
-        numbered = (f"{name}_{number}" for number in count(2))
-        return name if name not in taken else next(n for n in numbered if n not in taken)
-
     def place(call, *args, **kwargs):
         layer = call.operation
         args = args or (kwargs["inputs"],)
         if isinstance(layer, keras.Model):
             inner = keras.Model(layer.inputs, layer.outputs)
             return _follow(inner, keras.tree.flatten(args), place)[0]
-        name = free(layer.name)
+        names = chain([layer.name], (f"{layer.name}_{number}" for number in count(2)))
+        name = next(name for name in names if name not in taken)
         taken.add(name)
         return copy_layer(layer, *args, name=name)
 
@@ -117,7 +105,10 @@ def _follow(model: keras.Model, inputs: list, replace: Callable) -> list:
     new = {id(old): x for old, x in zip(model.inputs, inputs, strict=True)}
     for call in calls(model):
         args, kwargs = call.arguments.fill_in(new)
-        new[id(call.outputs[0])] = replace(call, *args, **kwargs)
+        output = replace(call, *args, **kwargs)
+        if output is None:
+            output = copy_layer(call.operation, *args, **kwargs)
+        new[id(call.outputs[0])] = output
     return [new[id(x)] for x in model.outputs]
 
 

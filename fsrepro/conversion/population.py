@@ -8,7 +8,7 @@ import keras
 
 from .. import activations
 from ..codes import Code
-from .graph import copy_layer, rewrite
+from .graph import rewrite
 
 __all__ = ["Nonlinearity", "Population", "activation_layers", "by_layer", "populate"]
 
@@ -16,13 +16,8 @@ __all__ = ["Nonlinearity", "Population", "activation_layers", "by_layer", "popul
 class Population(keras.layers.Layer):
     """Replaces an activation by neurons that write it in ``code``.
 
-    Input: membrane potentials, float32, (N, ..., C). Output: decoded values, same shape.
-
-    Parameters
-    ----------
-    code : Code
-    counting : bool
-        The output is a pair: the decoded values, and the spikes summed over channels, (N, ...).
+    Input: membrane potentials, float32, (N, ..., C). Output: decoded values, same shape; if
+    ``counting``, a pair of these and the spikes summed over channels, (N, ...).
     """
 
     def __init__(self, code: Code, *, counting: bool = False, **kwargs):
@@ -38,16 +33,10 @@ class Population(keras.layers.Layer):
 
 
 class Nonlinearity(keras.layers.Activation):
-    """An activation layer of a network in normal form.
-
-    Parameters
-    ----------
-    function : str
-        The name of one of :mod:`fsrepro.activations`.
-    """
+    """An activation layer of a network in normal form, by a name of :mod:`fsrepro.activations`."""
 
     def __init__(self, function: str, **kwargs):
-        super().__init__(_in_float32(function), **kwargs)
+        super().__init__(activations.get(function).tensor_function, **kwargs)
         self.function = function
 
     def get_config(self):
@@ -55,13 +44,7 @@ class Nonlinearity(keras.layers.Activation):
 
 
 def activation_layers(graph: keras.Model) -> list[str]:
-    """The names of the activation layers of a network in normal form.
-
-    Raises
-    ------
-    ValueError
-        If it has none.
-    """
+    """The names of a normal form's activation layers, at least one, or ``ValueError``."""
     names = [layer.name for layer in graph.layers if isinstance(layer, Nonlinearity)]
     if not names:
         raise ValueError(
@@ -71,13 +54,7 @@ def activation_layers(graph: keras.Model) -> list[str]:
 
 
 def by_layer(what: str, given: Mapping, names: Iterable[str]) -> dict:
-    """``given`` in the order of ``names``.
-
-    Raises
-    ------
-    ValueError
-        Unless it has exactly these.
-    """
+    """``given`` in the order of ``names``, or ``ValueError`` unless it has exactly these."""
     missing, unknown = set(names) - set(given), set(given) - set(names)
     if missing or unknown:
         raise ValueError(
@@ -90,16 +67,13 @@ def by_layer(what: str, given: Mapping, names: Iterable[str]) -> dict:
 def populate(graph: keras.Model, population: Callable[[str], Population]) -> keras.Model:
     """``graph`` with ``population(name)`` in the place of each activation layer.
 
-    Raises
-    ------
-    ValueError
-        For a population whose code writes another function.
+    ``ValueError`` for a population whose code writes another function.
     """
 
     def replace(call, *args, **kwargs):
         layer = call.operation
         if not isinstance(layer, Nonlinearity):
-            return copy_layer(layer, *args, **kwargs)
+            return None
         neurons = population(layer.name)
         if neurons.code.activation != layer.function:
             raise ValueError(
@@ -109,8 +83,3 @@ def populate(graph: keras.Model, population: Callable[[str], Population]) -> ker
         return neurons(*args, **kwargs)
 
     return rewrite(graph, replace)
-
-
-def _in_float32(function: str) -> Callable:
-    """The activation as the ANN computes it."""
-    return activations.get(function).tensor_function

@@ -100,7 +100,7 @@ def write(
     parameters : dict
         Of the notebook.
     data : dict
-        :meth:`fsrepro.experiments.datasets.Dataset.summary`.
+        From :meth:`~fsrepro.experiments.datasets.Dataset.summary`.
     seconds_before : float
         Spent by earlier runs that this one went on from.
 
@@ -141,7 +141,7 @@ def read(folder: str | Path, name: str) -> dict:
     Raises
     ------
     FileNotFoundError
-        That says how to make it.
+        Where it is missing, saying how to make it.
     """
     path = Path(folder) / f"{name}.json"
     if not path.is_file():

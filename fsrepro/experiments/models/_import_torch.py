@@ -56,8 +56,8 @@ def import_torch(
     Raises
     ------
     ValueError
-        That names the first tensor which is missing, of another shape, not finite, or left over;
-        beside what ``read_tensors`` raises.
+        Naming the first tensor that is missing, of another shape, not finite, or left over; else
+        what ``read_tensors`` raises.
     """
     tensors = read_tensors(path)
     loaded, used = [], set()
