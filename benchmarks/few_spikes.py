@@ -6,49 +6,37 @@ Times are minima over interleaved repetitions on the same batch: machines are no
 minima are not.
 """
 
-import time
+from functools import partial
+from timeit import timeit
 
 import keras
 import numpy as np
+import pandas as pd
 
 from fsrepro import codes
 from fsrepro.conversion import convert, normal_form
 from fsrepro.experiments import models
 
-REPEATS = 15
 
-
-def minima(functions: dict, repeats: int = REPEATS) -> dict[str, float]:
+def minima(functions: dict, repeats: int = 15) -> pd.Series:
     """Seconds of the fastest of ``repeats`` calls of each function, taken in turns."""
     for function in functions.values():
         function()  # compiles
-    best = dict.fromkeys(functions, float("inf"))
-    for _ in range(repeats):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            best[name] = min(best[name], time.perf_counter() - start)
-    return best
+    rounds = [[timeit(f, number=1) for f in functions.values()] for _ in range(repeats)]
+    return pd.Series(np.min(rounds, axis=0), functions)
 
 
 def network(ann: keras.Model, batch: int = 250, steps: tuple[int, ...] = (4, 8, 10)) -> None:
     rng = np.random.default_rng(0)
     images = rng.normal(size=(batch, *ann.input_shape[1:])).astype(np.float32)
-    folded = normal_form(ann)  # part of the ANN's time is batch norm, which conversion folds away
-    functions = {
-        "ANN": lambda: ann.predict_on_batch(images),
-        "ANN, folded": lambda: folded.predict_on_batch(images),
-    }
+    # Part of the ANN's time is batch norm, which conversion folds away.
+    networks = {"ANN": ann, "ANN, folded": normal_form(ann)}
     for K in steps:
         snn = convert(ann, images[:50], steps=K)
-        functions[f"K = {K}"] = lambda snn=snn: snn.keras_model.predict_on_batch(images)
-        functions[f"K = {K}, counting"] = lambda snn=snn: snn.counting_model.predict_on_batch(
-            images
-        )
-    times = minima(functions)
+        networks |= {f"K = {K}": snn.keras_model, f"K = {K}, counting": snn.counting_model}
+    times = minima({name: partial(n.predict_on_batch, images) for name, n in networks.items()})
     print(f"\n{ann.name}, batch of {batch}")
-    for name, seconds in times.items():
-        print(f"  {name:<18} {1e3 * seconds:8.1f} ms   {seconds / times['ANN']:5.2f} x ANN")
+    print(pd.DataFrame({"ms": (1e3 * times).round(1), "x ANN": (times / times["ANN"]).round(2)}))
 
 
 def activations(size: int = 1_000_000) -> None:
@@ -76,20 +64,16 @@ def activations(size: int = 1_000_000) -> None:
         codes.fitted.sigmoid(12),
         *(codes.PrefixCode(w, levels, name=name) for name, w in words.items()),
     ]
-    print(f"\nNumPy, ns per activation, {size:,} float32")
-    print(f"  {'':<26}{'quantise':>9}{'count':>9}{'time-step loop':>16}{'ratio':>8}")
+    times = {}
     for code in shown:
-        loop = minima({"loop": lambda code=code: code.decode(code.encode(x))}, 2)["loop"]
-        fast = minima(
-            {"q": lambda code=code: code.quantise(x), "n": lambda code=code: code.count(x)}
-        )
-        ns = 1e9 / size
-        print(
-            f"  {code.name:<26}{fast['q'] * ns:9.1f}{fast['n'] * ns:9.1f}{loop * ns:16.1f}"
-            f"{loop / fast['q']:7.0f}x"
-        )
-    maximum = minima({"maximum": lambda: np.maximum(x, 0)})["maximum"]
-    print(f"  {'np.maximum(x, 0)':<26}{maximum * 1e9 / size:9.1f}")
+        fast = minima({"quantise": partial(code.quantise, x), "count": partial(code.count, x)})
+        loop = minima({"time-step loop": lambda code=code: code.decode(code.encode(x))}, 2)
+        times[code.name] = pd.concat([fast, loop])
+    times["np.maximum(x, 0)"] = minima({"quantise": partial(np.maximum, x, 0)})
+    table = 1e9 / size * pd.DataFrame(times).T[["quantise", "count", "time-step loop"]]
+    table["ratio"] = table["time-step loop"] / table["quantise"]
+    print(f"\nNumPy, ns per activation, {size:,} float32")
+    print(table.round(1).to_string(na_rep=""))
 
 
 if __name__ == "__main__":

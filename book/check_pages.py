@@ -9,6 +9,9 @@ cited.
 
 import re
 import sys
+from collections import Counter
+from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -32,13 +35,8 @@ UNRESOLVED = {
 }
 
 
-def parse(html: str) -> BeautifulSoup:
-    return BeautifulSoup(html, "html.parser")
-
-
-def address_problems(name: str, pages: dict[str, BeautifulSoup], folder: Path) -> list[str]:
+def address_problems(name: str, pages: dict[str, BeautifulSoup], folder: Path) -> Iterator[str]:
     """Broken links and anchors of one page, and addresses outside the book."""
-    found = []
     for element in pages[name].select("[href], [src]"):
         attribute = "src" if element.has_attr("src") else "href"
         address = element[attribute]
@@ -47,70 +45,54 @@ def address_problems(name: str, pages: dict[str, BeautifulSoup], folder: Path) -
             continue
         if parts.scheme or parts.netloc:
             if element.name != "a" or not address.startswith(tuple(LINKED)):
-                found.append(f"{attribute} outside the book: {address}")
+                yield f"{attribute} outside the book: {address}"
             continue
         target = (folder / name).parent / unquote(parts.path) if parts.path else folder / name
         if not target.is_file():
-            found.append(f"broken link: {address}")
+            yield f"broken link: {address}"
             continue
         page = pages.get(target.resolve().relative_to(folder.resolve()).as_posix())
         # An anchor with "=" is a setting that the interactive page reads, such as #x=1.3&K=8.
         if page and parts.fragment and "=" not in parts.fragment:
             anchor = unquote(parts.fragment)
             if page.find(id=anchor) is None and page.find(attrs={"name": anchor}) is None:
-                found.append(f"no such anchor: {address}")
-    return found
+                yield f"no such anchor: {address}"
 
 
-def picture_problems(page: BeautifulSoup) -> list[str]:
+def picture_problems(page: BeautifulSoup) -> Iterator[str]:
     """Pictures without an alternative text. Sphinx puts the file's name where there is none."""
-    found = []
     for picture in page.select("img"):
         alternative = picture.get("alt", "").strip()
         source = picture.get("src", "")
         if not alternative or Path(alternative).name == Path(source).name:
-            found.append(f"picture without alternative text: {source}")
-    return found
+            yield f"picture without alternative text: {source}"
 
 
-def heading_problems(page: BeautifulSoup) -> list[str]:
-    found, last = [], 0
-    for heading in _text(page).find_all(re.compile("^h[1-6]$")):
+def heading_problems(text: Tag) -> Iterator[str]:
+    last = 0
+    for heading in text.select("h1, h2, h3, h4, h5, h6"):
         level = int(heading.name[1])
         if level > last + 1:
-            found.append(f"heading skips a level: h{level} {heading.get_text(strip=True)!r}")
+            yield f"heading skips a level: h{level} {heading.get_text(strip=True)!r}"
         last = level
-    return found
 
 
-def identifier_problems(page: BeautifulSoup) -> list[str]:
-    identifiers = [element["id"] for element in page.select("[id]")]
-    twice = dict.fromkeys(i for i in identifiers if identifiers.count(i) > 1)
-    return [f"identifier used twice: {identifier}" for identifier in twice]
+def identifier_problems(page: BeautifulSoup) -> Iterator[str]:
+    for identifier, count in Counter(element["id"] for element in page.select("[id]")).items():
+        if count > 1:
+            yield f"identifier used twice: {identifier}"
 
 
-def text_problems(page: BeautifulSoup) -> list[str]:
+def text_problems(text: Tag) -> Iterator[str]:
     """What should have been replaced. Code may hold anything, and MathJax sets the formulas."""
-    prose = []
-    for string in _text(page).find_all(string=True):
-        ancestors = [string.parent, *string.parent.parents]
-        if type(string).__name__ == "NavigableString" and not any(map(_is_verbatim, ancestors)):
-            prose.append(string)
-    prose = " ".join("".join(prose).split())
-    found = []
+    text = copy(text)
+    for verbatim in text.select("code, pre, script, style, .math"):
+        verbatim.extract()
+    prose = " ".join(text.get_text().split())
     for kind, pattern in UNRESOLVED.items():
         for match in re.finditer(pattern, prose):
             around = prose[max(0, match.start() - 30) : match.end() + 30]
-            found.append(f"{kind}: ...{around}...")
-    return found
-
-
-def _text(page: BeautifulSoup) -> Tag:
-    return page.find("article") or page
-
-
-def _is_verbatim(element: Tag) -> bool:
-    return element.name in ("code", "pre", "script", "style") or "math" in element.get("class", [])
+            yield f"{kind}: ...{around}..."
 
 
 def citation_problems(bibliography: str, sources: dict[str, str]) -> list[str]:
@@ -134,33 +116,29 @@ def sources() -> dict[str, str]:
 
 def problems(folder: Path) -> dict[str, list[str]]:
     """The problems of every page below ``folder``, by the page's path."""
-    files = sorted(path for path in folder.rglob("*.html") if "_static" not in path.parts)
     pages = {
-        path.relative_to(folder).as_posix(): parse(path.read_text(encoding="utf-8"))
-        for path in files
+        path.relative_to(folder).as_posix(): BeautifulSoup(path.read_text("utf-8"), "html.parser")
+        for path in sorted(folder.rglob("*.html"))
+        if "_static" not in path.parts
     }
-    return {
-        name: [
+    found = {}
+    for name, page in pages.items():
+        text = page.find("article") or page
+        found[name] = [
             *address_problems(name, pages, folder),
             *picture_problems(page),
-            *heading_problems(page),
+            *heading_problems(text),
             *identifier_problems(page),
-            *text_problems(page),
+            *text_problems(text),
         ]
-        for name, page in pages.items()
-    }
-
-
-def main() -> int:
-    found = problems(PAGES)
-    if not found:
-        print(f"no pages in {PAGES.relative_to(PROJECT)}: run `make book`")
-        return 1
-    lines = [f"{name}: {problem}" for name, list_ in found.items() for problem in list_]
-    lines += citation_problems(BIBLIOGRAPHY.read_text(encoding="utf-8"), sources())
-    print("\n".join(lines) or f"{len(found)} pages checked: links, pictures, headings, references")
-    return 1 if lines else 0
+    return found
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    found = problems(PAGES)
+    if not found:
+        sys.exit(f"no pages in {PAGES.relative_to(PROJECT)}: run `make book`")
+    lines = [f"{name}: {problem}" for name, list_ in found.items() for problem in list_]
+    lines += citation_problems(BIBLIOGRAPHY.read_text(encoding="utf-8"), sources())
+    print("\n".join(lines) or f"{len(found)} pages checked: links, pictures, headings, references")
+    sys.exit(bool(lines))

@@ -45,8 +45,7 @@ def huffman_codes(folder: Path) -> None:
     save(book_figures.price_of_spikes(read("prices"), read("radix")), folder / "prices")
     save(book_figures.frontier(read("frontier")), folder / "frontier")
     half, ann = headline["paper_spikes"] / 2, headline["ann_accuracy"]
-    axes = book_figures.against_spikes(runs, reference=ann, mark=half)
-    save(axes, folder / "network_codes")
+    save(book_figures.against_spikes(runs, reference=ann, mark=half), folder / "network_codes")
     save(book_figures.by_steps(read("by_steps"), reference=ann), folder / "network_steps")
     shown = ["setting", "snr_target", "steps", *MEASURES, "synops_per_image", "macs_per_image"]
     table(runs, shown, folder / "huffman_codes")
@@ -73,13 +72,11 @@ def float_codes(folder: Path) -> None:
     table(read("at_snr"), shown, folder / "float_codes_at_snr")
     shown = ["name", "steps", *MEASURES, "macs_per_image"]
     table(read("uncalibrated"), shown, folder / "float_codes_uncalibrated")
-    earlier = read("earlier").pivot(index="code", columns="range", values=["snr", "spikes"])
-    earlier = earlier.round(2).sort_index(axis=1, level=[0, 1], ascending=[True, False])
-    earlier.columns = [
-        f"{'SNR (dB)' if what == 'snr' else what}, [0, {high:g}]" for what, high in earlier.columns
-    ]
-    earlier = earlier.loc[read("earlier")["code"].unique()].reset_index()
-    earlier.to_csv(folder / "float_codes_earlier.csv", index=False)
+    earlier = read("earlier").rename(columns={"snr": "SNR (dB)"})
+    wide = earlier.pivot(index="code", columns="range", values=["SNR (dB)", "spikes"]).round(2)
+    wide = wide.sort_index(axis=1, level=[0, 1], ascending=[True, False])
+    wide.columns = [f"{what}, [0, {high:g}]" for what, high in wide.columns]
+    wide.loc[earlier["code"].unique()].to_csv(folder / "float_codes_earlier.csv")
 
 
 def silu_sigmoid(folder: Path) -> None:
@@ -102,13 +99,13 @@ def cifar10(folder: Path) -> None:
     save(figures.raster(read("words")), folder / "cifar10_raster")
     axes = book_figures.fine_tuning(read("history"), reference=headline["ann_calibration"])
     save(axes, folder / "cifar10_tuning")
-    counts = ["synops_per_image", "macs_per_image"]
-    table(runs, ["setting", "steps", *MEASURES, *counts], folder / "cifar10")
+    shown = ["setting", "steps", *MEASURES, "synops_per_image", "macs_per_image"]
+    table(runs, shown, folder / "cifar10")
     table(read("ablation"), ["setting", "steps", *MEASURES], folder / "cifar10_parts")
     table(read("published"), ["setting", "steps", *MEASURES], folder / "cifar10_published")
     tuned = runs[runs["setting"] == "fine-tuned"].rename(columns={"name": "network"})
-    table(tuned, ["network", "steps", *MEASURES, counts[0]], folder / "cifar10_tuned")
-    rounds(tuned["network"].iloc[0]).to_csv(folder / "cifar10_rounds.csv", index=False)
+    table(tuned, ["network", "steps", *MEASURES, "synops_per_image"], folder / "cifar10_tuned")
+    table(rounds(tuned["network"].iloc[0]), None, folder / "cifar10_rounds")
     spent = ["setting", "arithmetic", "ann_nj", "snn_nj", "ratio"]
     table(read("energy"), spent, folder / "cifar10_energy")
 
@@ -119,8 +116,8 @@ def mlgenn(folder: Path) -> None:
     agreement = read("agreement").rename(columns={"spikes": "spikes_sent"})
     agreement["output_error"] = agreement["output_error"].map("{:.1e}".format)
     agreement["spikes_sent"] = agreement["spikes_sent"].map("{:,}".format)
-    table(agreement, list(agreement.columns), folder / "mlgenn_agreement")
-    table(read("times"), list(read("times").columns), folder / "mlgenn_times")
+    table(agreement, None, folder / "mlgenn_agreement")
+    table(read("times"), None, folder / "mlgenn_times")
 
 
 def imagenet(folder: Path) -> None:
@@ -158,27 +155,25 @@ def experiment(name: str) -> tuple[Callable[..., pd.DataFrame], dict]:
 
 def rounds(network: str) -> pd.DataFrame:
     """How a fine-tuned network was trained: from the cards of it and of those it started from."""
-    rows = []
+    columns = {
+        "recipe.epochs": "epochs",
+        "recipe.learning_rate": "learning_rate",
+        "recipe.distillation": r"$\gamma$",
+        "recipe.mixup": "mixup",
+        "recipe.spikes_per_neuron": "budget",
+        "test_accuracy": "accuracy",
+        "test_spikes_per_neuron": "spikes_per_neuron",
+    }
+    cards = []
     while network:
-        card = json.loads((CHECKPOINTS / f"{network}.json").read_text(encoding="utf-8"))
-        recipe = card["recipe"]
-        rows.insert(
-            0,
-            {
-                "epochs": recipe["epochs"],
-                "learning rate": recipe["learning_rate"],
-                r"$\gamma$": recipe["distillation"],
-                "mixup": recipe.get("mixup", 0.0),  # the oldest card was written before there was
-                "budget": recipe["spikes_per_neuron"],
-                "SNN (%)": f"{card['test_accuracy']:.2f}",
-                "spikes per neuron": f"{card['test_spikes_per_neuron']:.3f}",
-            },
-        )
-        network = card.get("start")
-    return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="round")).reset_index()
+        cards.insert(0, json.loads((CHECKPOINTS / f"{network}.json").read_text(encoding="utf-8")))
+        network = cards[0].get("start")
+    rows = pd.json_normalize(cards)[list(columns)].rename(columns=columns)
+    rows = rows.fillna({"mixup": 0.0})  # the oldest card was written before there was
+    return rows.rename_axis("round").rename(lambda i: i + 1).reset_index()
 
 
-def table(rows: pd.DataFrame, columns: list[str], path: Path) -> None:
+def table(rows: pd.DataFrame, columns: list[str] | None, path: Path) -> None:
     results.shown(rows, columns).to_csv(path.with_suffix(".csv"), index=False)
 
 

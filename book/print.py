@@ -30,16 +30,6 @@ def installed_browser() -> str | None:
     return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
-def browser() -> str:
-    found = installed_browser()
-    if found is None:
-        raise SystemExit(
-            f"no browser to print with: none of {', '.join(BROWSERS)} is installed; "
-            "install one (apt-get install chromium), then `make pdf`"
-        )
-    return found
-
-
 def tidied(page: BeautifulSoup) -> Tag:
     """The text of the book without what only a screen needs, every anchor with one target."""
     article = page.select_one("article.bd-article")
@@ -75,25 +65,17 @@ def with_title_page(page: BeautifulSoup, article: Tag, config: dict, profile: st
     """Put the title, who wrote it, and what was printed in front; the first text gets a page."""
     front = page.new_tag("header", attrs={"class": "title-page"})
     title = article.h1.extract()
-    name, colon, rest = title.get_text().partition(":")
+    name, _, rest = title.get_text().partition(":")
     title.string = name
-    lines = [
-        ("p", "series", config["title"]),
-        ("p", "subtitle", rest.strip() if colon else ""),
-        ("p", "authors", config["author"]),
-        ("p", "edition", f"Commit {commit()}, notebooks run in profile {profile}"),
-    ]
-    for tag, kind, text in lines:
-        line = page.new_tag(tag, attrs={"class": kind})
-        line.string = text
-        front.append(line)
+    for kind, text in {
+        "series": config["title"],
+        "subtitle": rest.strip(),
+        "authors": config["author"],
+        "edition": f"Commit {commit()}, notebooks run in profile {profile}",
+    }.items():
+        front.append(page.new_tag("p", attrs={"class": kind}, string=text))
     front.insert(1, title)
     article.insert(0, front)
-
-
-def chapters(article: Tag) -> list[Tag]:
-    """The sections that hold one chapter each, in their order."""
-    return [heading.parent for heading in article.find_all("h2")]
 
 
 def with_contents(page: BeautifulSoup, article: Tag, parts: dict[str, str]) -> None:
@@ -103,15 +85,11 @@ def with_contents(page: BeautifulSoup, article: Tag, parts: dict[str, str]) -> N
     ``data-target``, the heading that it is for.
     """
     contents = page.new_tag("nav", attrs={"class": "book-contents"})
-    heading = page.new_tag("h2")
-    heading.string = "Contents"
-    contents.append(heading)
-    for chapter in chapters(article):
+    contents.append(page.new_tag("h2", string="Contents"))
+    for chapter in article.select("section:has(> h2)"):
         name = chapter.select_one("span[id^='document-']")["id"].removeprefix("document-")
         if name in parts:
-            part = page.new_tag("p", attrs={"class": "part"})
-            part.string = parts[name]
-            contents.append(part)
+            contents.append(page.new_tag("p", attrs={"class": "part"}, string=parts[name]))
         for heading in chapter.find_all(["h2", "h3"]):
             contents.append(_line(page, heading, f"contents-{len(contents)}"))
     article.header.insert_after(contents)
@@ -122,15 +100,10 @@ def _line(page: BeautifulSoup, heading: Tag, anchor: str) -> Tag:
     heading["id"] = anchor
     line = page.new_tag("a", href=f"#{anchor}", attrs={"class": f"to-{heading.name}"})
     number = heading.find(class_="section-number")
-    title = heading.get_text().removeprefix(number.get_text() if number else "")
-    for kind, text in [
-        ("number", number.get_text(strip=True).rstrip(".") if number else ""),
-        ("title", title),
-        ("page", ""),
-    ]:
-        cell = page.new_tag("span", attrs={"class": kind})
-        cell.string = text
-        line.append(cell)
+    number = number.get_text() if number else ""
+    title = heading.get_text().removeprefix(number)
+    for kind, text in {"number": number.strip().rstrip("."), "title": title, "page": ""}.items():
+        line.append(page.new_tag("span", attrs={"class": kind}, string=text))
     line.contents[-1]["data-target"] = anchor
     return line
 
@@ -138,7 +111,7 @@ def _line(page: BeautifulSoup, heading: Tag, anchor: str) -> Tag:
 def with_running_heads(page: BeautifulSoup, article: Tag) -> str:
     """Style rules that print the title of each chapter at the top of its pages."""
     rules = []
-    for i, chapter in enumerate(chapters(article)):
+    for i, chapter in enumerate(article.select("section:has(> h2)")):
         chapter["class"] = [*chapter.get("class", []), "chapter"]
         chapter["style"] = f"page: chapter-{i}"
         title = chapter.h2.get_text().replace("\\", "\\\\").replace('"', '\\"')
@@ -158,9 +131,7 @@ def paper(source: str, config: dict, parts: dict[str, str], profile: str) -> Bea
             script.decompose()
     page.html["data-theme"] = page.html["data-mode"] = "light"
     page.title.string = f"{config['title']}: {article.h1.get_text()}"
-    style = page.new_tag("style")
-    style.string = rules
-    page.head.append(style)
+    page.head.append(page.new_tag("style", string=rules))
     page.body.clear()
     page.body["class"] = "paper"
     page.body.append(article)
@@ -170,10 +141,9 @@ def paper(source: str, config: dict, parts: dict[str, str], profile: str) -> Bea
 def pages_of_anchors(pdf: bytes) -> dict[str, int]:
     """On which page each anchor is, from 1."""
     reader = PdfReader(io.BytesIO(pdf))
-    places = reader.named_destinations.items()
     return {
         anchor.lstrip("/"): reader.get_destination_page_number(place) + 1
-        for anchor, place in places
+        for anchor, place in reader.named_destinations.items()
     }
 
 
@@ -184,12 +154,18 @@ def fill_pages(page: BeautifulSoup, where: dict[str, int]) -> None:
 
 def printed(page: BeautifulSoup, folder: Path) -> bytes:
     """The PDF of ``page``, whose pictures and styles are relative to ``folder``."""
+    browser = installed_browser()
+    if browser is None:
+        raise SystemExit(
+            f"no browser to print with: none of {', '.join(BROWSERS)} is installed; "
+            "install one (apt-get install chromium), then `make pdf`"
+        )
     html = folder / "print.html"
     html.write_text(str(page), encoding="utf-8")
     with tempfile.TemporaryDirectory() as scratch:
         pdf = Path(scratch) / "print.pdf"
         command = [
-            browser(), "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer",
+            browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer",
             "--generate-pdf-document-outline", "--virtual-time-budget=60000",
             f"--user-data-dir={scratch}/profile", f"--print-to-pdf={pdf}", html.as_uri(),
         ]  # fmt: skip
@@ -200,7 +176,6 @@ def printed(page: BeautifulSoup, folder: Path) -> bytes:
 
 
 def main() -> None:
-    browser()  # complain at once
     if not SOURCE.exists():
         raise SystemExit(f"{SOURCE.relative_to(PROJECT)} is missing: run `make pdf`")
     config = yaml.safe_load((PROJECT / "_config.yml").read_text())
@@ -208,7 +183,6 @@ def main() -> None:
     parts = {part["chapters"][0]["file"]: part["caption"] for part in toc["parts"]}
     profile = os.environ.get("PROFILE", "quick")
     page = paper(SOURCE.read_text(encoding="utf-8"), config, parts, profile)
-
     fill_pages(page, pages_of_anchors(printed(page, SOURCE.parent)))
     TARGET.parent.mkdir(parents=True, exist_ok=True)
     TARGET.write_bytes(printed(page, SOURCE.parent))

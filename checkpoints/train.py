@@ -1,12 +1,14 @@
-"""Train the networks whose weights are kept here, each by its recipe.
+"""Train the networks whose weights are kept here, each by the recipe in the card beside them.
 
     python checkpoints/train.py resnet8_cifar10        # resumes if it was interrupted
 
 Progress goes to ``~/.cache/fsrepro/NAME.weights.h5``; the finished weights and their card to
-this folder.
+this folder. A new network needs a line in ``NETWORKS`` and ``NAME.json`` with a ``recipe``.
 """
 
 import argparse
+import inspect
+import json
 import os
 import platform
 from pathlib import Path
@@ -18,82 +20,65 @@ import keras
 from fsrepro.experiments import datasets, models, training
 
 HERE = Path(__file__).parent
-PROGRESS = Path.home() / ".cache" / "fsrepro"
-
-RECIPES = {
-    "resnet8_cifar10": {
-        "data": datasets.cifar10,
-        "model": lambda: models.resnet(8),
-        "train": {"epochs": 60, "learning_rate": 0.1, "weight_decay": 5e-4, "seed": 0},
-    },
-    "resnet20_cifar10": {
-        "data": datasets.cifar10,
-        "model": lambda: models.resnet(20),
-        "train": {
-            "epochs": 120,
-            "learning_rate": 0.1,
-            "schedule": "restarts",
-            "weight_decay": 5e-4,
-            "precision": "mixed_bfloat16",
-            "seed": 0,
-        },
-    },
-    "resnet20_silu_cifar10": {
-        "data": datasets.cifar10,
-        "model": lambda: models.resnet(20, activation="silu"),
-        "start": "resnet20_cifar10",  # the same layers behind ReLU
-        "train": {"epochs": 18, "learning_rate": 0.03, "weight_decay": 5e-4, "seed": 0},
-    },
-    "plain_cnn_sigmoid_cifar10": {
-        "data": datasets.cifar10,
-        "model": lambda: models.plain_cnn(activation="sigmoid"),
-        "train": {"epochs": 16, "learning_rate": 0.1, "weight_decay": 5e-4, "seed": 0},
-    },
-    "se_resnet14_cifar10": {
-        "data": datasets.cifar10,
-        "model": lambda: models.resnet(14, activation="silu", squeeze=4),
-        "train": {"epochs": 10, "learning_rate": 0.1, "weight_decay": 5e-4, "seed": 0},
-    },
+NETWORKS = {
+    "resnet8_cifar10": lambda: models.resnet(8),
+    "resnet20_cifar10": lambda: models.resnet(20),
+    "resnet20_silu_cifar10": lambda: models.resnet(20, activation="silu"),
+    "plain_cnn_sigmoid_cifar10": lambda: models.plain_cnn(activation="sigmoid"),
+    "se_resnet14_cifar10": lambda: models.resnet(14, activation="silu", squeeze=4),
 }
 
 
-def main(name: str) -> None:
-    recipe = RECIPES[name]
-    data = recipe["data"]()
-    model = recipe["model"]()
-    if "start" in recipe:
-        models.load_checkpoint(model, HERE / f"{recipe['start']}.weights.h5")
-    history = training.train(
-        model,
-        *data.arrays("train"),
-        validation=data.arrays("calibration"),
-        augmentation=True,
-        **recipe["train"],
-        checkpoint=PROGRESS / f"{name}.weights.h5",
-    )
-    card = {
-        "network": model.name,
-        **{key: recipe[key] for key in ("start",) if key in recipe},
+def card_of(name: str) -> dict:
+    return json.loads((HERE / f"{name}.json").read_text())
+
+
+def arguments(train, name: str, data: datasets.Dataset) -> dict:
+    """What ``train`` is called with, by the recipe of ``name``."""
+    recipe = card_of(name)["recipe"]
+    settings = [key for key in inspect.getfullargspec(train).kwonlyargs if key in recipe]
+    return {
+        **dict(zip("xy", data.arrays("train"), strict=True)),
+        "validation": data.arrays("calibration"),
+        "checkpoint": Path.home() / ".cache" / "fsrepro" / f"{name}.weights.h5",
+        **{key: recipe[key] for key in settings},
+    }
+
+
+def new_card(origin: dict, data: datasets.Dataset, history, measured: dict) -> dict:
+    return {
+        **origin,
         **data.summary(),
         "recipe": history.attrs["recipe"],
         "minutes": round(history["seconds"].sum() / 60, 1),
-        "train_accuracy": accuracy_of(model, data, "train"),
-        "calibration_accuracy": accuracy_of(model, data, "calibration"),
-        "test_accuracy": accuracy_of(model, data, "test"),
+        **measured,
         "versions": {"python": platform.python_version(), "keras": keras.version()},
         "licence": "BSD-3-Clause",
     }
+
+
+def chosen(names) -> str:
+    parser = argparse.ArgumentParser(description="Train NAME by the recipe in NAME.json.")
+    parser.add_argument("name", choices=names)
+    return parser.parse_args().name
+
+
+def main(name: str) -> None:
+    model, data, origin = NETWORKS[name](), datasets.cifar10(), {}
+    if start := card_of(name).get("start"):  # the same layers, trained behind another activation
+        models.load_checkpoint(model, HERE / f"{start}.weights.h5")
+        origin = {"start": start}
+    history = training.train(model, **arguments(training.train, name, data))
+    measured = {
+        f"{part}_accuracy": round(training.accuracy(model, *data.arrays(part)), 2)
+        for part in ("train", "calibration", "test")
+    }
+    card = new_card({"network": model.name, **origin}, data, history, measured)
     model.optimizer = None  # the kept file holds the weights only
     models.save_checkpoint(model, HERE / f"{name}.weights.h5", card)
     history.drop(columns="seconds").round(5).to_csv(HERE / f"{name}.history.csv", index=False)
     print(card)
 
 
-def accuracy_of(model, data, part: str) -> float:
-    return round(training.accuracy(model, *data.arrays(part)), 2)
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", choices=RECIPES)
-    main(parser.parse_args().name)
+    main(chosen(NETWORKS))

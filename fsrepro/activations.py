@@ -77,10 +77,7 @@ class Activation:
 def get(name: str) -> Activation:
     """The activation of that name: ``"relu"``, ``"silu"``, ``"leaky_relu(0.2)"``, ...
 
-    Raises
-    ------
-    ValueError
-        For a name that is not registered.
+    ``ValueError`` for a name that is not registered.
     """
     found = re.fullmatch(r"(\w+)(?:\(([-+.\de]+)\))?", name)
     if found and found[2] is None and found[1] in _REGISTERED:

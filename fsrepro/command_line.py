@@ -35,15 +35,16 @@ Table = Annotated[
 ]
 
 
-def _refusals(command):
-    """Errors that name what was wrong become a line on stderr and exit code 1."""
+def _command(function):
+    """A command; errors that name what was wrong become a line on stderr and exit code 1."""
 
-    @functools.wraps(command)
+    @app.command()
+    @functools.wraps(function)
     def wrapped(*args, **kwargs):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
         try:
-            return command(*args, **kwargs)
+            return function(*args, **kwargs)
         except (ValueError, TypeError, OSError) as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(1) from None
@@ -51,8 +52,7 @@ def _refusals(command):
     return wrapped
 
 
-@app.command()
-@_refusals
+@_command
 def convert(
     model: Model,
     calibration: Annotated[Path, typer.Option(help="An .npz or .npy file of images.")],
@@ -77,7 +77,7 @@ def convert(
 
     Example: fsrepro convert model.keras --calibration images.npz --steps 8 --spikes 0.6 -o net.fs
     """
-    _writable(output, overwrite)
+    _writable(overwrite, output)
     images, _ = _images(calibration, any_range, labels=False)
     ann = _load(model)
     from .conversion import convert
@@ -88,8 +88,7 @@ def convert(
     typer.echo(f"{output}: {snn.neurons:,} neurons, K = {snn.steps}")
 
 
-@app.command()
-@_refusals
+@_command
 def evaluate(
     spiking: Spiking,
     images: Images,
@@ -104,8 +103,7 @@ def evaluate(
 
     Example: fsrepro evaluate net.fs --images test.npz --ann model.keras
     """
-    if output:
-        _writable(output, overwrite)
+    _writable(overwrite, output)
     x, labels = _images(images, any_range)
     from . import measures
     from .conversion import SpikingModel
@@ -113,15 +111,13 @@ def evaluate(
     snn = SpikingModel.load(spiking)
     answers = measures.predict_classes(_load(ann), x) if ann else None
     report = measures.evaluate(snn, x, labels, ann=answers)
-    if output:
-        _write(report.layers, output)
+    _write(report.layers, output)
     typer.echo(report)
     if answers is not None:
         typer.echo(f"ANN accuracy       {100 * (answers == labels).mean():.2f} %")
 
 
-@app.command()
-@_refusals
+@_command
 def diagnose(
     model: Model,
     spiking: Spiking,
@@ -138,30 +134,27 @@ def diagnose(
 
     Example: fsrepro diagnose model.keras net.fs --images test.npz --figure layers.svg
     """
-    for path in filter(None, (output, figure)):
-        _writable(path, overwrite)
+    _writable(overwrite, output, figure)
     x, labels = _images(images, any_range)
     from .conversion import SpikingModel
     from .conversion import diagnose as diagnosed
 
     table = diagnosed(_load(model), SpikingModel.load(spiking), x[:most], labels[:most])
-    if output:
-        _write(table, output)
+    _write(table, output)
     if figure:
-        import matplotlib
+        from matplotlib import pyplot as plt
 
-        matplotlib.use("agg")
         from . import figures
 
+        plt.switch_backend("agg")
         figures.set_style()
-        axes = figures.diagnosis(table)
+        figures.diagnosis(table)
         with atomic(figure) as partial:
-            axes[0].figure.savefig(partial)
+            plt.savefig(partial)
     typer.echo(table.to_string(index=False, float_format="%.2f"))
 
 
-@app.command()
-@_refusals
+@_command
 def codes(
     steps: Annotated[int, typer.Option(help="Time steps K.")] = 8,
     snr: Annotated[float, typer.Option(help="Signal-to-noise ratio to reach, in dB.")] = 30.0,
@@ -176,8 +169,7 @@ def codes(
 
     Example: fsrepro codes --steps 8 --snr 30 -o tables.csv
     """
-    if output:
-        _writable(output, overwrite)
+    _writable(overwrite, output)
     import pandas as pd
 
     from . import fitting
@@ -188,16 +180,9 @@ def codes(
     code = fitting.mixed_radix_of(steps).best(distribution, snr=snr).code
     found = fitting.measure(code, fitting.relu, distribution)
     lowest = fitting.bound(distribution.map(fitting.relu), steps, found.snr)
-    table = pd.DataFrame(
-        {
-            "t": range(1, code.steps + 1),
-            "threshold": code.threshold,
-            "reset": code.reset,
-            "weight": code.weight,
-        }
-    )
-    if output:
-        _write(table, output)
+    tables = {name: getattr(code, name) for name in ("threshold", "reset", "weight")}
+    table = pd.DataFrame({"t": range(1, code.steps + 1), **tables})
+    _write(table, output)
     typer.echo(table.to_string(index=False))
     typer.echo(
         f"{code.name}: {found.spikes:.3f} spikes per neuron at {found.snr:.2f} dB "
@@ -205,11 +190,12 @@ def codes(
     )
 
 
-def _writable(path: Path, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; choose another name or pass --overwrite")
-    if not path.resolve().parent.is_dir():
-        raise FileNotFoundError(f"the folder {path.resolve().parent} does not exist")
+def _writable(overwrite: bool, *paths: Path | None) -> None:
+    for path in filter(None, paths):
+        if path.exists() and not overwrite:
+            raise FileExistsError(f"{path} exists; choose another name or pass --overwrite")
+        if not path.resolve().parent.is_dir():
+            raise FileNotFoundError(f"the folder {path.resolve().parent} does not exist")
 
 
 def _load(path: Path):
@@ -243,11 +229,9 @@ def _images(path: Path, any_range: bool, labels: bool = True):
             "raw pixels; normalise them as for training, or pass --any-range if the network takes "
             "them so"
         )
-    if not labels:
-        return x.astype(np.float32), None
-    if "labels" not in arrays:
+    if labels and "labels" not in arrays:
         raise ValueError(f"{path} has no array `labels`")
-    return x.astype(np.float32), arrays["labels"]
+    return x.astype(np.float32), arrays.get("labels")
 
 
 def _array(path: Path):
@@ -264,9 +248,10 @@ def _array(path: Path):
         raise ValueError(f"{path} is not a file of plain arrays, or is damaged ({error})") from None
 
 
-def _write(table, path: Path) -> None:
-    with atomic(path) as partial:
-        table.to_csv(partial, index=False)
+def _write(table, path: Path | None) -> None:
+    if path:
+        with atomic(path) as partial:
+            table.to_csv(partial, index=False)
 
 
 if __name__ == "__main__":

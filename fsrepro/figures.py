@@ -39,8 +39,8 @@ def _panels(rows: int, columns: int, size: tuple[float, float], **shared) -> Seq
 
 def set_style() -> None:
     """One look for all figures: colour-blind safe, told apart by marker and dash in grey print."""
-    rc = dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
-    rc |= {"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
+    rc: dict = {"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
+    rc |= dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
     rc |= {"figure.figsize": (7.2, 4.2), "figure.constrained_layout.use": True}
     rc["svg.hashsalt"] = "fsrepro"  # the same figure gives the same file
     sns.set_theme(context="notebook", style="ticks", palette="colorblind", rc=rc)
@@ -53,7 +53,7 @@ def set_style() -> None:
 def neuron_trace(code: SpikeCode, x: float, ax: Axes | None = None) -> Axes:
     """One FS neuron on one value: membrane potential, threshold and spikes at every time step."""
     ax = ax or plt.gca()
-    membrane, spikes = (a[:, 0] for a in code.trace(np.float32([x])))
+    membrane, spikes = (a[:, 0] for a in code.trace([x]))
     t = np.arange(1, code.steps + 1)
     ax.step(t, membrane, where="mid", color="C0", label="membrane potential v(t)")
     ax.plot(t, membrane, "o", color="C0", ms=4)
@@ -61,9 +61,9 @@ def neuron_trace(code: SpikeCode, x: float, ax: Axes | None = None) -> Axes:
     top = 1.18 * max(membrane.max(), code.threshold.max())
     fired = t[spikes == 1]
     ax.vlines(fired, top * 0.93, top, color=_SIGNAL, lw=2.5, label="spike z(t)")
-    text = {"ha": "center", "va": "bottom", "color": _SIGNAL, "fontsize": "small"}
     for step in fired:
-        ax.annotate(f"{code.weight[step - 1]:g}", (step, top), **text)
+        d = code.weight[step - 1]
+        ax.annotate(f"{d:g}", (step, top), ha="center", va="bottom", color=_SIGNAL, size="small")
     value = code.decode(spikes[:, None])[0]
     ax.set_title(f"x = {x:g}  →  y = {value:g}  ({len(fired)} spikes)", loc="left", pad=16)
     ax.set(xlabel="time step t", ylabel="potential", xticks=t)

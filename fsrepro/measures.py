@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -43,16 +43,12 @@ class Report:
     Parameters
     ----------
     images : int
-    accuracy : float
-        Percent; NaN without labels.
-    agreement : float
-        Percent; NaN without an ANN.
+    accuracy, agreement : float
+        Percent; NaN without labels, without an ANN.
     spikes_per_neuron, synops_per_image : float
         Per image.
-    macs_per_image : int
-        Multiplications per image that are left, by layers that read analog values.
-    ann_macs_per_image : int
-        Multiplications per image of the ANN.
+    macs_per_image, ann_macs_per_image : int
+        Multiplications per image: those left, by layers that read analog values; the ANN's.
     steps, latency_steps, neurons : int
     layers : pandas.DataFrame
         A row per spiking layer with its own spikes per neuron and SynOps.
@@ -120,8 +116,7 @@ def evaluate(
         ``"keras"`` computes what all time steps come to; ``"genn"`` sends every spike, one image
         at a time, see :mod:`fsrepro.genn`.
     options : mapping
-        Of that simulator, the arguments of :func:`fsrepro.genn.to_mlgenn` such as
-        ``{"backend": "cuda"}``.
+        Arguments of :func:`fsrepro.genn.to_mlgenn` such as ``{"backend": "cuda"}``.
     batch_size : int
         Convolutions may round in another order for another size: a potential that meets its
         threshold to the last digit may then fall on either side.
@@ -144,6 +139,7 @@ def evaluate(
             f"simulator {simulator!r} has no option {', '.join(sorted(unknown))}; it has "
             f"{', '.join(_OPTIONS[simulator]) or 'none'}"
         )
+    parts: Iterable[tuple]
     if hasattr(images, "__array__") or isinstance(images, Sequence):
         images = check_images(snn.keras_model, images, "images")
         if ann is not None and not isinstance(ann, keras.Model):
@@ -152,15 +148,17 @@ def evaluate(
     else:
         parts = (part if isinstance(part, tuple) else (part, None) for part in images)
     run = None
+    spikes = dict.fromkeys(snn.codes, np.zeros(()))  # by layer, at each position, over all images
     known, given, answers = [], [], []
     for x, y in parts:
         x = check_images(snn.keras_model, x, "images")
-        unknown = np.full(len(x), -1)
-        known.append(unknown if y is None else _check_labels(snn, x, y, "labels"))
+        known.append(np.full(len(x), -1) if y is None else _check_labels(snn, x, y, "labels"))
         if isinstance(ann, keras.Model):
             given.append(predict_classes(ann, x, batch_size=batch_size))
-        run = run or _SIMULATORS[simulator](snn, batch_size, options)
-        answers.append(run(x))
+        run = run or _SIMULATORS[simulator](snn, batch_size, **options)
+        for classes, fired in run(x):
+            answers.append(classes)
+            spikes = {name: z + fired[name] for name, z in spikes.items()}
     if run is None:
         raise ValueError("the images are empty")
     predictions = np.concatenate(answers)
@@ -168,9 +166,9 @@ def evaluate(
     if reference is not None:
         reference = _check_labels(snn, predictions, reference, "answers of the ANN")
     synapses = count_synapses(snn)
-    fired = [z.sum() for z in run.spikes.values()]
-    synops = [(z * synapses.fan_out[name]).sum() for name, z in run.spikes.items()]
-    return report(snn, synapses, np.concatenate(known), reference, predictions, fired, synops)
+    total = [z.sum() for z in spikes.values()]
+    synops = [(z * synapses.fan_out[name]).sum() for name, z in spikes.items()]
+    return report(snn, synapses, np.concatenate(known), reference, predictions, total, synops)
 
 
 def report(
@@ -188,12 +186,9 @@ def report(
     ----------
     snn : SpikingModel
     synapses : Synapses
-    labels : (N,) int
-        Classes; -1 where unknown, and then there is no accuracy.
-    reference : (N,) int
-        The classes answered by the ANN.
-    predictions : (N,) int
-        The classes answered by the SNN.
+    labels, reference, predictions : (N,) int
+        Classes: the right ones, -1 where unknown, and then there is no accuracy; those answered by
+        the ANN, if it was asked; those answered by the SNN.
     spikes, synops : sequence of float
         Of each layer, over all images.
     """
@@ -218,42 +213,34 @@ def report(
     )
 
 
-class _Keras:
-    """Answers (N,) to images; ``spikes``: by layer, at each position, summed over all so far."""
+def _keras(snn: SpikingModel, batch_size: int | None) -> Callable:
+    """From images to answers, (n,), and by layer the spikes at each position, batch by batch."""
 
-    def __init__(self, snn: SpikingModel, batch_size: int | None, options: Mapping):
-        self.snn, self.batch_size = snn, batch_size
-        self.spikes = dict.fromkeys(snn.codes, np.float64(0))
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        answers = []
-        slices = batch_slices(self.snn.keras_model, len(images), self.batch_size)
+    def run(images: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        slices = batch_slices(snn.keras_model, len(images), batch_size)
         for part in tqdm(slices, desc="evaluate"):
-            logits, *counts = self.snn.counting_model.predict_on_batch(images[part])
-            answers.append(logits.argmax(1))
-            for name, count in zip(self.spikes, counts, strict=True):
-                self.spikes[name] = self.spikes[name] + count.sum(0, dtype=np.float64)
-        return np.concatenate(answers)
+            logits, *counts = snn.counting_model.predict_on_batch(images[part])
+            summed = (count.sum(0, dtype=np.float64) for count in counts)
+            yield logits.argmax(1), dict(zip(snn.codes, summed, strict=True))
+
+    return run
 
 
-class _Genn:
+def _genn(snn: SpikingModel, batch_size: int | None, **options) -> Callable:
     """The same, event by event."""
+    from . import genn
 
-    def __init__(self, snn: SpikingModel, batch_size: int | None, options: Mapping):
-        from . import genn
+    network = genn.to_mlgenn(snn, **options)
 
-        self.network = genn.to_mlgenn(snn, **options)
-        self.spikes = dict.fromkeys(snn.codes, np.float64(0))
+    def run(images: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        outputs, spikes = network.run(images)
+        yield outputs.argmax(1), {k: z.sum(-1, dtype=np.float64) for k, z in spikes.items()}
 
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        outputs, spikes = self.network.run(images)
-        for name, z in spikes.items():
-            self.spikes[name] = self.spikes[name] + z.sum(-1, dtype=np.float64)
-        return outputs.argmax(1)
+    return run
 
 
-_SIMULATORS = {"keras": _Keras, "genn": _Genn}
-_OPTIONS = {"keras": (), "genn": ("optimize_code", "backend")}
+_SIMULATORS: Mapping[str, Callable] = {"keras": _keras, "genn": _genn}
+_OPTIONS: Mapping[str, tuple[str, ...]] = {"keras": (), "genn": ("optimize_code", "backend")}
 
 
 def decoding_costs(snn: SpikingModel, images: np.ndarray, *, seed: int = 0) -> pd.DataFrame:
@@ -318,25 +305,17 @@ def sample_words(
 ) -> pd.DataFrame:
     """What some neurons of each layer send for one image: a row per neuron.
 
+    The columns are ``layer``, ``neuron`` (index in the flattened layer) and ``word`` (K letters, 1
+    for a spike).
+
     Parameters
     ----------
     snn : SpikingModel
     image : (H, W, C) array
-        Normalised.
+        Normalised; ``ValueError`` as in :func:`evaluate`.
     neurons : int
         So many of each layer, drawn at random, the same for the same ``seed``.
     seed : int
-
-    Returns
-    -------
-    pandas.DataFrame
-        With the columns ``layer``, ``neuron`` (index in the flattened layer), ``word`` (K
-        letters, 1 for a spike).
-
-    Raises
-    ------
-    ValueError
-        For an image that ``evaluate`` refuses.
     """
     images = check_images(snn.keras_model, np.asarray(image)[None], "the image")
     return sampled(snn.spike_trains(images), neurons=neurons, seed=seed)

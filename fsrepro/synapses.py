@@ -82,7 +82,9 @@ def count_synapses(snn: SpikingModel) -> Synapses:
             arrivals.extend(_total(factor) for factor in x)
             return 0 * _unnamed(layer)(x)
         if isinstance(layer, (layers.AveragePooling2D, layers.MaxPooling2D)):
-            return _summed_windows(layer, x)
+            window = {"strides": layer.strides, "padding": layer.padding, "use_bias": False}
+            ones = layers.DepthwiseConv2D(layer.pool_size, depthwise_initializer="ones", **window)
+            return ones(x)
         if isinstance(layer, (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)):
             return ops.sum(x, axis=(1, 2), keepdims=layer.keepdims)
         return _unnamed(layer)(x, **kwargs)
@@ -106,27 +108,14 @@ def count_synapses(snn: SpikingModel) -> Synapses:
 
 
 def _with_ones(layer):
-    ones = {
-        name: "ones"
-        for name in ("kernel_initializer", "depthwise_initializer")
-        if name in layer.get_config()
-    }
+    initializers = {"kernel_initializer", "depthwise_initializer"} & set(layer.get_config())
+    ones = dict.fromkeys(initializers, "ones")
     return _unnamed(layer, **ones, use_bias=False)
 
 
 def _unnamed(layer, **changes):
     """A new layer alike: its name is free to clash with those Keras gives to operations."""
     return type(layer).from_config({**layer.get_config(), **changes, "name": None})
-
-
-def _summed_windows(pool, x):
-    return layers.DepthwiseConv2D(
-        pool.pool_size,
-        strides=pool.strides,
-        padding=pool.padding,
-        depthwise_initializer="ones",
-        use_bias=False,
-    )(x)
 
 
 def _total(x):

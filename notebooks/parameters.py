@@ -7,10 +7,12 @@ A file whose parameters have not changed is left as it is, with its time, so tha
 what was given others and nothing else.
 """
 
-import argparse
+import json
 import os
+import re
 from pathlib import Path
 
+import typer
 import yaml
 
 PROFILES = Path(__file__).parents[1] / "profiles"
@@ -28,23 +30,18 @@ def read(profile: str) -> dict[str, dict]:
     return yaml.safe_load(source.read_text())
 
 
-def expanded(value, profile: str):
+def expanded(parameters: dict, profile: str) -> dict:
     """``$NAME`` in texts, however deep, as the environment has it."""
-    if isinstance(value, dict):
-        return {key: expanded(part, profile) for key, part in value.items()}
-    if isinstance(value, list):
-        return [expanded(part, profile) for part in value]
-    if not isinstance(value, str):
-        return value
-    found = os.path.expandvars(value)
-    if "$" in found:
+    text = os.path.expandvars(json.dumps(parameters))
+    if unset := re.search(r"\$\w*", text):
         raise SystemExit(
-            f"profile {profile} reads {value}: set this variable of the environment first"
+            f"profile {profile} reads {unset[0]}: set this variable of the environment first"
         )
-    return found
+    return json.loads(text)
 
 
 def write(profile: str, folder: Path) -> None:
+    """Write what PROFILE gives each notebook to FOLDER, where it has changed."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, parameters in read(profile).items():
         path, text = folder / f".{name}.yml", yaml.safe_dump(parameters)
@@ -53,8 +50,4 @@ def write(profile: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("profile")
-    parser.add_argument("folder", type=Path)
-    arguments = parser.parse_args()
-    write(arguments.profile, arguments.folder)
+    typer.run(write)

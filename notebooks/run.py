@@ -16,7 +16,6 @@ from parameters import expanded, read
 from fsrepro.files import atomic
 
 HERE = Path(__file__).parent
-PROJECT = HERE.parent
 
 
 def run(name: str, profile: str, output: Path, **overrides) -> None:
@@ -35,27 +34,17 @@ def run(name: str, profile: str, output: Path, **overrides) -> None:
         "display_name": "Python 3 (ipykernel)",
         "language": "python",
     }
-    plain = output.with_suffix(".source.ipynb")
     output.parent.mkdir(parents=True, exist_ok=True)
-    jupytext.write(notebook, plain)
-    try:
-        known = papermill.inspect_notebook(str(plain))
-        if unknown := set(parameters) - set(known):
+    with atomic(output) as partial:
+        jupytext.write(notebook, partial)
+        if unknown := parameters.keys() - papermill.inspect_notebook(partial):
             raise SystemExit(
                 f"profile {profile}: {name} has no parameter {', '.join(sorted(unknown))}"
             )
         os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TQDM_DISABLE": "1"}  # pages show neither
-        with atomic(output) as partial:
-            papermill.execute_notebook(
-                str(plain),
-                str(partial),
-                parameters=parameters,
-                cwd=str(PROJECT),
-                kernel_name="python3",
-                progress_bar={"desc": name},
-            )
-    finally:
-        plain.unlink(missing_ok=True)
+        papermill.execute_notebook(
+            partial, partial, parameters, cwd=HERE.parent, progress_bar={"desc": name}
+        )
 
 
 if __name__ == "__main__":
@@ -63,5 +52,4 @@ if __name__ == "__main__":
     parser.add_argument("name")
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--output", type=Path, required=True)
-    arguments = parser.parse_args()
-    run(arguments.name, arguments.profile, arguments.output)
+    run(**vars(parser.parse_args()))

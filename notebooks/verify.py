@@ -50,10 +50,6 @@ def missing(name: str) -> str:
     return ""
 
 
-def published_minutes(name: str) -> float:
-    return results.read(PUBLISHED, name)["provenance"]["minutes"]
-
-
 def recomputed(name: str) -> pd.DataFrame:
     notebook.run(name, "verify", FOUND / f"{name}.ipynb")
     return compare(FOUND, PUBLISHED, name, KEYS[name])
@@ -64,21 +60,23 @@ def verify(names: list[str], jobs: int = 2) -> bool:
     lacks = {name: missing(name) for name in names}
     for name in filter(lacks.get, names):
         print(f"{name}: skipped, {lacks[name]}", flush=True)
-    # The longest first, so that none is left to run alone at the end.
-    longest_first = sorted((n for n in names if not lacks[n]), key=published_minutes, reverse=True)
+    longest_first = sorted(  # so that none is left to run alone at the end
+        (name for name in names if not lacks[name]),
+        key=lambda name: results.read(PUBLISHED, name)["provenance"]["minutes"],
+        reverse=True,
+    )
     start, tables, failed = time.monotonic(), {}, []
     pool = ThreadPoolExecutor(jobs)  # each notebook has a process of its own
     try:
         runs = {pool.submit(recomputed, name): name for name in longest_first}
         for run in as_completed(runs):
-            name = runs[run]
-            minutes = (time.monotonic() - start) / 60
+            name, after = runs[run], f"after {(time.monotonic() - start) / 60:.1f} minutes"
             try:
                 tables[name] = run.result()
-                print(f"{name}: recomputed after {minutes:.1f} minutes", flush=True)
+                print(f"{name}: recomputed {after}", flush=True)
             except (Exception, SystemExit) as error:  # the others go on: minutes would be lost
                 failed.append(name)
-                print(f"{name}: failed after {minutes:.1f} minutes\n{error}", flush=True)
+                print(f"{name}: failed {after}\n{error}", flush=True)
     finally:
         pool.shutdown(cancel_futures=True)
     if failed:
@@ -86,15 +84,14 @@ def verify(names: list[str], jobs: int = 2) -> bool:
     if not tables:
         print("nothing was verified")
         return False
-    table = pd.concat([tables[name] for name in names if name in tables], ignore_index=True)
+    table = pd.concat([tables[name] for name in names if name in tables])
     shown = table.rename(columns={"difference": "difference / tolerance"})
     print(shown.to_string(index=False, float_format="{:.3f}".format))
-    off = table[~table["within"]]
     print(
-        f"{len(table) - len(off)} of {len(table)} columns of results within their tolerances, "
+        f"{table['within'].sum()} of {len(table)} columns of results within their tolerances, "
         f"{(time.monotonic() - start) / 60:.1f} minutes"
     )
-    return off.empty and not failed
+    return table["within"].all() and not failed
 
 
 if __name__ == "__main__":

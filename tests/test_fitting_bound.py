@@ -11,13 +11,12 @@ from fsrepro.fitting import (
     gaussian,
     measure,
     rate_distortion,
-    rectified_gaussian,
     relu,
     spikes_for_rate,
     uniform,
 )
 
-SOURCE = rectified_gaussian(-0.3, 1)
+SOURCE = gaussian(-0.3, 1).map(relu)
 
 
 def entropy(p):

@@ -10,11 +10,9 @@ from fsrepro.fitting import (
     Distribution,
     empirical,
     gaussian,
-    histogram,
     laplace,
     lognormal,
     mixture,
-    rectified_gaussian,
     relu,
     uniform,
 )
@@ -47,7 +45,7 @@ def test_weights_of_bins_are_exact_in_both_tails():
 
 
 def test_rectified_gaussian_has_an_atom_at_zero():
-    d = rectified_gaussian(-0.3, 1)
+    d = gaussian(-0.3, 1).map(relu)
     assert d.points[0] == 0
     assert d.weights[0] == pytest.approx(stats.norm.cdf(0.3), abs=3e-4)
     square = 1.09 * stats.norm.cdf(-0.3) - 0.3 * stats.norm.pdf(0.3)
@@ -68,12 +66,6 @@ def test_empirical_takes_any_shape_and_limits_its_points():
     assert len(d.points) <= 500
     assert d.mean() == pytest.approx(samples.mean(), abs=1e-12)
     assert d.mean(np.square) == pytest.approx((samples**2).mean(), rel=1e-3)
-
-
-def test_histogram_stands_at_the_centres():
-    d = histogram([1, 0, 3], [0, 1, 2, 4])
-    np.testing.assert_allclose(d.points, [0.5, 1.5, 3])
-    np.testing.assert_allclose(d.weights, [0.25, 0, 0.75])
 
 
 def test_mixture_adds_weights_of_equal_points():
@@ -116,8 +108,6 @@ def test_thinning_is_finest_where_it_matters():
         (lambda: gaussian(np.nan, 1), "mean must be finite, got nan"),
         (lambda: laplace(0, -1), "scale must be positive and finite, got -1"),
         (lambda: uniform(1, 1), "low must be below high, got 1 and 1"),
-        (lambda: histogram([1, 2], [0, 1]), "2 counts need 3 increasing edges, got 2"),
-        (lambda: histogram([0, 0], [0, 1, 2]), "not all zero"),
         (lambda: mixture([]), "at least one"),
         (lambda: mixture([(0.5, uniform(0, 1))]), r"sum to 1, got \[0.5\]"),
         (lambda: uniform(0, 1).thin(0), "size must be at least 1, got 0"),

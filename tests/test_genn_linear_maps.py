@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from fsrepro.conversion import UnsupportedLayerError, bias_maps, convert
-from fsrepro.genn.linear_maps import arrivals, matrix
+from fsrepro.genn.linear_maps import arrivals, matrices
 
 SHAPE = (7, 6, 4)
 LAYERS = [
@@ -50,7 +50,7 @@ def test_a_layer_is_its_matrix(layer):
     keras.utils.set_random_seed(0)
     x = np.random.default_rng(0).normal(size=(3, *SHAPE)).astype(np.float32)
     y = np.asarray(layer(x))
-    found = matrix(layer, SHAPE)
+    (found,) = matrices(layer, [SHAPE])
     assert found.shape == (np.prod(SHAPE), np.prod(y.shape[1:]))
     np.testing.assert_allclose(x.reshape(3, -1) @ found, y.reshape(3, -1), atol=1e-5)
 

@@ -77,3 +77,17 @@ def test_the_version_is_that_of_the_package():
 
 def run(code):
     subprocess.run([sys.executable, "-c", code], check=True, cwd=PROJECT)
+
+
+def test_the_command_line_has_the_defaults_of_the_library():
+    import inspect
+
+    from fsrepro import command_line
+    from fsrepro.conversion import _plan
+
+    library = inspect.signature(fsrepro.convert).parameters
+    command = inspect.signature(command_line.convert).parameters
+    names = {"code": "code", "snr": "snr", "spikes": "spikes_per_neuron"}
+    for option, name in names.items():
+        assert command[option].default == library[name].default, option
+    assert library["steps"].default is None and command["steps"].default == _plan.STEPS

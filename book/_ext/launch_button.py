@@ -20,15 +20,9 @@ def setup(app):
 
 def binder_url(remote: str, commit: str, source: str) -> str | None:
     """Where Binder opens ``source`` of a GitHub repository, or None for another remote."""
-    at_github = re.fullmatch(
-        r"(?:https://github\.com/|git@github\.com:|ssh://git@github\.com/)"
-        r"([\w.-]+)/([\w.-]+?)(?:\.git)?/?",
-        remote,
-    )
-    if at_github is None:
-        return None
-    owner, name = at_github.groups()
-    return f"{HUB}/{owner}/{name}/{commit}?urlpath=lab/tree/{source}"
+    at_github = r"(?:https://|git@|ssh://git@)github\.com[/:]([\w.-]+/[\w.-]+?)(?:\.git)?/?"
+    found = re.fullmatch(at_github, remote)
+    return found and f"{HUB}/{found[1]}/{commit}?urlpath=lab/tree/{source}"
 
 
 def _add_button(app, pagename, templatename, context, doctree):
@@ -36,17 +30,16 @@ def _add_button(app, pagename, templatename, context, doctree):
     if not (pagename.startswith("notebooks/") and (PROJECT / source).is_file()):
         return
     url = binder_url(_git("remote", "get-url", "origin"), _git("rev-parse", "HEAD"), source)
-    if url is not None:
-        context["header_buttons"].append(
-            {
-                "type": "link",
-                "url": url,
-                "text": "Binder",
-                "tooltip": "Open this notebook on Binder",
-                "icon": "fas fa-rocket",
-                "label": "launch-binder",
-            }
-        )
+    if url:
+        button = {
+            "type": "link",
+            "url": url,
+            "text": "Binder",
+            "tooltip": "Open this notebook on Binder",
+            "icon": "fas fa-rocket",
+            "label": "launch-binder",
+        }
+        context["header_buttons"].append(button)
 
 
 def _git(*arguments) -> str:

@@ -9,10 +9,8 @@ def setup(app):
 
 
 def _name_pictures(app, doctree, docname):
-    for picture in doctree.findall(nodes.image):
-        section = picture.parent
-        while section and not isinstance(section, nodes.section):
-            section = section.parent
-        if section and not picture.get("alt"):
-            title = section.next_node(nodes.title).astext()
-            picture["alt"] = f"What the code above drew, under the heading “{title}”"
+    for section in reversed(list(doctree.findall(nodes.section))):  # the inner ones first
+        title = section.next_node(nodes.title).astext()
+        for picture in section.findall(nodes.image):
+            if not picture.get("alt"):
+                picture["alt"] = f"What the code above drew, under the heading “{title}”"

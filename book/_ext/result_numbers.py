@@ -32,14 +32,11 @@ def _numbers(folder):
     for path in sorted(folder.glob("[0-9][0-9]_*.json")):
         document = json.loads(path.read_text(encoding="utf-8"))
         headline, source = document["headline"], document["provenance"]
-        parameters = source["parameters"]
         numbers[path.stem[3:]] = {
-            **parameters,
+            **source["parameters"],
             **{key: None if value != value else value for key, value in headline.items()},
             "images_text": f"{headline['images']:,}",
             "commit": source["commit"],
             "minutes": source["minutes"],
-            "keras": source["versions"]["keras"],
-            "data_sha256": source["data"]["data_sha256"],
         }
     return numbers

@@ -1,8 +1,6 @@
-"""A trained network in normal form: what can be converted, and nothing else.
+"""A trained network in normal form: linear layers with biases, each activation a layer of its own.
 
-In normal form a network is made of linear layers with biases and of activations that are layers
-of their own. Batch norm is folded away, layers that act in training only are gone, and the
-output is the logits. Everything that has no such form is refused by name.
+The output is the logits. Everything that has no such form is refused by name.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ import numpy as np
 from keras import layers
 
 from .. import activations
-from .graph import calls, copy_layer, flatten, rewrite, uses
+from .graph import calls, flatten, rewrite, uses
 from .population import Nonlinearity
 
 __all__ = ["LINEAR_LAYERS", "PRODUCTS", "WEIGHTED_LAYERS", "UnsupportedLayerError", "normal_form"]
@@ -37,21 +35,13 @@ PRODUCTS = (layers.Multiply,)
 MERGING_LAYERS = (layers.Add, layers.Concatenate, layers.Multiply)
 """Layers with a list of inputs."""
 
-ACTIVATIONS = (
-    layers.Activation,
-    layers.ReLU,
-    layers.LeakyReLU,
-    layers.Softmax,
-)
+ACTIVATIONS = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.Softmax)
 FIXED_SCALING = (layers.Rescaling, layers.Normalization)
 """What networks that take pixels as they are begin with."""
 
 TRAINING_ONLY = (
-    layers.Dropout,
-    layers.SpatialDropout2D,
-    layers.GaussianNoise,
-    layers.GaussianDropout,
-)
+    layers.Dropout, layers.SpatialDropout2D, layers.GaussianNoise, layers.GaussianDropout,
+)  # fmt: skip
 
 
 class UnsupportedLayerError(ValueError):
@@ -93,11 +83,11 @@ def normal_form(model: keras.Model) -> keras.Model:
     graph = flatten(model)
     _check_weights(graph)
     used = uses(graph)
-    producer = {}  # id of a call's output -> the new layer whose linear output it is
+    producer: dict[int, keras.Layer] = {}  # by id of a call's output, the new layer that makes it
 
     def replace(call, *args, **kwargs):
         layer = call.operation
-        x = args[0] if args else kwargs.pop("inputs", None)
+        x = args[0]
         if _activation_name(layer) == "softmax" and call.outputs[0] is not graph.outputs[0]:
             raise _unsupported(layer, "softmax", "it is supported only as the last layer")
         if isinstance(layer, TRAINING_ONLY):
@@ -108,15 +98,15 @@ def normal_form(model: keras.Model) -> keras.Model:
             source = producer.get(id(call.input_tensors[0]))
             if source is None or used[id(call.input_tensors[0])] > 1:
                 return _depthwise_batch_norm(layer, x)
-            _fold(layer, source)
+            scale_outputs(source, *_scale_and_offset(layer))
             producer[id(call.outputs[0])] = source
             return x
         if isinstance(layer, ACTIVATIONS):
             return _activate(_activation_name(layer), x, layer.name)
         if isinstance(layer, layers.SeparableConv2D):
-            x, layer = _depthwise_part(layer, x), _pointwise_part(layer)
+            x, layer = _separated(layer, x)
         if not isinstance(layer, WEIGHTED_LAYERS):
-            return copy_layer(layer, *args, **kwargs)
+            return None
         activation = _activation_name(layer)
         output = _with_bias(layer, x)
         if activation == "linear":
@@ -166,15 +156,8 @@ def _check_weights(model) -> None:
 def _refuse_unknown(model) -> None:
     """Before anything is copied: what has no normal form, here and in models within."""
     known = (
-        *LINEAR_LAYERS,
-        *POOLING_BY_MAXIMUM,
-        *PRODUCTS,
-        *TRAINING_ONLY,
-        *ACTIVATIONS,
-        layers.BatchNormalization,
-        layers.SeparableConv2D,
-        *FIXED_SCALING,
-        Nonlinearity,
+        *(*LINEAR_LAYERS, *POOLING_BY_MAXIMUM, *PRODUCTS, *TRAINING_ONLY, *ACTIVATIONS),
+        *(*FIXED_SCALING, layers.BatchNormalization, layers.SeparableConv2D, Nonlinearity),
     )
     for call in calls(model):
         layer = call.operation
@@ -245,35 +228,20 @@ def _activate(activation: str, x, name: str):
     return Nonlinearity(activation, name=name)(x)
 
 
-def _depthwise_part(separable, x):
-    """The spatial half of a separable convolution, without a bias."""
-    layer = layers.DepthwiseConv2D(
-        separable.kernel_size,
-        strides=separable.strides,
-        padding=separable.padding,
-        dilation_rate=separable.dilation_rate,
-        depth_multiplier=separable.depth_multiplier,
-        use_bias=False,
-        name=f"{separable.name}_depthwise",
-    )
-    output = layer(x)
-    layer.set_weights(separable.get_weights()[:1])
-    return output
-
-
-def _pointwise_part(separable) -> layers.Conv2D:
-    """The other half: a 1x1 convolution with the bias and the activation, built."""
-    layer = layers.Conv2D(
-        separable.filters,
-        1,
-        use_bias=separable.use_bias,
-        activation=separable.activation,
-        name=separable.name,
-    )
-    kernel = separable.get_weights()[1]
-    layer.build((None, None, None, kernel.shape[2]))
-    layer.set_weights(separable.get_weights()[1:])
-    return layer
+def _separated(separable, x):
+    """A separable convolution: its spatial half on ``x``, and the other half, a 1x1 convolution."""
+    spatial, *others = separable.get_weights()
+    shared = ("kernel_size", "strides", "padding", "dilation_rate", "depth_multiplier")
+    options = {key: getattr(separable, key) for key in shared}
+    name = f"{separable.name}_depthwise"
+    depthwise = layers.DepthwiseConv2D(**options, use_bias=False, name=name)
+    output = depthwise(x)
+    depthwise.set_weights([spatial])
+    options = {key: getattr(separable, key) for key in ("filters", "use_bias", "activation")}
+    pointwise = layers.Conv2D(**options, kernel_size=1, name=separable.name)
+    pointwise.build(output.shape)
+    pointwise.set_weights(others)
+    return output, pointwise
 
 
 def _with_bias(layer, x):
@@ -289,24 +257,19 @@ def _with_bias(layer, x):
 
 def _scale_and_offset(norm: layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
     """Batch norm at inference as y = scale x + offset, per channel, in float64."""
+    if norm.axis not in (-1, norm.input_spec.ndim - 1):
+        raise _unsupported(norm, f"BatchNormalization, axis {norm.axis}", "the axis must be last")
+    weights = (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
     gamma, beta, mean, variance = (
         default if weight is None else keras.ops.convert_to_numpy(weight).astype(np.float64)
-        for weight, default in (
-            (norm.gamma, 1.0),
-            (norm.beta, 0.0),
-            (norm.moving_mean, 0.0),
-            (norm.moving_variance, 1.0),
-        )
+        for weight, default in zip(weights, (1.0, 0.0, 0.0, 1.0), strict=True)
     )
     scale = gamma / np.sqrt(variance + norm.epsilon)
-    offset = beta - mean * scale
-    return scale, offset
+    return scale, beta - mean * scale
 
 
-def _fold(norm: layers.BatchNormalization, layer) -> None:
-    """Change the weights of ``layer`` so that it includes the batch norm after it."""
-    _check_axis(norm)
-    scale, offset = _scale_and_offset(norm)
+def scale_outputs(layer, scale: np.ndarray, offset: float | np.ndarray = 0.0) -> None:
+    """Change the weights of a layer so that its outputs y become scale y + offset, per channel."""
     kernel, bias = (np.asarray(w, np.float64) for w in layer.get_weights())
     # Output channels: last axis of the kernel; of a depthwise kernel (h, w, C, M) the last two.
     channels = kernel.shape[2:] if isinstance(layer, layers.DepthwiseConv2D) else kernel.shape[-1:]
@@ -315,14 +278,14 @@ def _fold(norm: layers.BatchNormalization, layer) -> None:
 
 def _depthwise_batch_norm(norm: layers.BatchNormalization, x):
     """Batch norm that nothing precedes to fold it into, as a 1x1 depthwise convolution."""
-    _check_axis(norm)
+    scale, offset = _scale_and_offset(norm)
     if len(x.shape) != 4:
         raise _unsupported(
             norm,
             "BatchNormalization",
             "off feature maps it must directly follow a Dense layer, alone",
         )
-    return _depthwise(norm.name, x, *_scale_and_offset(norm))
+    return _depthwise(norm.name, x, scale, offset)
 
 
 def _depthwise(name: str, x, scale: np.ndarray, offset: np.ndarray):
@@ -336,7 +299,6 @@ def _depthwise(name: str, x, scale: np.ndarray, offset: np.ndarray):
 def _input_scale_and_offset(layer) -> tuple[np.ndarray, np.ndarray]:
     """Rescaling and Normalization as y = scale x + offset, per channel, in float64."""
     shape = layer.input.shape
-    channels = (shape[-1],)
     if len(shape) != 4:
         raise _unsupported(layer, type(layer).__name__, "its input must be (N, H, W, C)")
     if isinstance(layer, layers.Rescaling):
@@ -348,17 +310,11 @@ def _input_scale_and_offset(layer) -> tuple[np.ndarray, np.ndarray]:
         deviation = np.sqrt(keras.ops.convert_to_numpy(layer.variance).astype(np.float64))
         scale = 1 / np.maximum(deviation, keras.config.epsilon())
         offset = -mean * scale
+    values = (np.squeeze(np.asarray(value, np.float64)) for value in (scale, offset))
     try:
-        return tuple(
-            np.broadcast_to(np.squeeze(np.asarray(v, np.float64)), channels).copy()
-            for v in (scale, offset)
-        )
+        scale, offset = (np.broadcast_to(value, shape[-1:]) for value in values)
+        return scale, offset
     except ValueError:
         raise _unsupported(
             layer, f"{type(layer).__name__} along other axes", "one number per channel is"
         ) from None
-
-
-def _check_axis(norm) -> None:
-    if norm.axis not in (-1, norm.input_spec.ndim - 1):
-        raise _unsupported(norm, f"BatchNormalization, axis {norm.axis}", "the axis must be last")

@@ -47,6 +47,8 @@ FAMILIES: Mapping[str, Callable[[int], Family]] = {
 }
 """Codes that go by a name in :func:`convert`, by K; beside them ``"mixed_radix"``."""
 
+STEPS = 8  # unless told
+
 SPIKE_PENALTY = 0.003
 """What a spike per neuron may cost in relative mean squared error, for ``"mixed_radix"`` without a
 criterion: without any price the binary code, which has the most levels, would always win."""
@@ -99,8 +101,7 @@ class Plan:
 
     @cached_property
     def sensitivity(self) -> dict[str, NDArray[np.float64]]:
-        """By layer, what an error in each channel does to the answers, (C,), as found by
-        :func:`~fsrepro.conversion.sensitivity`."""
+        """By layer, (C,): :func:`~fsrepro.conversion.sensitivity` to errors in each channel."""
         return sensitivity(self.graph, self.calibration[:SENSITIVITY_IMAGES], seed=self.seed)
 
     def choose(
@@ -265,7 +266,7 @@ def plan(
             f"steps={steps} is for codes that go by name; the code given has steps of its own. "
             "Leave steps out"
         )
-    steps = 8 if steps is None else steps
+    steps = STEPS if steps is None else steps
     scales = _by_layer("scale", scale, functions)
     sites = {
         name: _Site(

@@ -60,8 +60,10 @@ def spike_price(
     gain: Mapping[str, float],
     spikes_per_neuron: float,
 ) -> float:
-    r"""The :math:`\lambda` of :func:`allocate`, arguments and errors as there: the loss that the
-    last spike of a budget saves."""
+    r"""The :math:`\lambda` of :func:`allocate`: the loss that the last spike of a budget saves.
+
+    Arguments and errors as there.
+    """
     share = np.array([neurons[name] for name in fronts], float)
     share /= share.sum()
 

@@ -19,9 +19,9 @@ import numpy as np
 from keras import layers
 
 from .. import activations
-from ..codes import SpikeCode
-from ._normal_form import POOLING_BY_MAXIMUM, WEIGHTED_LAYERS
-from .graph import calls, copy_layer, rewrite, uses
+from ..codes import Code
+from ._normal_form import POOLING_BY_MAXIMUM, WEIGHTED_LAYERS, scale_outputs
+from .graph import calls, rewrite, uses
 from .population import activation_layers
 
 __all__ = ["best_factors", "rescalable_layers", "rescale_channels"]
@@ -74,19 +74,17 @@ def rescale_channels(graph: keras.Model, factors: Mapping[str, np.ndarray]) -> k
             )
         if reason := _obstacle(graph, name):
             raise ValueError(f"the channels of layer {name!r} cannot be rescaled: {reason}")
-    scaled = rewrite(
-        graph, lambda call, *args, **kwargs: copy_layer(call.operation, *args, **kwargs)
-    )
+    scaled = rewrite(graph, lambda call, *args, **kwargs: None)
     for name, factor in factors.items():
         factor = np.asarray(factor, np.float32)
         before, behind = _neighbours(graph, name)
-        _multiply_outputs(scaled.get_layer(before.name), factor)
+        scale_outputs(scaled.get_layer(before.name), factor)
         for layer in behind:
             _divide_inputs(scaled.get_layer(layer.name), factor)
     return scaled
 
 
-def best_factors(code: SpikeCode, x: np.ndarray, gain: np.ndarray, price: float) -> np.ndarray:
+def best_factors(code: Code, x: np.ndarray, gain: np.ndarray, price: float) -> np.ndarray:
     r"""For each channel of a layer, the factor with which ``code`` serves it best: (C,).
 
     .. math:: f_c = \arg\min_f \; \tfrac12\, G_c\, \mathrm{E}\big[(x_c - y(f x_c) / f)^2\big]
@@ -98,11 +96,11 @@ def best_factors(code: SpikeCode, x: np.ndarray, gain: np.ndarray, price: float)
 
     Parameters
     ----------
-    code : SpikeCode
+    code : Code
     x : (N, C) float
         Pre-activations.
     gain : (C,) float
-        G of each channel, see :func:`~fsrepro.conversion.sensitivity`.
+        G, see :func:`~fsrepro.conversion.sensitivity`.
     price : float
         :math:`\lambda`, of a spike.
     """
@@ -147,15 +145,6 @@ def _obstacle(graph, name) -> str | None:
         if not isinstance(layer, WEIGHTED_LAYERS):
             return f"layer {layer.name!r} ({type(layer).__name__}) reads it"
     return None
-
-
-def _multiply_outputs(layer, factor) -> None:
-    kernel, *bias = layer.get_weights()
-    if isinstance(layer, layers.DepthwiseConv2D):  # (H, W, C, M): outputs are C x M
-        kernel = kernel * factor.reshape(kernel.shape[2:])
-    else:
-        kernel = kernel * factor
-    layer.set_weights([kernel, *(b * factor for b in bias)])
 
 
 def _divide_inputs(layer, factor) -> None:

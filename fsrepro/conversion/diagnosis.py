@@ -13,7 +13,7 @@ from ._normal_form import normal_form
 from .calibration import check_images
 from .decoded import Decoded
 from .few_spikes import FewSpikes
-from .graph import batch_slices, copy_layer, predict, predict_list, rewrite
+from .graph import batch_slices, predict, predict_list, rewrite
 from .population import activation_layers
 from .spiking_model import SpikingModel
 
@@ -90,54 +90,44 @@ def _activity(graph, snn, sites, x) -> pd.DataFrame:
     functions = {name: activations.get(code.activation) for name, code in snn.codes.items()}
     largest = {name: code.staircase.value.max() for name, code in snn.codes.items()}
     sums = {name: np.zeros(5) for name in sites}  # power, error, ANN power, ANN error, saturated
-    fired = {name: False for name in sites}
-    slices = batch_slices(graph, len(x))
-    for part in tqdm(slices, desc="activity"):
+    fired = {name: np.zeros(1, bool) for name in sites}
+    for part in tqdm(batch_slices(graph, len(x)), desc="activity"):
         batch = x[part]
         targets, found = predict_list(wanted, batch), written.predict_on_batch(batch)
         for name, target, v, y in zip(sites, targets, found[::2], found[1::2], strict=True):
             own = functions[name](v)
-            sums[name] += [
-                _power(own), _power(own - y), _power(target), _power(target - y),
-                np.count_nonzero(own > largest[name]),
-            ]  # fmt: skip
+            saturated = float(np.count_nonzero(own > largest[name]))
+            powers = [_power(values) for values in (own, own - y, target, target - y)]
+            sums[name] += [*powers, saturated]
             fired[name] = fired[name] | (snn.codes[name].count(v) > 0).any(0)
-    spikes = _spikes(snn, x)
-    rows = []
-    for layer in snn.layers.itertuples():
-        power, error, ann_power, ann_error, saturated = sums[layer.layer]
-        rows.append(
-            {
-                "layer": layer.layer,
-                "code": layer.code,
-                "steps": layer.steps,
-                "neurons": layer.neurons,
-                "snr": decibels(power, error),
-                "snr_to_ann": decibels(ann_power, ann_error),
-                "saturated": 100 * saturated / (layer.neurons * len(x)),
-                "dead": 100 * (1 - np.mean(fired[layer.layer])),
-                "spikes_per_neuron": spikes[layer.layer] / layer.neurons,
-            }
-        )
-    return pd.DataFrame(rows)
+    power, error, ann_power, ann_error, above = np.transpose([sums[name] for name in sites])
+    table = snn.layers[["layer", "code", "steps", "neurons"]]
+    return table.assign(
+        snr=[*map(decibels, power, error)],
+        snr_to_ann=[*map(decibels, ann_power, ann_error)],
+        saturated=100 * above / (table["neurons"] * len(x)),
+        dead=[100 * (1 - np.mean(fired[name])) for name in sites],
+        spikes_per_neuron=_spikes(snn, x) / table["neurons"],
+    )
 
 
-def _spikes(snn, x) -> dict[str, float]:
-    total = 0.0
+def _spikes(snn, x) -> np.ndarray:
+    """Of each layer, for each image."""
+    total = np.zeros(len(snn.codes))
     for part in batch_slices(snn.keras_model, len(x)):
         _, *counts = snn.counting_model.predict_on_batch(x[part])
-        total = total + np.array([count.sum(dtype=np.float64) for count in counts])
-    return dict(zip(snn.codes, total / len(x), strict=True))
+        total += [count.sum(dtype=np.float64) for count in counts]
+    return total / len(x)
 
 
 def _only(graph: keras.Model, name: str, code) -> keras.Model:
     """The ANN with neurons in the place of one activation layer."""
 
     def replace(call, *args, **kwargs):
-        if call.operation.name == name:
-            neurons = FewSpikes if code.linear else Decoded
-            return neurons(code, name=name)(*args, **kwargs)
-        return copy_layer(call.operation, *args, **kwargs)
+        if call.operation.name != name:
+            return None
+        neurons = FewSpikes if code.linear else Decoded
+        return neurons(code, name=name)(*args, **kwargs)
 
     return rewrite(graph, replace)
 

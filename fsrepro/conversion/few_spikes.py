@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
 
@@ -38,9 +39,8 @@ class FewSpikes(Population):
         code = self.code
         soma = code.activation if code.soma else None
         tables = [code.threshold, code.reset, code.weight, np.float32(code.offset)]
-        run = time_steps
-        if keras.backend.backend() == "tensorflow":
-            run, tables = _compiled(), [ops.convert_to_tensor(table) for table in tables]
+        tables = [ops.convert_to_tensor(table) for table in tables]
+        run: Callable = _compiled() if keras.backend.backend() == "tensorflow" else time_steps
         y, fired = run(x, *tables, soma, code.max_spikes, self.counting)
         return (y, fired) if self.counting else y
 

@@ -17,12 +17,13 @@ from ..codes import Code, SpikeCode
 from ..files import atomic
 from ._normal_form import LINEAR_LAYERS, POOLING_BY_MAXIMUM, PRODUCTS
 from .few_spikes import FewSpikes
-from .graph import copy_layer, predict, predict_list, rewrite
+from .graph import predict, predict_list, rewrite
 from .population import Population, by_layer
 
 __all__ = ["SpikingModel"]
 
 _FORMAT = "fsrepro spiking model 1"
+_DAMAGED = (ValueError, KeyError, TypeError, OSError, EOFError, BadZipFile, zlib.error)
 
 
 class SpikingModel:
@@ -83,21 +84,14 @@ class SpikingModel:
     def predict(self, images: np.ndarray, *, batch_size: int | None = None) -> np.ndarray:
         """Membrane potentials of the output layer (logits), float32, (N, classes).
 
-        Parameters
-        ----------
-        images : (N, H, W, C) array
-            Normalised as for the ANN.
-        batch_size : int
+        Images, (N, H, W, C), are normalised as for the ANN.
         """
         return predict(self.keras_model, images, batch_size)
 
     def spike_trains(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Every spike: by name of the layer, 0 or 1, uint8, (K, N, ...).
 
-        Parameters
-        ----------
-        images : (N, H, W, C) array
-            Normalised; few, since nothing is summed up.
+        Images as in :meth:`predict`; few, since nothing is summed up.
         """
         probe = keras.Model(self.keras_model.inputs, [layer.input for layer in self.spiking_layers])
         potentials = predict_list(probe, np.asarray(images, np.float32))
@@ -120,9 +114,9 @@ class SpikingModel:
 
         def replace(call, *args, **kwargs):
             layer = call.operation
-            if isinstance(layer, Population):
-                return FewSpikes(codes[layer.name], name=layer.name)(*args, **kwargs)
-            return copy_layer(layer, *args, **kwargs)
+            if not isinstance(layer, Population):
+                return None
+            return FewSpikes(codes[layer.name], name=layer.name)(*args, **kwargs)
 
         return SpikingModel(rewrite(self.keras_model, replace), {})
 
@@ -134,7 +128,7 @@ class SpikingModel:
         def replace(call, *args, **kwargs):
             layer = call.operation
             if not isinstance(layer, Population):
-                return copy_layer(layer, *args, **kwargs)
+                return None
             counting = type(layer)(layer.code, counting=True, name=layer.name)
             values, spikes = counting(*args, **kwargs)
             counts.append(spikes)
@@ -162,11 +156,8 @@ class SpikingModel:
                 )
         if path.exists() and not overwrite:
             raise FileExistsError(f"{path} exists; choose another name or pass overwrite=True")
-        header = {
-            "format": _FORMAT,
-            "scales": self.scales,
-            "model": self.keras_model.get_config(),
-        }
+        config = self.keras_model.get_config()
+        header = {"format": _FORMAT, "scales": self.scales, "model": config}
         weights = {f"weight_{i}": w for i, w in enumerate(self.keras_model.get_weights())}
         with atomic(path) as partial, partial.open("wb") as file:
             np.savez_compressed(file, header=np.array(json.dumps(header)), **weights)
@@ -193,32 +184,15 @@ class SpikingModel:
                 weights = [file[f"weight_{i}"] for i in range(len(file.files) - 1)]
             found = header["format"]
             scales, config = (header.get(key) for key in ("scales", "model"))
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            OSError,
-            EOFError,
-            BadZipFile,
-            zlib.error,
-        ) as error:
+        except _DAMAGED as error:
             raise ValueError(f"{path} is not a spiking model, or is damaged ({error})") from None
         if found != _FORMAT:
             raise ValueError(f"{path} has format {found!r}, expected {_FORMAT!r}")
         if not isinstance(scales, dict) or not isinstance(config, dict) or "layers" not in config:
             raise ValueError(f"{path} lacks the table of scales or the layers of the network")
-        admitted = {
-            kind.__name__: kind
-            for kind in (
-                keras.layers.InputLayer,
-                FewSpikes,
-                *LINEAR_LAYERS,
-                *PRODUCTS,
-                *POOLING_BY_MAXIMUM,
-            )
-        }
+        known = (keras.layers.InputLayer, FewSpikes, *LINEAR_LAYERS, *PRODUCTS, *POOLING_BY_MAXIMUM)
         for layer in config["layers"]:
-            if layer["class_name"] not in admitted:
+            if layer["class_name"] not in {kind.__name__ for kind in known}:
                 raise ValueError(f"{path} names a layer of kind {layer['class_name']!r}: refused")
         if foreign := sorted(_modules(config) - {"builtins", "keras", "fsrepro"}):
             raise ValueError(f"{path} names objects of {', '.join(foreign)}: refused")

@@ -1,9 +1,8 @@
 """Spiking networks on more pictures than memory holds, on one machine or many.
 
-Pictures are read as a stream and counted in tasks of a few hundred. A finished task is kept, so a
-killed run goes on from there; with a Dask client the tasks run on a cluster. Whatever the tasks,
-the workers and the interruptions, the figures are the same: a picture is always computed in the
-same company of at most sixteen, because convolutions round in another order for another number.
+Pictures are read as a stream and counted in tasks of a few hundred. Whatever the tasks, the workers
+and the interruptions, the figures are the same: a picture is always computed in the same company of
+at most sixteen, because convolutions round in another order for another number.
 """
 
 from __future__ import annotations
@@ -43,14 +42,9 @@ _NORMAL = 1.96  # of standard errors, for 95 percent
 class PictureReport:
     """The result of :func:`evaluate_pictures`.
 
-    Parameters
-    ----------
-    report : Report
-        As from :func:`~fsrepro.measures.evaluate`, over the pictures that could be read.
-    answers : pandas.DataFrame
-        A row per such picture: file, label, ann, snn (the classes answered).
-    unreadable : pandas.DataFrame
-        File and reason of the others.
+    ``report`` is as from :func:`~fsrepro.measures.evaluate`, over the pictures that could be read;
+    ``answers`` has a row for each of them: file, label, ann, snn (the classes answered);
+    ``unreadable`` has file and reason of the others.
     """
 
     report: Report
@@ -112,10 +106,8 @@ def evaluate_pictures(
         afresh.
     client : distributed.Client
         Of a Dask cluster, whose workers see the pictures under the same names.
-    pictures_per_task : int
-        The figures do not depend on it.
-    workers : int
-        So many threads read ahead.
+    pictures_per_task, workers : int
+        The figures depend on neither; so many threads read ahead.
 
     Raises
     ------
@@ -130,7 +122,7 @@ def evaluate_pictures(
     per_task = max(1, round(pictures_per_task / together)) * together
     synapses = count_synapses(snn)
     if client is None:
-        networks = _Networks(ann, snn.counting_model)
+        networks: _Networks | distributed.Future = _Networks(ann, snn.counting_model)
     else:
         networks = client.submit(_same, _packed(ann, snn))
     sweep = Sweep(
@@ -167,7 +159,7 @@ def _count(*, start, stop, pictures, preprocessing, together, fan_out, workers, 
     """Answers, spikes and synaptic operations of one task."""
     if not isinstance(networks, _Networks):
         networks = _unpacked(networks)
-    row = {"index": [], "ann": [], "snn": [], "unreadable": []}
+    row: dict[str, list] = {"index": [], "ann": [], "snn": [], "unreadable": []}
     spikes, synops = np.zeros((2, len(fan_out)))
     for batch in batches(pictures[start:stop], preprocessing, together, workers):
         row["unreadable"] += [[str(file), reason] for file, reason in batch.unreadable]
@@ -249,7 +241,7 @@ def _packed(ann: keras.Model, snn: SpikingModel) -> tuple[bytes, bytes]:
         paths = Path(folder, "ann.keras"), Path(folder, "snn.fs")
         snn.save(paths[1])
         ann.save(paths[0])
-        return tuple(path.read_bytes() for path in paths)
+        return paths[0].read_bytes(), paths[1].read_bytes()
 
 
 @lru_cache(maxsize=2)

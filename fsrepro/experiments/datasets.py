@@ -42,14 +42,7 @@ IMAGENET_STD = np.array([0.229, 0.224, 0.225])
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Images and labels that belong together.
-
-    Parameters
-    ----------
-    images : (N, H, W, C) uint8
-    labels : (N,) int64
-        From 0.
-    """
+    """Images, (N, H, W, C) uint8, and their labels from 0, (N,) int64."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -79,14 +72,13 @@ class Dataset:
 
     Parameters
     ----------
-    name : str
+    name, checksum : str
+        The latter is the SHA-256 of all images and labels, for provenance.
     train, calibration, test : Part
     classes : tuple of str
     mean, std : (C,) float
         Per channel, in units of the 0..255 scale divided by 255, measured on the training part.
     seed : int
-    checksum : str
-        SHA-256 of all images and labels, for provenance.
     """
 
     name: str
@@ -136,11 +128,8 @@ def load(name: str, **options) -> Dataset:
 def digits(*, seed: int = 0) -> Dataset:
     """1,797 handwritten digits, 8x8 grey, shipped with scikit-learn; needs no download.
 
-    Split: 1,097 train, 200 calibration, 500 test, stratified by class.
-
-    References
-    ----------
-    Alpaydin & Kaynak 1998, UCI repository; via ``sklearn.datasets.load_digits``.
+    Split: 1,097 train, 200 calibration, 500 test, stratified by class. Source: Alpaydin & Kaynak
+    1998, UCI repository; via ``sklearn.datasets.load_digits``.
     """
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
@@ -154,11 +143,8 @@ def digits(*, seed: int = 0) -> Dataset:
     train, calibration = train_test_split(
         rest, test_size=200, stratify=labels[rest], random_state=seed
     )
-    everything = Part(images, labels)
-    classes = tuple(str(n) for n in range(10))
-    return _dataset(
-        "digits", everything[train], everything[calibration], everything[test], classes, seed
-    )
+    split = train, calibration, test
+    return _dataset("digits", Part(images, labels), split, tuple("0123456789"), seed)
 
 
 def cifar10(
@@ -188,28 +174,18 @@ def cifar10(
     from sklearn.model_selection import train_test_split
 
     root = _find_cifar10(folder, download)
-    batches = [_read_cifar10_batch(root / name) for name in CIFAR10_FILES]
-    images = np.concatenate([images for images, _ in batches])
-    labels = np.concatenate([labels for _, labels in batches])
+    batches = (_read_cifar10_batch(root / name) for name in CIFAR10_FILES)
+    images, labels = map(np.concatenate, zip(*batches, strict=True))
     train, calibration = train_test_split(
         np.arange(50_000), test_size=5_000, stratify=labels[:50_000], random_state=seed
     )
-    everything = Part(images, labels)
-    return _dataset(
-        "cifar10",
-        everything[np.sort(train)],
-        everything[np.sort(calibration)],
-        everything[50_000:],
-        CIFAR10_CLASSES,
-        seed,
-    )
+    split = np.sort(train), np.sort(calibration), slice(50_000, None)
+    return _dataset("cifar10", Part(images, labels), split, CIFAR10_CLASSES, seed)
 
 
-def _dataset(name, train, calibration, test, classes, seed) -> Dataset:
-    digest = hashlib.sha256()
-    for part in (train, calibration, test):
-        digest.update(np.ascontiguousarray(part.images).data)
-        digest.update(np.ascontiguousarray(part.labels).data)
+def _dataset(name, everything: Part, split, classes, seed) -> Dataset:
+    train, calibration, test = parts = [everything[index] for index in split]
+    sha256 = checksum(*(array for part in parts for array in (part.images, part.labels)))
     # Sums of integers are exact, so mean and std are the same on every machine.
     counts = np.stack(
         [np.bincount(channel.ravel(), minlength=256) for channel in np.moveaxis(train.images, 3, 0)]
@@ -217,19 +193,24 @@ def _dataset(name, train, calibration, test, classes, seed) -> Dataset:
     level = np.arange(256)
     mean = counts @ level / counts.sum(1) / 255
     std = np.sqrt(counts @ level**2 / counts.sum(1) / 255**2 - mean**2)
-    return Dataset(name, train, calibration, test, classes, mean, std, seed, digest.hexdigest())
+    return Dataset(name, train, calibration, test, classes, mean, std, seed, sha256)
+
+
+def checksum(*arrays: np.ndarray) -> str:
+    """The SHA-256 of what is in ``arrays``, one after the other, in hexadecimal."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 # --- CIFAR-10: finding, downloading, reading ---------------------------------------------------
 
 
 def _find_cifar10(folder, download) -> Path:
-    if folder is not None:
-        places = [Path(folder)]
-    else:
-        places = [Path.home() / ".keras" / "datasets"]
-        if os.environ.get("FSREPRO_DATA"):
-            places.insert(0, Path(os.environ["FSREPRO_DATA"]))
+    places = [Path.home() / ".keras" / "datasets" if folder is None else Path(folder)]
+    if folder is None and os.environ.get("FSREPRO_DATA"):
+        places.insert(0, Path(os.environ["FSREPRO_DATA"]))
     for place in places:
         for root in (place / "cifar-10-batches-py", place):
             if all((root / name).is_file() for name in CIFAR10_FILES):
@@ -250,9 +231,8 @@ def _download_cifar10(place: Path) -> Path:
     root.mkdir(exist_ok=True)
     with tarfile.open(archive) as tar, tempfile.TemporaryDirectory(dir=root) as scratch:
         for name in CIFAR10_FILES:  # only the files we name, never whole paths of the archive
-            partial = Path(scratch, name)
-            partial.write_bytes(tar.extractfile(f"{root.name}/{name}").read())
-            partial.replace(root / name)
+            tar.extract(f"{root.name}/{name}", scratch, filter="data")
+            Path(scratch, root.name, name).replace(root / name)
     return root
 
 
@@ -276,23 +256,14 @@ def fetched(url: str, place: Path, checksum: str) -> Path:
 class _ArrayUnpickler(pickle.Unpickler):
     """Admits NumPy arrays of plain numbers and nothing else: all that CIFAR-10 batches hold."""
 
-    _admitted = frozenset(
-        {
-            ("numpy.core.multiarray", "_reconstruct"),
-            ("numpy._core.multiarray", "_reconstruct"),
-            ("numpy", "ndarray"),
-            ("numpy", "dtype"),
-        }
-    )
-
     def find_class(self, module, name):
-        if (module, name) not in self._admitted:
-            raise pickle.UnpicklingError(f"refused to load {module}.{name}: not part of CIFAR-10")
-        if name == "_reconstruct":
+        if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
             from numpy._core.multiarray import _reconstruct
 
             return _reconstruct
-        return getattr(np, name)
+        if module == "numpy" and name in ("ndarray", "dtype"):
+            return getattr(np, name)
+        raise pickle.UnpicklingError(f"refused to load {module}.{name}: not part of CIFAR-10")
 
 
 def _read_cifar10_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -230,11 +230,11 @@ def against_others(table: pd.DataFrame, others: pd.DataFrame, *, reference: floa
     others = others[others["accuracy"] > low]
     spiking = others[others["spikes_per_neuron"].notna()]
     for i, (setting, rows) in enumerate(spiking.groupby("setting", sort=False)):
-        look = {"marker": _MARKERS[i % len(_MARKERS)], "color": f"C{(i + 4) % 10}", "ms": 7}
+        look: dict = {"marker": _MARKERS[i % len(_MARKERS)], "color": f"C{(i + 4) % 10}", "ms": 7}
         face = "white" if i < len(_MARKERS) else None
         ax.plot(rows["spikes_per_neuron"], rows["accuracy"], ls="", mfc=face, **look, label=setting)
     free = -np.inf  # the height from which on a label covers no other
-    text = {"ha": "right", "va": "bottom", "fontsize": "x-small", "color": "0.35"}
+    text: dict = {"ha": "right", "va": "bottom", "fontsize": "x-small", "color": "0.35"}
     for row in others[others["spikes_per_neuron"].isna()].sort_values("accuracy").itertuples():
         ax.axhline(row.accuracy, xmin=0.98, color="0.35", lw=1)
         place = (0.975, max(row.accuracy, free))

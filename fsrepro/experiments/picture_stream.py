@@ -1,7 +1,4 @@
-"""Pictures as a stream of arrays: they are too many to be one.
-
-Decoded in parallel, in order, and never more than a few batches at a time.
-"""
+"""Pictures as a stream of arrays: they are too many to be one."""
 
 from __future__ import annotations
 
@@ -28,16 +25,9 @@ __all__ = ["Batch", "batches"]
 class Batch:
     """Some pictures, decoded.
 
-    Parameters
-    ----------
-    images : (n, H, W, C) array
-        As preprocessed.
-    labels : (n,) int64
-    index : (n,) int64
-        Where in the :class:`Pictures` they are.
-    unreadable : tuple of (Path, str)
-        File and reason of each picture of this batch that is not in ``images`` because it could
-        not be decoded.
+    ``images``, (n, H, W, C), are as preprocessed; ``labels`` and ``index``, (n,) int64, say what
+    they are, and where in the :class:`Pictures`. ``unreadable``: file and reason of each picture of
+    this batch that is not in ``images`` because it could not be decoded.
     """
 
     images: np.ndarray
@@ -54,14 +44,14 @@ def batches(
 ) -> Iterator[Batch]:
     """All pictures in order, ``batch_size`` at a time; the same for any number of ``workers``.
 
-    At most one batch, or two pictures per worker, is read ahead, so that memory does not depend on
-    the number of pictures.
+    They are decoded in parallel; at most one batch, or two pictures per worker, is read ahead, so
+    that memory does not depend on their number.
 
     Grey and palette pictures become RGB; CMYK by Pillow's plain formula, without a colour profile;
     transparent pixels are laid on white. EXIF orientation is ignored, as in the usual ImageNet
     evaluations. A picture that Pillow cannot decode whole, that has more than 8 bits per channel,
     or more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``, is left out of its batch, which is then
-    smaller, and reported in it.
+    smaller, and reported in it. Less than one picture per batch or worker raises ``ValueError``.
 
     Parameters
     ----------
@@ -72,11 +62,6 @@ def batches(
     batch_size : int
     workers : int
         So many threads call ``preprocess``; by default one per processor.
-
-    Raises
-    ------
-    ValueError
-        For less than one picture per batch or worker.
     """
     workers = os.cpu_count() or 1 if workers is None else workers
     if batch_size < 1 or workers < 1:
@@ -92,30 +77,30 @@ def _stream(pictures, preprocess, batch_size, workers) -> Iterator[Batch]:
     ahead = deque(islice(jobs, max(batch_size, 2 * workers)))
     try:
         for start in range(0, len(pictures), batch_size):
-            index, images, unreadable = [], [], []
+            images: dict[int, np.ndarray] = {}
+            unreadable = []
             for i in range(start, min(start + batch_size, len(pictures))):
-                image, reason = ahead.popleft().result()
+                read = ahead.popleft().result()
                 ahead.extend(islice(jobs, 1))
-                if reason:
-                    unreadable.append((pictures.files[i], reason))
+                if isinstance(read, str):
+                    unreadable.append((pictures.files[i], read))
                 else:
-                    index.append(i)
-                    images.append(image)
-            index = np.array(index, np.int64)
-            stacked = np.stack(images) if images else _no_images(preprocess)
+                    images[i] = read
+            index = np.array(list(images), np.int64)
+            stacked = np.stack(list(images.values())) if images else _no_images(preprocess)
             yield Batch(stacked, pictures.labels[index], index, tuple(unreadable))
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _read(file: Path, preprocess) -> tuple[np.ndarray | None, str]:
-    """The array and an empty reason, or no array and the reason."""
+def _read(file: Path, preprocess) -> np.ndarray | str:
+    """The array, or why the picture cannot be decoded."""
     try:
         picture = _decode(file)
     except Exception as error:  # Pillow's readers raise nearly anything on a broken file
-        return None, f"{type(error).__name__}: {error}"
+        return f"{type(error).__name__}: {error}"
     try:
-        return preprocess(picture), ""
+        return preprocess(picture)
     except Exception as error:
         error.add_note(f"in preprocessing {file}")
         raise

@@ -13,23 +13,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import pandas as pd
+import pandas as pd
 
 __all__ = [
-    "Pictures",
-    "find",
-    "from_flat",
-    "from_folders",
-    "from_table",
-    "imagenet_classes",
-    "shipped",
-]
+    "Pictures", "find", "from_flat", "from_folders", "from_table", "imagenet_classes", "shipped",
+]  # fmt: skip
 
 SUFFIXES = (".jpeg", ".jpg", ".png")  # in any case
 FLAT_FOLDERS = ("", "val", "ILSVRC/Data/CLS-LOC/val")  # the last is Kaggle's
@@ -97,16 +89,11 @@ class Pictures:
 
 
 def imagenet_classes() -> pd.DataFrame:
-    """The 1000 classes of ILSVRC2012.
+    """The 1000 classes of ILSVRC2012 by label: ``wnid``, sorted, and ``name``.
 
-    Returns
-    -------
-    pandas.DataFrame
-        Row = label, with the columns ``wnid`` (WordNet 3.0 noun), sorted, and ``name``, the first
-        two lemmas of the synset. Two classes are named "crane": bird and machine.
+    A wnid is a WordNet 3.0 noun, a name the first two lemmas of its synset. Two classes are named
+    "crane": bird and machine.
     """
-    import pandas as pd
-
     return pd.read_csv(Path(__file__).with_name("imagenet_classes.csv"))
 
 
@@ -118,18 +105,13 @@ def find(path: str | os.PathLike) -> Pictures:
 
     Tried in this order: ``labels.csv`` (:func:`from_table`), class folders
     (:func:`from_folders`), and a flat folder with an official label file in it or beside it
-    (:func:`from_flat`).
-
-    Raises
-    ------
-    FileNotFoundError
-        Where none of them is there, saying what was looked for; else what these functions raise.
+    (:func:`from_flat`). Raises what these functions do, and ``FileNotFoundError`` where none of
+    them is there, saying what was looked for.
     """
     path = Path(path)
-    if path.is_file() and path.suffix.lower() == ".csv":
-        return from_table(path)
-    if (path / "labels.csv").is_file():
-        return from_table(path / "labels.csv")
+    for table in (path, path / "labels.csv"):
+        if table.is_file() and table.suffix.lower() == ".csv":
+            return from_table(table)
     if any(folder.name in _wnids() for folder in _subfolders(_class_root(path))):
         return from_folders(path)
     flat = [path / name for name in FLAT_FOLDERS if _pictures_in(path / name)]
@@ -149,14 +131,8 @@ def from_folders(folder: str | os.PathLike) -> Pictures:
     """One folder per class, named by its wnid, in ``folder`` or in its subfolder ``val``.
 
     Classes may be missing. The pictures are in order of file name, not of class, so that the
-    validation set has the same order in every layout.
-
-    Raises
-    ------
-    ValueError
-        For a folder of pictures that is no wnid of the 1000 classes.
-    FileNotFoundError
-        If there are no pictures.
+    validation set has the same order in every layout. Raises ``ValueError`` for a folder of
+    pictures that is no wnid of the 1000 classes, ``FileNotFoundError`` if there are no pictures.
     """
     root = _class_root(Path(folder))
     label = _wnids()
@@ -178,25 +154,16 @@ def from_folders(folder: str | os.PathLike) -> Pictures:
 def from_flat(folder: str | os.PathLike, labels: str | os.PathLike) -> Pictures:
     """All pictures in one folder, in order of file name, with an official label file.
 
-    Parameters
-    ----------
-    folder : str or os.PathLike
-    labels : str or os.PathLike
-        One of
+    ``labels`` is one of
 
-        - ``ILSVRC2012_validation_ground_truth.txt`` of the devkit, one ILSVRC2012_ID per line in
-          order of file name. These ids are not in the order of wnids: ``meta.mat`` beside it tells
-          them.
-        - ``LOC_val_solution.csv`` of Kaggle: ``ImageId,PredictionString``, the latter beginning
-          with the wnid.
-        - ``val.txt`` of Caffe: file name and class per line.
+    - ``ILSVRC2012_validation_ground_truth.txt`` of the devkit, one ILSVRC2012_ID per line in order
+      of file name. These ids are not in the order of wnids: ``meta.mat`` beside it tells them.
+    - ``LOC_val_solution.csv`` of Kaggle: ``ImageId,PredictionString``, the latter beginning with
+      the wnid.
+    - ``val.txt`` of Caffe: file name and class per line.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there are no pictures, no label file or no ``meta.mat``.
-    ValueError
-        If not every picture has just one label, or if a label is of no class.
+    Raises ``FileNotFoundError`` if there are no pictures, no label file or no ``meta.mat``, and
+    ``ValueError`` if not every picture has just one label, or if a label is of no class.
     """
     folder, path = Path(folder), Path(labels)
     files = _pictures_in(folder)
@@ -211,7 +178,7 @@ def from_flat(folder: str | os.PathLike, labels: str | os.PathLike) -> Pictures:
     widths = {len(row) for row in rows}
     if widths == {1} and not is_csv:
         known = _devkit_ids(path.with_name("meta.mat"))
-        rows = [(file.name, row[0]) for file, row in zip(files, rows, strict=True)]
+        rows = [[file.name, *row] for file, row in zip(files, rows, strict=True)]
     elif widths == {2}:
         known = _wnids() | _indices()
     else:
@@ -248,8 +215,6 @@ def from_table(csv: str | os.PathLike, *, folder: str | None = None) -> Pictures
     FileNotFoundError
         For missing pictures.
     """
-    import pandas as pd
-
     path = Path(csv)
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     if {"folder", "filename"} <= {*table}:
@@ -290,18 +255,15 @@ def from_table(csv: str | os.PathLike, *, folder: str | None = None) -> Pictures
 
 
 def shipped() -> Pictures:
-    """The pictures of things that scikit-learn and scikit-image ship, without labels: all are -1.
+    """What scikit-learn and scikit-image ship, for demonstrations, without labels: all are -1.
 
-    For demonstrations. Where scikit-image is not installed, there are two.
+    Where scikit-image is not installed, there are two pictures.
     """
-    from importlib.util import find_spec
-
     found = []
     for package, names in _SHIPPED.items():
         spec = find_spec(package.partition("/")[0])
-        if spec is not None:
-            root = Path(spec.submodule_search_locations[0]).parent
-            found += [root / package / name for name in names]
+        if spec is not None and spec.origin is not None:
+            found += [Path(spec.origin).parents[1] / package / name for name in names]
     files = [file for file in found if file.is_file()]
     return _pictures(files[0].parents[3], files, [-1] * len(files))
 
@@ -327,13 +289,12 @@ def _class_root(folder: Path) -> Path:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.glob("*") if p.is_dir() and not p.name.startswith("."))
+    return sorted(p for p in folder.glob("[!.]*") if p.is_dir())
 
 
 def _pictures_in(folder: Path) -> tuple[Path, ...]:
     # Hidden files are none: macOS puts a "._name.JPEG" beside each picture it copies.
-    found = (p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
-    return tuple(sorted(p for p in found if not p.name.startswith(".")))
+    return tuple(sorted(p for p in folder.glob("[!.]*") if p.suffix.lower() in SUFFIXES))
 
 
 def _some(values: Sequence) -> str:

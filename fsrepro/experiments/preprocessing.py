@@ -18,7 +18,7 @@ class Preprocessing:
     """A picture -> what a network takes: a square from the centre, resized, y = (x - mean)/scale.
 
     The square has round(crop * shorter side) pixels and is cut before it is resized, as
-    EfficientNet was evaluated (Tan & Le 2019).
+    EfficientNet was evaluated (Tan & Le 2019). Impossible values raise ``ValueError``.
 
     Parameters
     ----------
@@ -33,11 +33,6 @@ class Preprocessing:
         Blue first.
     interpolation : "bicubic" or "bilinear"
         Pillow's, hence over all pixels that are covered (antialiased).
-
-    Raises
-    ------
-    ValueError
-        For impossible values.
     """
 
     size: int

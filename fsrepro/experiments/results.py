@@ -14,6 +14,7 @@ import os
 import platform
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -31,30 +32,17 @@ HEADLINE_COLUMNS = [
 """Of ``headline.csv``; accuracies and agreement in percent, the rest per image."""
 
 _HEADINGS = {
-    "steps": "K",
-    "spread": "S",
-    "snr": "SNR (dB)",
-    "snr_target": "designed for (dB)",
-    "worst_snr": "worst channel (dB)",
-    "spikes": "spikes per neuron",
-    "accuracy": "SNN (%)",
-    "agreement": "same answer as ANN (%)",
-    "inner_code": "code of the first inner layer",
-    "inner_spikes": "spikes per inner neuron",
-    "ratio_to_bound": "spikes / bound",
-    "on_layers": "the same, layers of the network",
-    "entropy": "entropy (bits)",
-    "mean_latency": "mean latency (steps)",
-    "latency_steps": "latency (steps)",
-    "synops_per_image": "SynOps per image",
-    "macs_per_image": "multiplications per image",
-    "name": "code",
-    "ann_nj": "ANN (nJ)",
-    "snn_nj": "SNN (nJ)",
-    "events_per_image": "events per image",
-    "ms_per_image": "ms per image",
+    "name": "code", "inner_code": "code of the first inner layer", "steps": "K", "spread": "S",
+    "snr": "SNR (dB)", "snr_target": "designed for (dB)", "worst_snr": "worst channel (dB)",
+    "spikes": "spikes per neuron", "inner_spikes": "spikes per inner neuron",
+    "accuracy": "SNN (%)", "agreement": "same answer as ANN (%)",
+    "ratio_to_bound": "spikes / bound", "on_layers": "the same, layers of the network",
+    "entropy": "entropy (bits)", "mean_latency": "mean latency (steps)",
+    "latency_steps": "latency (steps)", "synops_per_image": "SynOps per image",
+    "macs_per_image": "multiplications per image", "events_per_image": "events per image",
+    "ms_per_image": "ms per image", "ann_nj": "ANN (nJ)", "snn_nj": "SNN (nJ)",
     "ratio": "SNN / ANN",
-}
+}  # fmt: skip
 _FORMS = {
     "{:g}": "budget",
     "{:.0f}": "steps snr_target",
@@ -97,10 +85,8 @@ def write(
     headline_rows : list of dict
         Rows of ``headline.csv``; those of this experiment replace its earlier ones, ``experiment``
         and ``commit`` are filled in here.
-    parameters : dict
-        Of the notebook.
-    data : dict
-        From :meth:`~fsrepro.experiments.datasets.Dataset.summary`.
+    parameters, data : dict
+        Of the notebook; from :meth:`~fsrepro.experiments.datasets.Dataset.summary`.
     seconds_before : float
         Spent by earlier runs that this one went on from.
 
@@ -118,7 +104,7 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     for suffix, table in tables.items():
         stem = f"{name}_{suffix}" if suffix else name
-        _write_csv(folder / f"{stem}.csv", table)
+        _write_text(folder / f"{stem}.csv", _csv(table))
     _update_headline(folder / "headline.csv", name, rows)
     document = {
         "headline": {key: _rounded(value) for key, value in headline.items()},
@@ -138,10 +124,7 @@ def write(
 def read(folder: str | Path, name: str) -> dict:
     """The JSON of experiment ``name``: ``headline`` and ``provenance``.
 
-    Raises
-    ------
-    FileNotFoundError
-        Where it is missing, saying how to make it.
+    Where it is missing, ``FileNotFoundError`` says how to make it.
     """
     path = Path(folder) / f"{name}.json"
     if not path.is_file():
@@ -165,13 +148,9 @@ def commit() -> str:
     """The commit of the code that runs, with ``+`` if there are changes to it; or ``unknown``."""
 
     def git(*arguments):
-        return subprocess.run(
-            ["git", *arguments],
-            cwd=Path(__file__).parents[1],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
+        return subprocess.check_output(
+            ["git", *arguments], cwd=Path(__file__).parents[1], text=True, stderr=subprocess.DEVNULL
+        ).strip()
 
     try:
         changed = git("status", "--porcelain", "--", ".", "../notebooks", "../profiles")
@@ -183,10 +162,8 @@ def commit() -> str:
 def _versions() -> dict[str, str]:
     versions = {"python": platform.python_version()}
     for package in _PACKAGES:
-        try:
+        with suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return versions
 
 
@@ -201,7 +178,7 @@ def _update_headline(path: Path, name: str, rows: list[dict]) -> None:
         if path.exists():
             others = _texts(path)
             table = pd.concat([others[others["experiment"] != name], table])
-        _write_csv(path, table.sort_values("experiment", kind="stable"))
+        _write_text(path, _csv(table.sort_values("experiment", kind="stable")))
 
 
 def _texts(csv: Path | io.StringIO) -> pd.DataFrame:
@@ -210,10 +187,6 @@ def _texts(csv: Path | io.StringIO) -> pd.DataFrame:
 
 def _csv(table: pd.DataFrame) -> str:
     return table.to_csv(index=False, float_format=_FORM)
-
-
-def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    _write_text(path, _csv(table))
 
 
 def _write_text(path: Path, text: str) -> None:

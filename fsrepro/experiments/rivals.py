@@ -13,28 +13,15 @@ __all__ = ["mlgenn_scales", "quantised_ann", "round_weights"]
 
 
 def quantised_ann(
-    model: keras.Model,
-    calibration: np.ndarray,
-    *,
-    bits: int,
-    weight_bits: int = 8,
-    seed: int = 0,
+    model: keras.Model, calibration: np.ndarray, *, bits: int, weight_bits: int = 8, seed: int = 0
 ) -> keras.Model:
     r"""``model`` with activations of ``bits`` bits and weights of ``weight_bits`` bits.
 
     Activations are rounded to the 2^b values :math:`0, \Delta, \dots`, with the range of least
     mean squared error for each layer; that is what the binary code with rounding and K = ``bits``
     writes. Weights: see :func:`round_weights`. Biases and sums stay as they are. A plain Keras
-    model; it multiplies as often as the ANN.
-
-    Raises
-    ------
-    ValueError
-        For ``weight_bits`` outside 2..16; else what :func:`~fsrepro.conversion.convert` raises.
-
-    References
-    ----------
-    Post-training quantisation as in Jacob et al. (2018), with calibrated ranges.
+    model; it multiplies as often as the ANN. Post-training quantisation as in Jacob et al. (2018),
+    with calibrated ranges. Raises what ``round_weights`` and ``convert`` do.
     """
     graph = round_weights(model, weight_bits)
     return convert(graph, calibration, code="binary", steps=bits, seed=seed).keras_model
@@ -46,12 +33,7 @@ def round_weights(model: keras.Model, bits: int) -> keras.Model:
     .. math:: W_c \leftarrow \Delta_c \left\lfloor W_c / \Delta_c \right\rceil, \qquad
               \Delta_c = \max |W_c| / (2^{b-1} - 1)
 
-    for every output channel c.
-
-    Raises
-    ------
-    ValueError
-        For ``bits`` outside 2..16.
+    for every output channel c. Raises ``ValueError`` for ``bits`` outside 2..16.
     """
     if bits != int(bits) or not 2 <= bits <= 16:
         raise ValueError(f"weights need from 2 to 16 bits, got {bits}")
@@ -74,7 +56,8 @@ def mlgenn_scales(
 
     .. math:: \alpha_l = \max_x y_l(x) / (1 - 2^{-K})
 
-    and all layers that one population reads take the largest range among them.
+    and all layers that one population reads take the largest range among them (ml_genn 2.3.1,
+    ``ml_genn_tf/converters/few_spike.py``, ``pre_convert`` and ``post_convert``).
 
     Parameters
     ----------
@@ -85,37 +68,24 @@ def mlgenn_scales(
         maximum than all that mlGeNN sees, by little.
     steps : int
         The number K.
-
-    References
-    ----------
-    ml_genn 2.3.1, ``ml_genn_tf/converters/few_spike.py``, ``pre_convert`` and ``post_convert``.
     """
     sites = activation_layers(graph)
     for name in sites:
         if graph.get_layer(name).function != "relu":
             raise ValueError(f"mlGeNN's rule is for ReLU; layer {name!r} is another activation")
-    alpha = {
-        name: max(float(recorded[name].max()), np.finfo(np.float32).tiny) / (1 - 2.0**-steps)
-        for name in sites
-    }
-    for sources in _sources(graph, sites):
-        largest = max((alpha[name] for name in sources), default=None)
-        alpha |= dict.fromkeys(sources, largest)
+    least = float(np.finfo(np.float32).tiny)
+    alpha = {n: max(float(recorded[n].max()), least) / (1 - 2.0**-steps) for n in sites}
+    for sources in filter(None, _sources(graph, sites)):
+        alpha |= dict.fromkeys(sources, max(alpha[name] for name in sources))
     return alpha
 
 
-def _sources(graph, sites) -> list[list[str]]:
+def _sources(graph, sites) -> list[set[str]]:
     """For each activation layer, and at last the outputs, the activation layers that feed it."""
-    made_by = {id(call.outputs[0]): call for call in calls(graph)}
-
-    def behind(tensor) -> set[str]:
-        call = made_by.get(id(tensor))
-        if call is None:
-            return set()
-        if call.operation.name in sites:
-            return {call.operation.name}
-        return set().union(*(behind(x) for x in call.input_tensors))
-
-    read = [behind(graph.get_layer(name).input) for name in sites]
-    read += [behind(x) for x in graph.outputs]
-    return [[name for name in sites if name in names] for names in read]
+    read: dict[str, set[str]] = {}
+    behind: dict[int, set[str]] = {id(x): set() for x in graph.inputs}
+    for call in calls(graph):
+        name = call.operation.name
+        read[name] = set().union(*(behind[id(x)] for x in call.input_tensors))
+        behind[id(call.outputs[0])] = {name} if name in sites else read[name]
+    return [*(read[name] for name in sites), *(behind[id(x)] for x in graph.outputs)]

@@ -28,16 +28,12 @@ class Sweep:
     Parameters
     ----------
     path : str or Path or None
-        The file that keeps the rows, one line of JSON each; None to keep nothing.
+        The file that keeps the rows, one line of JSON each; None to keep nothing. One that holds
+        something else is left unchanged, and raises ``ValueError``.
     **identity
         What all rows depend on (checksums of data and weights, seeds, ...); the code of the library
         is added. Rows that were kept for another identity are dropped, so a resumed sweep gives the
         table of an uninterrupted one.
-
-    Raises
-    ------
-    ValueError
-        If ``path`` holds something else than a sweep; it is left unchanged.
     """
 
     def __init__(self, path: str | Path | None, **identity):
@@ -159,7 +155,5 @@ def _library() -> str:
     root = Path(__file__).parents[1]
     kinds = (".py", ".json", ".csv")
     files = [p for p in root.rglob("*") if p.suffix in kinds and p.name not in _DRAWING]
-    digest = hashlib.sha256()
-    for path in sorted(files):
-        digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
-    return digest.hexdigest()
+    contents = (str(p.relative_to(root)).encode() + p.read_bytes() for p in sorted(files))
+    return hashlib.sha256(b"".join(contents)).hexdigest()

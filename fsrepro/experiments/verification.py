@@ -11,21 +11,13 @@ import pandas as pd
 __all__ = ["TOLERANCES", "compare", "compare_tables"]
 
 TOLERANCES = {
-    "accuracy": (0.1, 0.0),
-    "ann_accuracy": (0.1, 0.0),
-    "agreement": (0.2, 0.0),
-    "spikes_per_neuron": (0.0, 0.005),
-    "inner_spikes": (0.0, 0.005),
-    "synops_per_image": (0.0, 0.005),
-    "spikes": (0.0, 0.005),
-    "snr": (0.05, 0.0),
-    "worst_snr": (0.05, 0.0),
-    "mse": (0.0, 0.02),
-    "ratio_to_bound": (0.0, 0.005),
-    "entropy": (0.0, 0.005),
-    "macs_per_image": (0.0, 0.0),
-    "neurons": (0.0, 0.0),
-}
+    "accuracy": (0.1, 0.0), "ann_accuracy": (0.1, 0.0), "agreement": (0.2, 0.0),
+    "spikes_per_neuron": (0.0, 0.005), "inner_spikes": (0.0, 0.005),
+    "synops_per_image": (0.0, 0.005), "spikes": (0.0, 0.005),
+    "snr": (0.05, 0.0), "worst_snr": (0.05, 0.0), "mse": (0.0, 0.02),
+    "ratio_to_bound": (0.0, 0.005), "entropy": (0.0, 0.005),
+    "macs_per_image": (0.0, 0.0), "neurons": (0.0, 0.0),
+}  # fmt: skip
 """By column, how far two runs may differ (absolute, and as a share of the published value).
 
 Accuracy and agreement are in percentage points, SNR in dB. The codes are exact, the sums before
@@ -41,6 +33,8 @@ def compare(
 ) -> pd.DataFrame:
     """The tables of ``experiment`` in two folders, see :func:`compare_tables`.
 
+    ``FileNotFoundError`` for a table that one of the folders does not have.
+
     Parameters
     ----------
     found, published : str or Path
@@ -48,44 +42,31 @@ def compare(
     experiment : str
     keys : mapping
         By suffix of a table ("" for ``NAME.csv``), the columns that tell its rows apart.
-
-    Raises
-    ------
-    FileNotFoundError
-        For a table that one of the folders does not have.
     """
     parts = []
     for suffix, columns in keys.items():
         name = f"{experiment}_{suffix}" if suffix else experiment
-        tables = []
-        for folder in (found, published):
-            path = Path(folder) / f"{name}.csv"
+        paths = [Path(folder) / f"{name}.csv" for folder in (found, published)]
+        for path in paths:
             if not path.is_file():
                 raise FileNotFoundError(f"{path} is missing: nothing to compare {name} with")
-            tables.append(pd.read_csv(path))
-        parts.append(compare_tables(*tables, list(columns)).assign(table=name))
+        new, old = map(pd.read_csv, paths)
+        parts.append(compare_tables(new, old, list(columns)).assign(table=name))
     return pd.concat(parts, ignore_index=True)[_COLUMNS]
 
 
 def compare_tables(found: pd.DataFrame, published: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """A row for each column of :data:`TOLERANCES` that both tables have.
 
-    ``found`` may be a part of ``published``: rows are matched by the columns ``keys``.
+    ``found`` may be a part of ``published``: rows are matched by the columns ``keys``. The result
+    says
 
-    Returns
-    -------
-    pandas.DataFrame
-        With the columns
+    - ``rows``, ``alone``: how many rows were compared, and how many found have no partner;
+    - ``difference``: the largest, as a share of what is tolerated for that value (above 1: too
+      much); infinite where one value is missing or the other should be zero;
+    - ``tolerance``: in words; ``within``: whether all rows are.
 
-        - ``rows``, ``alone``: how many rows were compared, and how many found have no partner;
-        - ``difference``: the largest, as a share of what is tolerated for that value (above 1: too
-          much); infinite where one value is missing or the other should be zero;
-        - ``tolerance``: in words; ``within``: whether all rows are.
-
-    Raises
-    ------
-    ValueError
-        If keys are missing or do not tell rows apart, or no row has a partner.
+    Raises ``ValueError`` if keys are missing or do not tell rows apart, or no row has a partner.
     """
     for name, table in (("found", found), ("published", published)):
         if missing := [key for key in keys if key not in table]:
@@ -104,21 +85,13 @@ def compare_tables(found: pd.DataFrame, published: pd.DataFrame, keys: list[str]
     for column, (absolute, relative) in TOLERANCES.items():
         if column in keys or column not in found or column not in published:
             continue
-        new, old = (
-            both[f"{column}_{side}"].to_numpy(np.float64) for side in ("found", "published")
-        )
+        new, old = (both[f"{column}_{run}"].to_numpy(float) for run in ("found", "published"))
         excess = _excess(new, old, absolute + relative * np.abs(old))
-        rows.append(
-            {
-                "column": column,
-                "rows": len(both),
-                "alone": len(found) - len(both),
-                "difference": float(excess.max()),
-                "tolerance": f"{absolute:g}" if absolute or not relative else f"{relative:.1%}",
-                "within": bool((excess <= 1).all()),
-            }
-        )
-    return pd.DataFrame(rows)
+        tolerance = f"{absolute:g}" if absolute or not relative else f"{relative:.1%}"
+        largest, within = float(excess.max()), bool((excess <= 1).all())
+        counts = len(both), len(found) - len(both)
+        rows.append((column, *counts, largest, tolerance, within))
+    return pd.DataFrame(rows, columns=_COLUMNS[1:])
 
 
 def _with_texts(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:

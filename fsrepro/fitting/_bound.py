@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import brentq
 
-from fsrepro.codes.checks import check_steps
-
+from ..codes.checks import check_steps
 from .distributions import Distribution
 
 __all__ = ["bound", "rate_distortion", "spikes_for_rate"]
@@ -69,10 +68,7 @@ def bound(distribution: Distribution, steps: int, snr: float) -> float:
 def spikes_for_rate(rate: float, steps: int) -> float:
     """The least mean number of spikes s with K H_b(s / K) >= ``rate``, in bits per neuron.
 
-    Raises
-    ------
-    ValueError
-        For a rate above K bits.
+    ``ValueError`` for a rate above K = ``steps`` bits.
     """
     if rate <= 0:
         return 0.0
@@ -93,10 +89,7 @@ def rate_distortion(distribution: Distribution, mse: float) -> float:
     .. math:: R(D) = \min_{p(\hat y | y)} I(y; \hat y)
               \quad\text{with}\quad \mathrm{E}(y - \hat y)^2 \le D
 
-    Raises
-    ------
-    ValueError
-        For an mse that is not positive and finite.
+    ``ValueError`` for an mse that is not positive and finite.
 
     Notes
     -----

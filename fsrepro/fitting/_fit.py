@@ -17,14 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from fsrepro.codes.checks import check_steps
-from fsrepro.codes.spike_code import SpikeCode
-
+from ..codes.checks import check_steps
+from ..codes.spike_code import SpikeCode
 from .distributions import Distribution, apply
 
 __all__ = ["fit"]
@@ -37,6 +37,7 @@ _FINAL_POINTS = 4096
 _SILENT = float(np.finfo(np.float32).max)  # the threshold of a step that never fires
 _HEAT = 0.02  # by how much of its cost a code may get worse, at first
 _RIDGE = 1e-10
+_COST = attrgetter("cost")
 
 
 def fit(
@@ -100,7 +101,7 @@ def fit(
         pool = _grow_pool(coarse, steps, given, rng, budget)
         pool = _search(coarse, pool, rng, budget)
         finished = [_descend(fine, t.scored(fine), rng, budget, sweeps=12) for t in pool[:2]]
-        best = min(finished, key=lambda tables: tables.cost)
+        best = min(finished, key=_COST)
     T = np.where(np.isfinite(best.T), best.T, _SILENT)
     return SpikeCode(T, best.h, best.d, name=f"fitted {getattr(f, '__name__', 'f')}")
 
@@ -207,31 +208,23 @@ def _candidates(h, d, span, rng, number) -> NDArray:
 
 def _grow_pool(problem, steps, given, rng, budget) -> list[_Tables]:
     """Up to four codes of K steps, grown for at most a quarter of the budget; best first."""
-    pool = []
+    pool: list[_Tables] = []
     while not pool or (budget.left(until=0.25) and len(pool) < 4):
         seedling = given.pop() if given else None
         pool.append(_grow(problem, steps, seedling, rng, budget))
-    return sorted(pool, key=lambda tables: tables.cost)
+    return sorted(pool, key=_COST)
 
 
 def _grow(problem, steps, tables, rng, budget) -> _Tables:
-    tables = tables or _Tables(*np.empty((3, 0)), cost=float(problem.w @ problem.f**2))
+    empty = np.empty(0)
+    tables = tables or _Tables(empty, empty, empty, cost=float(problem.w @ problem.f**2))
     while (K := len(tables.T)) < steps:
         places = sorted({0, K, *(int(p) for p in rng.integers(0, K + 1, 2))})
-        tables = min(
-            (
-                _descend(
-                    problem,
-                    replace(tables.inserted(p, np.inf, 0.0), cost=tables.cost),
-                    rng,
-                    budget,
-                    sweeps=3,
-                    candidates=48,
-                )
-                for p in places
-            ),
-            key=lambda t: t.cost,
-        )
+        tried = []
+        for place in places:
+            longer = replace(tables.inserted(place, np.inf, 0.0), cost=tables.cost)
+            tried.append(_descend(problem, longer, rng, budget, sweeps=3, candidates=48))
+        tables = min(tried, key=_COST)
     return _descend(problem, tables, rng, budget, sweeps=10)
 
 
@@ -246,7 +239,7 @@ def _search(problem, pool, rng, budget) -> list[_Tables]:
         progress = budget.used / budget.total
         size = max(1, round(len(pool) * (1 - 1.5 * progress)))
         if size < len(alive):
-            alive = sorted(alive, key=lambda tables: tables.cost)[:size]
+            alive = sorted(alive, key=_COST)[:size]
         i = turn % len(alive)
         turn += 1
         worse = 1 + _HEAT * (1 - progress) * rng.exponential()
@@ -254,7 +247,7 @@ def _search(problem, pool, rng, budget) -> list[_Tables]:
         new = _descend(problem, new, rng, budget, sweeps=10, beat=alive[i].cost)
         if new.cost < alive[i].cost * worse:
             alive[i] = new
-            best = sorted([*best, new], key=lambda tables: tables.cost)[: len(pool)]
+            best = sorted([*best, new], key=_COST)[: len(pool)]
     return best
 
 
@@ -263,13 +256,9 @@ def _disturb(tables, problem, rng) -> _Tables:
     t = int(rng.integers(K))
     others = [i for i in range(K) if i != t]
     kind = rng.integers(5)
-    if kind == 0:  # jitter everything
-        size = 10 ** rng.uniform(-2.5, -0.7)
-        T = tables.T * (1 + size * rng.standard_normal(K))
-        return _Tables(T, tables.h * (1 + size * rng.standard_normal(K)), tables.d)
-    if kind == 1:  # jitter one step and those next to it
-        near = np.abs(np.arange(K) - t) <= 1
-        size = 10 ** rng.uniform(-2.0, 0.0) * near
+    if kind < 2:  # jitter everything, or one step and those next to it
+        low, high, reach = [(-2.5, -0.7, K), (-2.0, 0.0, 1)][kind]
+        size = 10 ** rng.uniform(low, high) * (np.abs(np.arange(K) - t) <= reach)
         T = tables.T * (1 + size * rng.standard_normal(K))
         return _Tables(T, tables.h * (1 + size * rng.standard_normal(K)), tables.d)
     if kind == 2:  # move one step

@@ -1,7 +1,6 @@
 """The Pareto front of SNR, spikes and steps over families of codes, and its distance to the bound.
 
-Everything here is for ReLU, whose codes fit any range by scaling. For another activation see
-:func:`ratio_to_bound`.
+The front is for ReLU, whose codes fit any range by scaling; the ratio is for any activation.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from ..codes import SpikeCode, binary
+from ..codes import Code, SpikeCode, binary
 from ._bound import bound, rate_distortion, spikes_for_rate
 from ._measure import decibels, measure
 from .distributions import Distribution, relu
@@ -110,22 +109,13 @@ def frontier(
     return table.sort_values(["steps", "snr_target", "spikes"], ignore_index=True)
 
 
-def ratio_to_bound(code, f: Callable[[NDArray], NDArray], distribution: Distribution) -> float:
+def ratio_to_bound(
+    code: Code, f: Callable[[NDArray], NDArray], distribution: Distribution
+) -> float:
     """Mean spikes of ``code`` over the fewest that its K steps need for the SNR it has.
 
-    Parameters
-    ----------
-    code
-        As in :func:`measure`, with ``steps``.
-    f : callable
-        Of the code's input x.
-    distribution : Distribution
-        Of x.
-
-    Raises
-    ------
-    ValueError
-        For a code without error, or one no better than no code at all.
+    ``code``, ``f`` and ``distribution`` are as for :func:`measure`. ``ValueError`` for a code
+    without error, or one no better than no code at all.
     """
     found = measure(code, f, distribution)
     if not np.isfinite(found.snr) or found.snr <= 0:
@@ -157,9 +147,8 @@ def _rates(source, power, snr) -> Callable[[float], float]:
     """R(D) in bits as a smooth function of the SNR; nodes 2.5 dB apart at most."""
     low, high = min(snr), max(snr) + 2.5
     nodes = np.linspace(low, high, int(np.ceil((high - low) / 2.5)) + 1)
-    return PchipInterpolator(
-        nodes, [rate_distortion(source, power / 10 ** (node / 10)) for node in nodes]
-    )
+    rates = [rate_distortion(source, power / 10 ** (node / 10)) for node in nodes]
+    return PchipInterpolator(nodes, rates)
 
 
 def _free(source, steps) -> tuple[NDArray, NDArray]:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fsrepro.codes import SpikeCode
-
+from ..codes import Code, SpikeCode
 from .distributions import Distribution, apply
 
 __all__ = ["Measure", "decibels", "measure", "snr"]
@@ -37,24 +36,13 @@ class Measure:
     max_error: float
 
 
-def measure(code, f: Callable[[NDArray], NDArray], distribution: Distribution) -> Measure:
+def measure(code: Code, f: Callable[[NDArray], NDArray], distribution: Distribution) -> Measure:
     """Error and spikes of ``code`` as a stand-in for ``f``, for x drawn from ``distribution``.
 
     Every sum over the points is carried out: the figures are exact for the distribution as
-    stored, which for a continuous law is a midpoint rule.
-
-    Parameters
-    ----------
-    code
-        Anything with ``quantise`` and ``count`` (any :class:`~fsrepro.codes.SpikeCode`).
-    f : callable
-        Maps an array to an array of its shape.
-    distribution : Distribution
-
-    Raises
-    ------
-    ValueError
-        If ``f`` does not return one finite number per point.
+    stored, which for a continuous law is a midpoint rule. ``code`` may be anything with
+    ``quantise`` and ``count``. ``f`` maps an array to an array of its shape; ``ValueError`` unless
+    it returns one finite number per point.
     """
     x, w = distribution.points, distribution.weights
     target = apply(f, x)
@@ -73,7 +61,7 @@ def measure(code, f: Callable[[NDArray], NDArray], distribution: Distribution) -
     )
 
 
-def snr(code, f: Callable[[NDArray], NDArray], distribution: Distribution) -> float:
+def snr(code: Code, f: Callable[[NDArray], NDArray], distribution: Distribution) -> float:
     """Signal-to-noise ratio of ``code``, 10 log10(E[f(x)^2] / MSE), in dB."""
     return measure(code, f, distribution).snr
 

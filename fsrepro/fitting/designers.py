@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .. import activations
-from ..codes import Code, PrefixCode, soma, uniform_levels
+from ..codes import Code, PrefixCode, SpikeCode, soma, uniform_levels
 from ._fit import fit
 from ._measure import decibels, measure
 from .distributions import Distribution, relu
@@ -59,7 +59,7 @@ def scaled(*families: Callable[[float], Code]) -> Designer:
             return measured([(family(float(a)), float(a)) for a in scales], relu, source)
 
         if not criterion:
-            grid = [round_scale(largest * octave) for octave in np.exp2(np.arange(-6, 8.01, 0.125))]
+            grid = rounded(largest * np.exp2(np.arange(-6, 8.01, 0.125)))
             return Front(pd.concat([at(family, grid) for family in families]), power)
         octaves = 1.01 if criterion.get("penalty") == 0 else 10.01  # no error is less if shorter
         grid = rounded(largest * np.exp2(np.arange(-10, octaves, 0.25)))
@@ -96,7 +96,7 @@ def with_soma(designer: Designer, activation: str) -> Designer:
     ValueError
         For an unknown activation.
     """
-    activations.get(activation)
+    activations.get(activation)  # refuses what is unknown
     return _WithSoma(designer, activation)
 
 
@@ -187,6 +187,7 @@ def fitted_to(steps: int, *, seconds: float, seed: int = 0) -> Designer:
     def design(source, **criterion):
         snr = _snr(criterion, name)
         start = radix.best(source, snr=snr)
+        assert isinstance(start.code, SpikeCode)  # as every mixed radix
         # Where the mixed radix is best for this penalty, the fit stays close to its SNR.
         finer = radix.best(source, snr=snr + 1)
         penalty = (start.mse - finer.mse) / (finer.spikes - start.spikes)
@@ -205,7 +206,7 @@ def fitted_to(steps: int, *, seconds: float, seed: int = 0) -> Designer:
     return design
 
 
-def level_weights(code: PrefixCode, distribution: Distribution) -> NDArray[np.float64]:
+def level_weights(code: PrefixCode, distribution: Distribution) -> NDArray:
     """The probability of each level of ``code``, (L,)."""
     x = distribution.points.astype(np.float32)
     level = np.searchsorted(code.breakpoints, x, side="right")

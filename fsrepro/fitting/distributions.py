@@ -17,11 +17,9 @@ __all__ = [
     "Distribution",
     "empirical",
     "gaussian",
-    "histogram",
     "laplace",
     "lognormal",
     "mixture",
-    "rectified_gaussian",
     "relu",
     "uniform",
 ]
@@ -72,25 +70,17 @@ class Distribution:
     def collect(cls, x: NDArray, weights: NDArray, name: str = "samples") -> Distribution:
         """Points in any order; equal ones become one, and their weights are added."""
         points, index = np.unique(x, return_inverse=True)
-        return cls(points, np.bincount(index, weights), name)
+        # NumPy's types know bincount without weights only, which counts in integers.
+        return cls(points, np.bincount(index, weights), name)  # type: ignore[arg-type]
 
     def mean(self, g: Callable | None = None) -> float:
-        """E[g(x)], or E[x].
-
-        Parameters
-        ----------
-        g : callable, optional
-            Maps an array to an array of its shape.
-        """
+        """E[g(x)], or E[x]; ``g`` maps an array to an array of its shape."""
         return float(self.weights @ (self.points if g is None else g(self.points)))
 
     def map(self, f: Callable[[NDArray], NDArray]) -> Distribution:
         """The distribution of f(x); points that f makes equal become one (an atom).
 
-        Raises
-        ------
-        ValueError
-            If ``f`` does not return one finite number per point.
+        ``ValueError`` if ``f`` does not return one finite number per point.
         """
         name = f"{getattr(f, '__name__', 'f')} of {self.name}"
         return Distribution.collect(apply(f, self.points), self.weights, name)
@@ -125,11 +115,6 @@ def gaussian(mean: float, std: float, *, points: int = 8192) -> Distribution:
     return _binned(edges, stats.norm(mean, std), f"N({mean:g}, {std:g}²)")
 
 
-def rectified_gaussian(mean: float, std: float, *, points: int = 8192) -> Distribution:
-    """max(x, 0) of normal x: batch-normalised pre-activations behind a ReLU; an atom at zero."""
-    return gaussian(mean, std, points=points).map(relu)
-
-
 def laplace(mean: float, scale: float, *, points: int = 8192) -> Distribution:
     r"""Density exp(-\|x - mean\| / scale) / (2 scale), cut off 16 scales from its mean."""
     _check("mean", mean)
@@ -157,48 +142,17 @@ def uniform(low: float, high: float, *, points: int = 8192) -> Distribution:
 def empirical(samples: ArrayLike, *, points: int = 8192, name: str = "samples") -> Distribution:
     """Recorded activations, any shape, each of equal weight; at most ``points`` distinct ones.
 
-    Raises
-    ------
-    ValueError
-        For samples that are empty, NaN or infinite.
+    ``ValueError`` for samples that are empty, NaN or infinite.
     """
     x = _numbers("samples", np.ravel(samples))
     return Distribution.collect(x, np.full(len(x), 1 / len(x)), name).thin(points)
 
 
-def histogram(counts: ArrayLike, edges: ArrayLike, *, name: str = "histogram") -> Distribution:
-    """A recorded histogram, as ``np.histogram`` returns it; each bin stands at its centre.
-
-    Parameters
-    ----------
-    counts : (N,) array_like
-        At least zero, not all zero.
-    edges : (N + 1,) array_like
-        Increasing.
-    name : str
-    """
-    n, edges = _numbers("counts", counts), _numbers("edges", edges)
-    if len(edges) != len(n) + 1 or np.any(np.diff(edges) <= 0):
-        raise ValueError(
-            f"{len(n)} counts need {len(n) + 1} increasing edges, got {len(edges)} edges"
-        )
-    if n.min() < 0 or n.sum() == 0:
-        raise ValueError("counts must be at least zero and not all zero")
-    return Distribution((edges[1:] + edges[:-1]) / 2, n / n.sum(), name)
-
-
 def mixture(parts: Sequence[tuple[float, Distribution]]) -> Distribution:
     """Distributions drawn from with the given probabilities, ``[(share, distribution), ...]``.
 
-    Raises
-    ------
-    ValueError
-        Unless the shares sum to one.
-
-    Examples
-    --------
     ``mixture([(0.99, gaussian(0, 1.5)), (0.01, uniform(-8, 8))])`` keeps a fit sane where the
-    Gaussian alone would hardly look.
+    Gaussian alone would hardly look. ``ValueError`` unless the shares sum to one.
     """
     if not parts:
         raise ValueError("a mixture needs at least one (share, distribution) pair, got none")

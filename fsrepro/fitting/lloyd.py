@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fsrepro.codes.checks import check_steps
-
+from ..codes.checks import check_steps
 from ._measure import decibels
 from .distributions import Distribution
 
@@ -18,7 +18,8 @@ _MAX_LEVELS = 256
 _POINTS = 2048
 
 
-class FreeDecoder(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class FreeDecoder:
     """A quantiser whose levels have K-step words, the likelier the level the fewer the spikes.
 
     Parameters
@@ -76,13 +77,10 @@ def any_decoder(distribution: Distribution, steps: int, spike_penalty: float) ->
     y, w = thinned.points, thinned.weights
     ones = _ones_of_words(steps)
     power = distribution.mean(np.square)
-    best = None
-    sizes = {int(n) for n in np.geomspace(2, len(ones), 16)}
-    for size in sorted(sizes):
-        level, count, mse, spikes = _descend(y, w, size, ones, spike_penalty)
-        if best is None or mse + spike_penalty * spikes < best.mse + spike_penalty * best.spikes:
-            best = FreeDecoder(level, count, mse, decibels(power, mse), spikes)
-    return best
+    sizes = sorted({int(n) for n in np.geomspace(2, len(ones), 16)})
+    found = [_descend(y, w, size, ones, spike_penalty) for size in sizes]
+    level, count, mse, spikes = min(found, key=lambda code: code[2] + spike_penalty * code[3])
+    return FreeDecoder(level, count, mse, decibels(power, mse), spikes)
 
 
 def _descend(y, w, size, ones, penalty):
@@ -110,9 +108,5 @@ def _descend(y, w, size, ones, penalty):
 
 def _ones_of_words(steps: int) -> NDArray[np.int64]:
     """Number of ones in the words of K letters, ascending; the first ``_MAX_LEVELS`` of them."""
-    ones, words, m = [], 1, 0
-    while m <= steps and len(ones) < _MAX_LEVELS:
-        ones += [m] * min(words, _MAX_LEVELS)
-        words = words * (steps - m) // (m + 1)  # binomial(K, m + 1)
-        m += 1
-    return np.array(ones[:_MAX_LEVELS])
+    words = [min(comb(steps, ones), _MAX_LEVELS) for ones in range(steps + 1)]
+    return np.repeat(np.arange(steps + 1), words)[:_MAX_LEVELS]

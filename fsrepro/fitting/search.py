@@ -37,11 +37,8 @@ def mixed_radix_of(steps: int) -> Designer:
     grid, and their scale among finer ones close by; the least step q then has eight significant
     bits, see :func:`round_scale`, and all weights are whole multiples of it.
 
-    Raises
-    ------
-    ValueError
-        For steps outside 1..18 (the search doubles with each), and, when it designs, for no
-        positive activations and for an SNR out of reach of K steps.
+    ``ValueError`` for steps outside 1..18 (the search doubles with each), and, when it designs, for
+    no positive activations and for an SNR out of reach of K steps.
     """
     steps = check_search_steps(steps)
 
@@ -90,15 +87,11 @@ def measured(
     codes: Sequence[tuple[Code, float]], f: Callable[[NDArray], NDArray], source: Distribution
 ) -> pd.DataFrame:
     """Rows of a front: ``code``, ``scale``, and what they make of f on ``source``."""
-    found = [measure(code, f, source) for code, _ in codes]
-    return pd.DataFrame(
-        {
-            "code": [code for code, _ in codes],
-            "scale": [scale for _, scale in codes],
-            "mse": [m.mse for m in found],
-            "spikes": [m.spikes for m in found],
-        }
-    )
+    rows = []
+    for code, scale in codes:
+        found = measure(code, f, source)
+        rows.append((code, scale, found.mse, found.spikes))
+    return pd.DataFrame(rows, columns=["code", "scale", "mse", "spikes"])
 
 
 def power_of(source: Distribution) -> float:
@@ -113,18 +106,16 @@ def round_scale(scale: float) -> float:
     simulator gets the same value, whatever the order in which it adds.
     """
     mantissa, exponent = np.frexp(scale)
-    return float(
-        np.ldexp(np.round(np.ldexp(mantissa, _SIGNIFICANT_BITS)), exponent - _SIGNIFICANT_BITS)
-    )
+    whole = np.round(np.ldexp(mantissa, _SIGNIFICANT_BITS))
+    return float(np.ldexp(whole, exponent - _SIGNIFICANT_BITS))
 
 
 class _Grid:
     """Spikes and error of every composition (rows) at every scale (columns)."""
 
     def __init__(self, distribution: Distribution, steps: int, snr: float | None):
-        x = relu(distribution.points)
-        w = distribution.weights[x > 0]
-        x = x[x > 0]
+        x, w = distribution.points, distribution.weights
+        x, w = x[x > 0], w[x > 0]
         if len(x) == 0:
             raise ValueError(f"{distribution.name} has no positive values to write in spikes")
         self.steps = steps
@@ -154,10 +145,8 @@ class _Grid:
         spikes = fired.astype(np.float32) @ self._probability
         mse = np.tile(self._mse, (len(rows), 1))
         over = left.any(1)  # (x - q (n - e))^2 = (x - q n)^2 + 2 q e (x - q n) + q^2 e^2
-        e = left[over].astype(np.float32)
-        mse[over] += 2 * self.step * (e @ self._rounding) + self.step**2 * (
-            e**2 @ self._probability
-        )
+        q, e = self.step, left[over].astype(np.float32)
+        mse[over] += 2 * q * (e @ self._rounding) + q**2 * (e**2 @ self._probability)
         return spikes, mse
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -80,50 +81,27 @@ class Spread:
     def measure(self, code: SpikeCode) -> pd.DataFrame:
         """One row per channel: ``scale``, ``noise`` (over signal), ``snr`` (dB), ``spikes``."""
         noise, spikes = _noise_and_spikes(code, self.distribution, self.scales)
-        return pd.DataFrame(
-            {
-                "scale": self.scales,
-                "noise": noise,
-                "snr": [decibels(1.0, n) for n in noise],
-                "spikes": spikes,
-            }
-        )
+        snr = [decibels(1.0, n) for n in noise]
+        return pd.DataFrame({"scale": self.scales, "noise": noise, "snr": snr, "spikes": spikes})
 
 
 def spread_front(families: Sequence[Family], spread: Spread) -> Front:
     """Codes for the channels of ``spread``; errors are relative, so that silence has 1 (0 dB).
 
-    The scales tried are at least four to the octave, from four octaves above the largest
-    activation to eight below, rounded to eight bits. Codes no better than silence are left out.
-
-    Parameters
-    ----------
-    families : sequence of callable
-        Functions of a scale.
-    spread : Spread
-
-    Raises
-    ------
-    ValueError
-        If no code tried is better than silence.
+    ``families`` are functions of a scale. The scales tried are at least four to the octave, from
+    four octaves above the largest activation to eight below, rounded to eight bits. Codes no better
+    than silence are left out; ``ValueError`` if none is left.
     """
     tried = [_tried(family, spread) for family in families]
     spikes, noise, scale = np.concatenate(tried, 1)
     family = np.repeat(np.arange(len(tried)), [part.shape[1] for part in tried])
-    codes = []
+    rows = []
     for i in non_dominated(noise, spikes):
         a = round_scale(scale[i])
-        codes.append((families[family[i]](a), a))
-    found = [spread.measure(code) for code, _ in codes]
-    table = pd.DataFrame(
-        {
-            "code": [code for code, _ in codes],
-            "scale": [a for _, a in codes],
-            "mse": [channels["noise"].mean() for channels in found],
-            "spikes": [channels["spikes"].mean() for channels in found],
-            "worst_snr": [channels["snr"].min() for channels in found],
-        }
-    )
+        code = families[family[i]](a)
+        found = spread.measure(code)
+        rows.append((code, a, found["noise"].mean(), found["spikes"].mean(), found["snr"].min()))
+    table = pd.DataFrame(rows, columns=["code", "scale", "mse", "spikes", "worst_snr"])
     return Front(table[table["mse"] < 1], power=1.0)
 
 
@@ -131,17 +109,9 @@ def mixed_radices(steps: int) -> list[Family]:
     """Mixed radices of K = ``steps`` worth trying: digits that grow towards the last.
 
     The exhaustive search of :func:`~fsrepro.fitting.mixed_radix_of` finds codes of this form or
-    close to it, and there are far fewer of them.
-
-    Raises
-    ------
-    ValueError
-        For steps outside 1..18.
+    close to it, and there are far fewer of them. ``ValueError`` for steps outside 1..18.
     """
-    return [
-        lambda scale, digits=digits: mixed_radix(digits, scale)
-        for digits in _partitions(check_search_steps(steps))
-    ]
+    return [partial(mixed_radix, digits) for digits in _partitions(check_search_steps(steps))]
 
 
 def _partitions(total: int, least: int = 1) -> Iterator[tuple[int, ...]]:

@@ -6,6 +6,7 @@ as mlGeNN would: the neurons in ``few_spike`` (any linear code), ``word`` (grade
 with mlGeNN's own neurons, to compare with, is in ``mlgenn_neurons``.
 """
 
+from importlib import import_module
 from importlib.util import find_spec
 
 __all__ = ["available", "to_mlgenn", "with_mlgenn_neurons"]
@@ -24,29 +25,18 @@ def to_mlgenn(snn, **options):
     ImportError
         Where pygenn or ml_genn is missing; the message says what to install.
     """
-    _check()
-    from .network import to_mlgenn
-
-    return to_mlgenn(snn, **options)
+    return _module("network").to_mlgenn(snn, **options)
 
 
 def with_mlgenn_neurons(snn, **options):
-    """As :func:`fsrepro.genn.mlgenn_neurons.with_mlgenn_neurons`.
-
-    Raises
-    ------
-    ImportError
-        As :func:`to_mlgenn` does.
-    """
-    _check()
-    from .mlgenn_neurons import with_mlgenn_neurons
-
-    return with_mlgenn_neurons(snn, **options)
+    """As :func:`fsrepro.genn.mlgenn_neurons.with_mlgenn_neurons`, or ``ImportError`` likewise."""
+    return _module("mlgenn_neurons").with_mlgenn_neurons(snn, **options)
 
 
-def _check() -> None:
+def _module(name: str):
     if not available():
         raise ImportError(
             "the event-driven simulator needs pygenn and ml_genn, which are built from source: "
             "`make genn` does it, environment.yml says how with Conda"
         )
+    return import_module(f".{name}", __name__)

@@ -17,15 +17,10 @@ NEURONS = (
 
 
 class AnyCodeCompiler(FewSpikeCompiler):
-    """Compiles networks of the neurons in ``NEURONS``.
+    """Compiles networks of the neurons in ``NEURONS``; ``k`` is their common period.
 
     The outputs are read one presentation later than mlGeNN does: its stock readout misses the
     spikes that were sent at the last time step.
-
-    Parameters
-    ----------
-    k : int
-        The common period of the neurons.
     """
 
     def pre_compile(self, network, genn_model, inputs, outputs, **options):

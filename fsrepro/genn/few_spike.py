@@ -12,6 +12,8 @@ Source: Stöckl & Maass (2021), equations 1 to 3; fires when v >= T, as mlGeNN's
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from ml_genn.neurons import Neuron
 from ml_genn.neurons.input import InputBase
@@ -22,7 +24,7 @@ from .soma import soma_code
 
 __all__ = ["FewSpikeInput", "FewSpikeNeuron", "padded"]
 
-NEVER = np.finfo(np.float32).max
+NEVER = float(np.finfo(np.float32).max)
 
 
 def padded(table: np.ndarray, period: int, value: float) -> np.ndarray:
@@ -30,65 +32,14 @@ def padded(table: np.ndarray, period: int, value: float) -> np.ndarray:
     return np.concatenate([table, np.full(period - len(table), value)]).astype(np.float32)
 
 
-class FewSpikeNeuron(Neuron):
-    """A hidden FS neuron.
-
-    Variables: ``V`` v(t); ``Fx`` what has arrived so far.
-
-    Parameters
-    ----------
-    code : SpikeCode
-        A linear code of K time steps.
-    period : int
-        Time steps of the network, K or more; the neuron is silent in what is left.
-    bias : float or array
-        A number, or one for each neuron, flattened.
-    """
-
-    pipelined = True
-    graded = False
-
-    def __init__(self, code: SpikeCode, period: int, bias=0.0):
-        super().__init__()
-        self.code, self.period, self.bias = code, period, bias
-
-    def get_model(self, population, dt, batch_size) -> NeuronModel:
-        model = _model(self.code, "Fx + Bias")
-        model["params"] = [("Bias", "scalar")]
-        model["vars"].append(("Fx", "scalar"))
-        # Spikes of the last step of a period arrive at the first step of the next.
-        model["sim_code"] = "Fx += Isyn;\n" + model["sim_code"] + "if(k == 0) { Fx = 0.0; }"
-        values = {name: 0 for name, _ in model["vars"]}
-        return NeuronModel(
-            model, None, {"Bias": self.bias}, values, _tables(self.code, self.period)
-        )
-
-
-class FewSpikeInput(Neuron, InputBase):
-    """An FS neuron whose x is given from outside, once for each presentation.
-
-    Arguments as in :class:`FewSpikeNeuron`. Variables: ``X``, ``V``.
-    """
-
-    graded = False
-
-    def __init__(self, code: SpikeCode, period: int):
-        super().__init__(var_name="X")
-        self.code, self.period = code, period
-
-    def get_model(self, population, dt, batch_size) -> NeuronModel:
-        model = _model(self.code, "X")
-        model["vars"].append(("X", "scalar"))
-        values = {name: 0 for name, _ in model["vars"]}
-        return NeuronModel(model, None, {}, values, _tables(self.code, self.period))
-
-
-def _model(code: SpikeCode, x: str) -> dict:
+def _model(code: SpikeCode, period: int, x: str) -> tuple[dict, dict, dict]:
+    """What a neuron computes of ``x``, an expression in C; its parameters; its tables."""
     limited = code.max_spikes is not None
     start, fired, may_fire = "", "", ""
     if limited:
         start, fired, may_fire = "C = 0;", "C++;", f" && C < {code.max_spikes}"
-    return {
+    model = {
+        "params": [],
         "vars": [("V", "scalar")] + ([("C", "unsigned int")] if limited else []),
         "extra_global_params": [("T", "scalar*"), ("h", "scalar*")],
         "sim_code": f"""
@@ -103,7 +54,48 @@ def _model(code: SpikeCode, x: str) -> dict:
         "threshold_condition_code": f"V >= threshold{may_fire}",
         "reset_code": f"V -= h[k]; {fired}",
     }
+    tables = {"T": padded(code.threshold, period, NEVER), "h": padded(code.reset, period, 0)}
+    return model, {}, tables
 
 
-def _tables(code: SpikeCode, period: int) -> dict[str, np.ndarray]:
-    return {"T": padded(code.threshold, period, NEVER), "h": padded(code.reset, period, 0)}
+class FewSpikeNeuron(Neuron):
+    """A hidden FS neuron of a linear code.
+
+    After the K time steps of the code it is silent in what is left of the network's ``period``;
+    ``bias`` is a number, or one for each neuron, flattened. Variables: ``V`` v(t); ``Fx`` what has
+    arrived so far.
+    """
+
+    pipelined = True
+    graded = False
+    _parts: Callable = staticmethod(_model)
+
+    def __init__(self, code, period: int, bias=0.0):
+        super().__init__()
+        self.code, self.period, self.bias = code, period, bias
+
+    def get_model(self, population, dt, batch_size) -> NeuronModel:
+        model, parameters, tables = self._parts(self.code, self.period, "Fx + Bias")
+        model["params"].append(("Bias", "scalar"))
+        model["vars"].append(("Fx", "scalar"))
+        # Spikes of the last step of a period arrive at the first step of the next.
+        model["sim_code"] = "Fx += Isyn;\n" + model["sim_code"] + "if(k == 0) { Fx = 0.0; }"
+        start = {name: 0 for name, _ in model["vars"]}
+        return NeuronModel(model, None, {**parameters, "Bias": self.bias}, start, tables)
+
+
+class FewSpikeInput(Neuron, InputBase):
+    """The same for x given from outside, once for each presentation: variable ``X``."""
+
+    graded = False
+    _parts: Callable = staticmethod(_model)
+
+    def __init__(self, code, period: int):
+        super().__init__(var_name="X")
+        self.code, self.period = code, period
+
+    def get_model(self, population, dt, batch_size) -> NeuronModel:
+        model, parameters, tables = self._parts(self.code, self.period, "X")
+        model["vars"].append(("X", "scalar"))
+        start = {name: 0 for name, _ in model["vars"]}
+        return NeuronModel(model, None, parameters, start, tables)

@@ -19,7 +19,7 @@ from ..conversion.graph import calls
 from ..conversion.population import Population
 from ..conversion.spiking_model import SpikingModel
 
-__all__ = ["arrivals", "matrix"]
+__all__ = ["arrivals", "matrices"]
 
 IMAGE = "image"
 """Stands for what is computed from the image alone, as analog values."""
@@ -30,18 +30,10 @@ OUTPUT = "output"
 def arrivals(snn: SpikingModel) -> dict[str, dict[str, sparse.csr_array | None]]:
     """What reaches every population: by its name, and from which population, a matrix.
 
-    Returns
-    -------
-    dict of dict of scipy.sparse.csr_array
-        Keys: names of spiking layers in the order of computation, and ``"output"``. Values: by
-        name of the source, (neurons of the source, neurons of the target); or ``{"image": None}``
-        where neurons read the image and no spikes.
-
-    Raises
-    ------
-    UnsupportedLayerError
-        For layers that are not linear (products, pooling by maximum), and where one population
-        reads both the image and spikes.
+    Names of spiking layers come in the order of computation, then ``"output"``; a matrix is
+    (neurons of the source, neurons of the target). Where neurons read the image and no spikes, it
+    is ``{"image": None}``. ``UnsupportedLayerError`` for layers that are not linear (products,
+    pooling by maximum), and where one population reads both the image and spikes.
     """
     reach = {id(x): {IMAGE: None} for x in snn.keras_model.inputs}
     found = {}
@@ -51,10 +43,10 @@ def arrivals(snn: SpikingModel) -> dict[str, dict[str, sparse.csr_array | None]]
             found[layer.name] = _one_kind(layer.name, incoming[0])
             size = int(np.prod(call.outputs[0].shape[1:]))
             outgoing = {layer.name: sparse.eye_array(size, format="csr", dtype=np.float32)}
-        elif any(maps for maps in incoming):
+        else:
             shapes = [x.shape[1:] for x in call.input_tensors]
             outgoing = {}
-            for maps, step in zip(incoming, _steps(layer, shapes), strict=True):
+            for maps, step in zip(incoming, matrices(layer, shapes), strict=True):
                 for source, before in maps.items():
                     through = None if before is None else before @ step
                     if source in outgoing and through is not None:
@@ -62,18 +54,6 @@ def arrivals(snn: SpikingModel) -> dict[str, dict[str, sparse.csr_array | None]]
                     outgoing[source] = through
         reach[id(call.outputs[0])] = outgoing
     found[OUTPUT] = _one_kind(OUTPUT, reach[id(snn.keras_model.outputs[0])])
-    return found
-
-
-def matrix(layer: keras.layers.Layer, shape: tuple[int, ...]) -> sparse.csr_array:
-    """A linear layer with one input of ``shape``, (H, W, C) or (C,), as y = x A, without bias.
-
-    Raises
-    ------
-    UnsupportedLayerError
-        For a layer that has no such matrix.
-    """
-    (found,) = _steps(layer, [shape])
     return found
 
 
@@ -87,17 +67,25 @@ def _one_kind(name, maps):
     return maps
 
 
-def _steps(layer, shapes) -> list[sparse.csr_array]:
-    """A matrix for each input of ``layer``."""
+def matrices(layer: keras.layers.Layer, shapes: list[tuple]) -> list[sparse.csr_array]:
+    """A linear layer as y = x A for each of its inputs, (H, W, C) or (C,) each, without the bias.
+
+    ``UnsupportedLayerError`` for a layer that has no such matrix.
+    """
     shape = shapes[0]
-    if isinstance(layer, layers.DepthwiseConv2D):
-        return [_depthwise(layer, shape)]
     if isinstance(layer, layers.Conv2D):
-        return [_convolution(layer, shape)]
-    if isinstance(layer, layers.Dense):
-        return [_dense(np.asarray(layer.kernel), shape)]
+        return [_convolution(layer, shape, np.asarray(layer.kernel), layer.groups)]
+    if isinstance(layer, layers.DepthwiseConv2D):
+        return [_convolution(layer, shape, *_by_channel(np.asarray(layer.kernel)))]
+    if isinstance(layer, layers.Dense):  # works on the last axis
+        pixels = sparse.eye_array(int(np.prod(shape[:-1])))
+        return [sparse.csr_array(sparse.kron(pixels, np.asarray(layer.kernel), format="csr"))]
     if isinstance(layer, layers.AveragePooling2D):
-        return [_average(layer, shape)]
+        window = np.ones((*layer.pool_size, shape[-1], 1), np.float32)
+        found = _convolution(layer, shape, *_by_channel(window))
+        inside = found.sum(0)  # padding is left out
+        found.data /= inside[found.indices]
+        return [found]
     if isinstance(layer, layers.GlobalAveragePooling2D):
         h, w, c = shape
         return [sparse.csr_array(np.tile(np.eye(c, dtype=np.float32) / (h * w), (h * w, 1)))]
@@ -107,11 +95,9 @@ def _steps(layer, shapes) -> list[sparse.csr_array]:
         to = np.arange((h + top + bottom) * (w + left + right) * c)
         to = to.reshape(h + top + bottom, w + left + right, c)
         return [_moved(to[top : top + h, left : left + w], to.size)]
-    if isinstance(layer, (layers.Flatten, layers.Reshape)):
-        return [sparse.eye_array(int(np.prod(shape)), format="csr", dtype=np.float32)]
-    if isinstance(layer, layers.Add):
-        size = int(np.prod(shape))
-        return [sparse.eye_array(size, format="csr", dtype=np.float32) for _ in shapes]
+    if isinstance(layer, (layers.Flatten, layers.Reshape, layers.Add)):
+        same = sparse.eye_array(int(np.prod(shape)), format="csr", dtype=np.float32)
+        return [same] * len(shapes)
     if isinstance(layer, layers.Concatenate):
         return _side_by_side(layer, shapes)
     kind = type(layer).__name__
@@ -122,24 +108,9 @@ def _steps(layer, shapes) -> list[sparse.csr_array]:
     )
 
 
-def _windows(layer, shape, kernel):
-    """Pairs of pixels that a sliding window connects, for each place in the window.
-
-    Yields (place, pixels of the input, pixels of the output), indices of flattened (H, W).
-    """
-    rows, columns = (
-        _along(shape[axis], kernel[axis], layer.strides[axis], dilation[axis], layer.padding)
-        for dilation in [getattr(layer, "dilation_rate", (1, 1))]
-        for axis in (0, 1)
-    )
-    width, out_width = shape[1], columns[0]
-    for a, b in product(range(kernel[0]), range(kernel[1])):
-        (i, out_i), (j, out_j) = rows[1][a], columns[1][b]
-        yield (
-            (a, b),
-            (i[:, None] * width + j).ravel(),
-            (out_i[:, None] * out_width + out_j).ravel(),
-        )
+def _by_channel(kernel):
+    """A depthwise kernel, (h, w, C, M), as one of groups, and their number."""
+    return kernel.reshape(*kernel.shape[:2], 1, -1), kernel.shape[2]
 
 
 def _along(size, kernel, stride, dilation, padding):
@@ -158,60 +129,28 @@ def _along(size, kernel, stride, dilation, padding):
     return out, pairs
 
 
-def _out_pixels(layer, shape, kernel) -> int:
+def _convolution(layer, shape, kernel, groups):
+    """What slides ``kernel``, (h, w, C / groups, F), over its input, (H, W, C)."""
+    width, channels = shape[1:]
+    per_group, filters = kernel.shape[2:]
     dilation = getattr(layer, "dilation_rate", (1, 1))
-    return int(
-        np.prod(
-            [
-                _along(shape[i], kernel[i], layer.strides[i], dilation[i], layer.padding)[0]
-                for i in (0, 1)
-            ]
-        )
+    (out_height, down), (out_width, along) = (
+        _along(shape[i], kernel.shape[i], layer.strides[i], dilation[i], layer.padding)
+        for i in (0, 1)
     )
-
-
-def _convolution(layer, shape):
-    kernel = np.asarray(layer.kernel)  # (kh, kw, C / groups, F)
-    channels, (per_group, filters) = shape[-1], kernel.shape[2:]
     f = np.arange(filters)
-    first = f // (filters // layer.groups) * per_group  # of the channels that a filter reads
+    first = f // (filters // groups) * per_group  # of the channels that a filter reads
     c = first[None, :] + np.arange(per_group)[:, None]  # (C / groups, F)
-    return _assembled(layer, shape, kernel, c, np.broadcast_to(f, c.shape), channels, filters)
-
-
-def _depthwise(layer, shape):
-    kernel = np.asarray(layer.kernel)  # (kh, kw, C, m)
-    channels, multiplier = kernel.shape[2:]
-    c = np.broadcast_to(np.arange(channels)[:, None], (channels, multiplier))
-    f = np.arange(channels * multiplier).reshape(channels, multiplier)
-    return _assembled(layer, shape, kernel, c, f, channels, channels * multiplier)
-
-
-def _assembled(layer, shape, kernel, c, f, channels, filters):
     rows, columns, weights = [], [], []
-    for (a, b), i, o in _windows(layer, shape, kernel.shape[:2]):
-        rows.append((i[:, None, None] * channels + c).ravel())
-        columns.append((o[:, None, None] * filters + f).ravel())
-        weights.append(np.broadcast_to(kernel[a, b], (len(i), *c.shape)).ravel())
-    pixels = _out_pixels(layer, shape, kernel.shape[:2])
-    return _sparse(rows, columns, weights, int(np.prod(shape)), pixels * filters)
-
-
-def _average(layer, shape):
-    channels = shape[-1]
-    c = np.arange(channels)
-    windows = list(_windows(layer, shape, layer.pool_size))
-    pixels = _out_pixels(layer, shape, layer.pool_size)
-    inside = np.bincount(np.concatenate([o for _, _, o in windows]), minlength=pixels)
-    rows = [(i[:, None] * channels + c).ravel() for _, i, _ in windows]
-    columns = [(o[:, None] * channels + c).ravel() for _, _, o in windows]
-    weights = [np.repeat(1 / inside[o], channels) for _, _, o in windows]  # padding is left out
-    return _sparse(rows, columns, weights, int(np.prod(shape)), pixels * channels)
-
-
-def _dense(kernel, shape):
-    pixels = int(np.prod(shape[:-1]))  # a dense layer works on the last axis
-    return sparse.csr_array(sparse.kron(sparse.eye_array(pixels), kernel, format="csr"))
+    for (a, (i, out_i)), (b, (j, out_j)) in product(enumerate(down), enumerate(along)):
+        pixels = (i[:, None] * width + j).reshape(-1, 1, 1)
+        out_pixels = (out_i[:, None] * out_width + out_j).reshape(-1, 1, 1)
+        rows.append((pixels * channels + c).ravel())
+        columns.append((out_pixels * filters + np.broadcast_to(f, c.shape)).ravel())
+        weights.append(np.broadcast_to(kernel[a, b], (len(pixels), *c.shape)).ravel())
+    row, column, weight = (np.concatenate(parts) for parts in (rows, columns, weights))
+    size = int(np.prod(shape)), out_height * out_width * filters
+    return sparse.coo_array((weight.astype(np.float32), (row, column)), shape=size).tocsr()
 
 
 def _moved(to, size):
@@ -227,9 +166,3 @@ def _side_by_side(layer, shapes):
     to = np.arange(int(np.prod(total))).reshape(total)
     ends = np.cumsum([shape[axis] for shape in shapes])
     return [_moved(part, to.size) for part in np.split(to, ends[:-1], axis)]
-
-
-def _sparse(rows, columns, weights, size, out):
-    rows, columns, weights = (np.concatenate(parts) for parts in (rows, columns, weights))
-    found = sparse.coo_array((weights.astype(np.float32), (rows, columns)), shape=(size, out))
-    return found.tocsr()

@@ -9,15 +9,10 @@ __all__ = ["Membrane"]
 
 
 class Membrane(Neuron):
-    """An output neuron.
+    """An output neuron; ``bias`` as in :class:`FewSpikeNeuron`.
 
     Variable ``Out``: the sum over the last whole period and the bias. It is set at the first step
     of the next period, when the spikes of the last step have arrived.
-
-    Parameters
-    ----------
-    bias : float or array
-        As in ``FewSpikeNeuron``.
     """
 
     pipelined = True

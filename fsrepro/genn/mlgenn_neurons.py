@@ -10,7 +10,7 @@ import numpy as np
 from ml_genn import Connection, Population
 from ml_genn.neurons import FewSpikeRelu, FewSpikeReluInput
 
-from ..codes import binary
+from ..codes import SpikeCode, binary
 from ..conversion.spiking_model import SpikingModel
 from .decode import Decode
 from .linear_maps import IMAGE, OUTPUT
@@ -21,23 +21,14 @@ __all__ = ["with_mlgenn_neurons"]
 
 
 def with_mlgenn_neurons(snn: SpikingModel, *, optimize_code: bool = False) -> GennNetwork:
-    """``snn`` with mlGeNN's FewSpikeRelu neurons; synapses and outputs as in ``to_mlgenn``.
+    """``snn`` with mlGeNN's FewSpikeRelu neurons, all else as in ``to_mlgenn``.
 
-    Parameters
-    ----------
-    snn : SpikingModel
-        All layers have the same code, binary without rounding: that is what these neurons write.
-    optimize_code : bool
-        As in ``to_mlgenn``.
-
-    Raises
-    ------
-    ValueError
-        For other codes.
+    All layers must have the same code, binary without rounding: that is what these neurons write.
+    ``ValueError`` for other codes.
     """
     used = set(snn.codes.values())
     code = next(iter(used))
-    alpha = 2 * float(code.weight[0]) if code.linear else 1.0
+    alpha = 2 * float(code.weight[0]) if isinstance(code, SpikeCode) else 1.0
     if len(used) > 1 or code != binary(code.steps, alpha):
         raise ValueError(
             "mlGeNN's FewSpikeRelu writes one binary code without rounding in all layers, got "
@@ -76,7 +67,7 @@ class _Network(GennNetwork):
 
     def _complete(self, bias):
         constant = Population(_Input(k=self.period, alpha=self._alpha), (1,), name="Constant")
-        value = np.float32([self._alpha / 2])  # one spike, at the first step
+        value = np.array([self._alpha / 2], np.float32)  # one spike, at the first step
         self.constants[constant] = value
         for name, sources in self.maps.items():
             if IMAGE not in sources and name != OUTPUT and bias[name].any():

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import keras
 import ml_genn
@@ -63,14 +64,10 @@ def to_mlgenn(
 
 
 class GennNetwork:
-    """Made by :func:`to_mlgenn`.
+    """Made by :func:`to_mlgenn`: ``network`` of ``populations``, by name of the layer."""
 
-    Attributes
-    ----------
-    network : ml_genn.Network
-    populations : dict of ml_genn.Population
-        By name of the layer.
-    """
+    seconds: float
+    """Processor time that the simulation of the last images took."""
 
     def __init__(self, snn, *, optimize_code, backend):
         for name, code in snn.codes.items():
@@ -81,24 +78,25 @@ class GennNetwork:
                 )
         self.snn = snn
         self.period = snn.steps
-        maps = self.maps = arrivals(snn)
-        bias = bias_maps(snn)
+        self.maps, bias = arrivals(snn), bias_maps(snn)
         shapes = {layer.name: tuple(layer.output.shape[1:]) for layer in snn.spiking_layers}
         shapes[OUTPUT] = tuple(snn.keras_model.output_shape[1:])
         self.network, self.populations = ml_genn.Network(), {}
         with self.network:
             for number, name in enumerate([*snn.codes, OUTPUT]):
-                neuron = self._neuron(name, maps[name], bias[name])
                 self.populations[name] = ml_genn.Population(
-                    neuron, shapes[name], record_spikes=name != OUTPUT, name=_clean(name, number)
+                    self._neuron(name, self.maps[name], bias[name]),
+                    shapes[name],
+                    record_spikes=name != OUTPUT,
+                    name=f"L{number}_" + re.sub(r"\W", "_", name),
                 )
-            for name, sources in maps.items():
+            for name, sources in self.maps.items():
                 for source, weights in sources.items():
                     if source != IMAGE:
                         self._connect(source, name, _connectivity(weights))
-            self.constants = {}  # populations that get the same input for every image
+            self.constants: dict = {}  # populations that get the same input for every image
             self._complete(bias)
-        self.inputs = [name for name, sources in maps.items() if IMAGE in sources]
+        self.inputs = [name for name, sources in self.maps.items() if IMAGE in sources]
         potentials = [snn.keras_model.get_layer(name).input for name in self.inputs]
         self._front = keras.Model(snn.keras_model.inputs, potentials)
         options = {"optimize_code": True} if optimize_code else {}
@@ -134,7 +132,9 @@ class GennNetwork:
         """Build and load the network; the generated code is removed afterwards."""
         if not self.compiled.genn_model._built:
             self._folder = TemporaryDirectory(prefix="fsrepro-genn-")
-            with _compiler_options():
+            # Optimise, but keep the order of operations; GeNN has no option for that. And be quiet.
+            changes = {"CXX": f"{os.environ.get('CXX', 'c++')} -O3", "MAKEFLAGS": "s"}
+            with patch.dict(os.environ, changes):
                 self.compiled.genn_model.build(path_to_model=self._folder.name + os.sep)
         self.compiled.num_recording_timesteps = self.period
         with self.compiled:
@@ -143,15 +143,7 @@ class GennNetwork:
     def run(self, images: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Outputs (N, classes), and by layer the spikes of every neuron, summed over the images.
 
-        Parameters
-        ----------
-        images : (N, H, W, C) array
-            Normalised as for the ANN.
-
-        Raises
-        ------
-        ValueError
-            For images that ``evaluate`` refuses.
+        Images, (N, H, W, C), are normalised as for the ANN; errors for them as in ``evaluate``.
         """
         images = check_images(self.snn.keras_model, images, "images")
         outputs = []
@@ -204,17 +196,14 @@ class GennNetwork:
             self.seconds += time.process_time() - start
             yield p
 
-    seconds: float
-    """Processor time that the simulation of the last images took."""
-
     def events(self, spikes: dict[str, np.ndarray]) -> int:
         """How many synapses the ``spikes`` of each neuron, as from :meth:`run`, travelled along."""
-        synapses = {name: 0 for name in spikes}
-        for sources in self.maps.values():
-            for source, weights in sources.items():
-                if source != IMAGE:
-                    synapses[source] = synapses[source] + np.diff(weights.indptr)
-        return int(sum((spikes[name].ravel() * synapses[name]).sum() for name in spikes))
+        return sum(
+            int(spikes[source].ravel() @ np.diff(weights.indptr))
+            for sources in self.maps.values()
+            for source, weights in sources.items()
+            if weights is not None
+        )
 
     def _delay(self, name) -> int:
         """The presentation in which the layer sends the first image."""
@@ -258,23 +247,3 @@ def _connectivity(weights):
         return FlatDense(weights.toarray())
     weights = weights.tocoo()
     return SparseWeights(weights.coords[0], weights.coords[1], weights.data)
-
-
-def _clean(name: str, number: int) -> str:
-    return f"L{number}_" + re.sub(r"\W", "_", name)
-
-
-@contextmanager
-def _compiler_options():
-    """Optimise, but keep the order of operations; GeNN has no option for that. And be quiet."""
-    changes = {"CXX": f"{os.environ.get('CXX', 'c++')} -O3", "MAKEFLAGS": "s"}
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

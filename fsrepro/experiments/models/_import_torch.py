@@ -63,17 +63,19 @@ def import_torch(
     loaded, used = [], set()
     for layer in model.layers:
         for variable, name in _torch_names(layer, naming).items():
-            key = next((alias for alias in _aliases(name) if alias in tensors), None)
+            aliases = name, name.replace("shortcut", "downsample"), name.replace("linear", "fc")
+            key = next((alias for alias in aliases if alias in tensors), None)
             if key is None:
                 raise ValueError(f"{path} has no tensor {name!r} for layer {layer.name!r}")
             used.add(key)
-            value = _keras_order(layer, tensors[key])
+            value = tensors[key].transpose(_axes(layer, tensors[key].ndim))
             target = getattr(layer, variable)
             if value.shape != tuple(target.shape):
-                needed = _torch_shape(layer, target.shape)
+                order = np.argsort(_axes(layer, len(target.shape)))
                 raise ValueError(
                     f"tensor {key!r} of {path} has shape {tensors[key].shape}, layer "
-                    f"{layer.name!r} of model {model.name!r} needs {needed}"
+                    f"{layer.name!r} of model {model.name!r} needs "
+                    f"{tuple(target.shape[i] for i in order)}"
                 )
             if not np.isfinite(value).all():
                 raise ValueError(f"tensor {key!r} of {path} holds NaN or infinite values")
@@ -103,24 +105,8 @@ def _torch_names(layer, naming) -> dict[str, str]:
     return {}
 
 
-def _aliases(name: str):
-    yield name
-    yield name.replace("shortcut", "downsample")
-    yield name.replace("linear", "fc")
-
-
-def _keras_order(layer, tensor: np.ndarray) -> np.ndarray:
-    order = _axes(layer, tensor.ndim)
-    return tensor if order is None else tensor.transpose(order)
-
-
-def _torch_shape(layer, shape) -> tuple[int, ...]:
-    order = _axes(layer, len(shape))
-    return tuple(shape) if order is None else tuple(shape[i] for i in np.argsort(order))
-
-
-def _axes(layer, dimensions: int) -> tuple[int, ...] | None:
+def _axes(layer, dimensions: int) -> tuple[int, ...]:
     """For each axis of Keras, that of PyTorch; depthwise kernels keep their channels."""
     if dimensions == 4:
         return (2, 3, 0, 1) if isinstance(layer, layers.DepthwiseConv2D) else (2, 3, 1, 0)
-    return (1, 0) if dimensions == 2 else None
+    return (1, 0) if dimensions == 2 else tuple(range(dimensions))

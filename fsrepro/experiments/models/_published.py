@@ -22,14 +22,7 @@ _CHECKPOINTS = {  # name -> depth, SHA-256 of the file
 
 @dataclass(frozen=True, eq=False)
 class PublishedNetwork:
-    """``model`` returns logits for images x given as (x / 255 - mean) / std, per channel.
-
-    Parameters
-    ----------
-    model : keras.Model
-    mean, std : (C,) float
-    source : str
-    """
+    """``model`` returns logits for images x given as (x / 255 - mean) / std, per channel, (C,)."""
 
     model: keras.Model
     mean: np.ndarray
@@ -42,15 +35,10 @@ def published(name: str) -> PublishedNetwork:
 
     ``resnet20-12fca82f``: the ResNet-20 for CIFAR-10 of Y. Idelbayev (BSD-2 licence), with
     shortcuts by identity as in He et al. (2016); the publisher gives 91.73 % (8.27 % errors).
+    Another name raises ``ValueError``.
 
-    The checkpoint is looked for in ``~/.keras/models`` and downloaded there (1 MB) if missing.
-
-    Raises
-    ------
-    ValueError
-        For another name.
-    FileNotFoundError
-        If the file is missing and cannot be downloaded, or is not the one published.
+    The checkpoint is looked for in ``~/.keras/models`` and downloaded there (1 MB) if missing;
+    ``FileNotFoundError`` if it cannot be, or is not the one published.
     """
     if name not in _CHECKPOINTS:
         raise ValueError(f"unknown network {name!r}; choose one of {', '.join(_CHECKPOINTS)}")

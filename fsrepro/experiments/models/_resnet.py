@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 from .initial import he_normal
+from .inverted_residual import conv, gated
 
 __all__ = ["resnet"]
 
@@ -26,23 +27,21 @@ def resnet(
     """ResNet-``depth`` of He et al. (2016) for small images. Returns logits, (N, classes).
 
     Three stages of n = (depth - 2) / 6 blocks with ``width``, 2 ``width`` and 4 ``width``
-    channels; a block is two 3x3 convolutions with batch norm.
-
-    With ReLU and width 16 on 32x32 images the activations number 73,728 for depth 8 and
-    188,416 for depth 20, as in Stöckl & Maass (2021).
+    channels; a block is two 3x3 convolutions with batch norm. With ReLU and width 16 on 32x32
+    images the activations number 73,728 for depth 8 and 188,416 for depth 20, as in Stöckl & Maass
+    (2021).
 
     Parameters
     ----------
     depth : int
     image_shape : tuple of int
-    classes : int
+    classes, width : int
     activation
         Anything ``keras.layers.Activation`` takes.
-    width : int
     squeeze : int
-        With r above 0, every block ends in squeeze-and-excite (Hu et al. 2018): its channels are
-        multiplied by gates, which two 1x1 convolutions (to a share 1/r of the channels, with
-        ``activation``, and back, with a sigmoid) make of the channels' means.
+        With r above 0, every block ends in squeeze-and-excite (Hu et al. 2018):
+        its channels are multiplied by gates, which two 1x1 convolutions (to a share 1/r of the
+        channels, with ``activation``, and back, with a sigmoid) make of the channels' means.
     shortcut : "projection" or "identity"
         Where the shape changes: a 1x1 convolution with batch norm (their option B), or every second
         pixel with channels of zeros on either side (option A).
@@ -66,30 +65,20 @@ def resnet(
         raise ValueError(f"shortcut must be 'projection' or 'identity', got {shortcut!r}")
     if padding not in ("same", "symmetric"):
         raise ValueError(f"padding must be 'same' or 'symmetric', got {padding!r}")
-
     if squeeze < 0 or squeeze > width:
         raise ValueError(f"squeeze must be from 0 to the width {width}, got {squeeze}")
-
     initial = he_normal(seed)
 
-    def conv_bn(x, channels, kernel, strides, name):
-        pad_first = padding == "symmetric" and strides > 1 and kernel > 1
-        if pad_first:  # at stride 1 the two paddings are one
+    def padded(x, channels, kernel, strides, name, activation=None):
+        options = {"strides": strides, "activation": activation, "epsilon": epsilon}
+        if padding == "symmetric" and strides > 1 and kernel > 1:  # else the two are one
             x = layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
-        x = layers.Conv2D(
-            channels,
-            kernel,
-            strides=strides,
-            padding="valid" if pad_first else "same",
-            use_bias=False,
-            kernel_initializer=next(initial),
-            name=f"{name}_conv",
-        )(x)
-        return layers.BatchNormalization(epsilon=epsilon, name=f"{name}_bn")(x)
+            options["padding"] = "valid"
+        return conv(x, channels, kernel, name, initial, **options)
 
     def changed_shape(x, channels, strides, name):
         if shortcut == "projection":
-            return conv_bn(x, channels, 1, strides, name)
+            return padded(x, channels, 1, strides, name)
         x = layers.AveragePooling2D(1, strides=strides, name=f"{name}_pixels")(x)
         height, width, fewer = x.shape[1:]
         zeros = (channels - fewer) // 2
@@ -97,35 +86,19 @@ def resnet(
         x = layers.ZeroPadding2D(((0, 0), (zeros, zeros)), name=f"{name}_zeros")(x)
         return layers.Reshape((height, width, channels), name=f"{name}_channels")(x)
 
-    def gated(x, name):
-        channels = x.shape[-1]
-        gate = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_mean")(x)
-        for part, size, function in (
-            ("squeeze", channels // squeeze, activation),
-            ("excite", channels, "sigmoid"),
-        ):
-            gate = layers.Conv2D(size, 1, kernel_initializer=next(initial), name=f"{name}_{part}")(
-                gate
-            )
-            gate = layers.Activation(function, name=f"{name}_{part}_act")(gate)
-        return layers.Multiply(name=f"{name}_gated")([x, gate])
-
     inputs = keras.Input(image_shape, name="image")
-    x = conv_bn(inputs, width, 3, 1, "stem")
-    x = layers.Activation(activation, name="stem_act")(x)
+    x = padded(inputs, width, 3, 1, "stem", activation)
     for stage in (1, 2, 3):
         channels = width * 2 ** (stage - 1)
         for block in range(1, (depth - 2) // 6 + 1):
             name = f"stage{stage}_block{block}"
             strides = 2 if stage > 1 and block == 1 else 1
-            skip = x
-            if x.shape[-1] != channels or strides > 1:
-                skip = changed_shape(x, channels, strides, f"{name}_shortcut")
-            x = conv_bn(x, channels, 3, strides, f"{name}_1")
-            x = layers.Activation(activation, name=f"{name}_1_act")(x)
-            x = conv_bn(x, channels, 3, 1, f"{name}_2")
+            skip = changed_shape(x, channels, strides, f"{name}_shortcut") if strides > 1 else x
+            x = padded(x, channels, 3, strides, f"{name}_1", activation)
+            x = padded(x, channels, 3, 1, f"{name}_2")
             if squeeze:
-                x = gated(x, name)
+                gates = (activation, "sigmoid")
+                x = gated(x, channels // squeeze, name, initial, gates, "", padding="valid")
             x = layers.Add(name=f"{name}_add")([x, skip])
             x = layers.Activation(activation, name=f"{name}_act")(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)

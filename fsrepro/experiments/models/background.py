@@ -13,10 +13,7 @@ __all__ = ["without_background"]
 def without_background(model: keras.Model) -> keras.Model:
     """A copy of ``model`` without its first output, "background", as TensorFlow's networks have.
 
-    Raises
-    ------
-    ValueError
-        Unless the last layer with weights is a Dense one that makes the outputs.
+    Raises ``ValueError`` unless the last layer with weights is a Dense one that makes the outputs.
     """
     *_, last = (call for call in calls(model) if call.operation.weights)
     dense = last.operation

@@ -10,26 +10,19 @@ import keras
 
 from ...files import atomic
 
-__all__ = ["file_sha256", "load_checkpoint", "save_checkpoint"]
+__all__ = ["existing", "file_sha256", "load_checkpoint", "save_checkpoint"]
 
 
 def save_checkpoint(model: keras.Model, path: str | Path, card: dict) -> Path:
-    """Write ``path`` (``NAME.weights.h5``: tensors only) and its card ``NAME.json``.
+    """Write ``path`` (``NAME.weights.h5``: tensors only) and then its card ``NAME.json``.
 
-    The weights are written first, both to a temporary name that is then moved into place.
-
-    Parameters
-    ----------
-    model : keras.Model
-    path : str or Path
-    card : dict
-        Data, recipe, seed, duration and accuracy; the SHA-256 of the weights is added.
+    The card says data, recipe, seed, duration and accuracy; the SHA-256 of the weights is added.
     """
-    path = _weights_path(path)
+    path, card_path = _paths(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic(path) as partial:
         model.save_weights(partial)
-    with atomic(_card_path(path)) as partial:
+    with atomic(card_path) as partial:
         whole = {**card, "weights_sha256": file_sha256(path)}
         partial.write_text(json.dumps(whole, indent=2) + "\n")
     return path
@@ -38,22 +31,18 @@ def save_checkpoint(model: keras.Model, path: str | Path, card: dict) -> Path:
 def load_checkpoint(model: keras.Model, path: str | Path) -> dict:
     """Load the weights ``path`` into ``model`` in place and return the card.
 
-    Raises
-    ------
-    FileNotFoundError
-        If weights or card are missing.
-    ValueError
-        If the weights are not the ones the card describes or do not fit the model.
+    Raises ``FileNotFoundError`` if weights or card are missing, and ``ValueError`` if the weights
+    are not the ones the card describes or do not fit the model.
     """
-    path = _weights_path(path)
-    for needed in (path, _card_path(path)):
+    path, card_path = _paths(path)
+    for needed in (path, card_path):
         if not needed.is_file():
             raise FileNotFoundError(
                 f"{needed} is missing; weights and card belong together in {path.parent}"
             )
-    card = json.loads(_card_path(path).read_text())
+    card = json.loads(card_path.read_text())
     if file_sha256(path) != card["weights_sha256"]:
-        raise ValueError(f"{path} does not match the SHA-256 in {_card_path(path).name}")
+        raise ValueError(f"{path} does not match the SHA-256 in {card_path.name}")
     try:
         model.load_weights(path)
     except ValueError as error:
@@ -61,15 +50,21 @@ def load_checkpoint(model: keras.Model, path: str | Path) -> dict:
     return card
 
 
-def _weights_path(path: str | Path) -> Path:
+def _paths(path: str | Path) -> tuple[Path, Path]:
+    """Of the weights and of the card."""
     path = Path(path)
-    if not path.name.endswith(".weights.h5"):
+    name = path.name.removesuffix(".weights.h5")
+    if name == path.name:
         raise ValueError(f"a checkpoint's name ends in .weights.h5, got {path.name}")
+    return path, path.with_name(f"{name}.json")
+
+
+def existing(path: str | Path) -> Path:
+    """``path``, or ``FileNotFoundError`` if it is no file."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist")
     return path
-
-
-def _card_path(path: Path) -> Path:
-    return path.with_name(path.name.removesuffix(".weights.h5") + ".json")
 
 
 def file_sha256(path: Path) -> str:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from .checkpoint import existing
 from .initial import he_normal
 from .inverted_residual import conv, inverted_residual
 
@@ -45,24 +46,16 @@ def mobilenet_v3_small(
     """
     initial = he_normal(seed)
     inputs = keras.Input((size, size, 3), name="image")
-    x = conv(
-        inputs, layers.Conv2D, "stem", initial, filters=16, kernel_size=3, strides=2,
-        activation="hard_silu", norm=norm,
-    )  # fmt: skip
+    swish: dict = {"activation": "hard_silu", "norm": norm}
+    x = conv(inputs, 16, 3, "stem", initial, strides=2, **swish)
     for i, (kernel, expanded, channels, squeezed, activation, strides) in enumerate(_BLOCKS):
         x = inverted_residual(
             x, channels, f"block{i}", initial, expanded=expanded, kernel=kernel, strides=strides,
             activation=activation, squeezed=squeezed, norm=norm,
         )  # fmt: skip
-    x = conv(
-        x, layers.Conv2D, "head", initial, filters=576, kernel_size=1, activation="hard_silu",
-        norm=norm,
-    )  # fmt: skip
+    x = conv(x, 576, 1, "head", initial, **swish)
     x = layers.GlobalAveragePooling2D(keepdims=True, name="pool")(x)
-    x = conv(
-        x, layers.Conv2D, "features", initial, filters=1024, kernel_size=1,
-        activation="hard_silu", norm=False,
-    )  # fmt: skip
+    x = conv(x, 1024, 1, "features", initial, activation="hard_silu", norm=False)
     x = layers.Flatten(name="flat")(x)
     logits = layers.Dense(classes, kernel_initializer=next(initial), name="logits")(x)
     return keras.Model(inputs, logits, name="mobilenet_v3_small")
@@ -71,52 +64,36 @@ def mobilenet_v3_small(
 def import_quantised(model: keras.Model, path: str | Path) -> None:
     """Load the weights of a network quantised to 8 bits into ``model``, in place.
 
-    Nothing but arrays is read.
-
-    Parameters
-    ----------
-    model : keras.Model
-    path : str or Path
-        A NumPy archive with, for each weighted layer in order of computation (numbers ``00``,
-        ``01``, ...), ``w`` (uint8, TensorFlow Lite's order: out, height, width, in; a depthwise
-        one 1, height, width, channels), ``scale``, ``zp`` and the bias ``b``; the weights are
-        scale (w - zp). Where the file has one class more than the model, the first, which is
-        "background", is left out.
-
-    Raises
-    ------
-    FileNotFoundError
-        If ``path`` is no file.
-    ValueError
-        For a damaged file, and one that names the first layer which does not fit, before anything
-        is loaded.
+    ``path`` is a NumPy archive with, for each weighted layer in order of computation (numbers
+    ``00``, ``01``, ...), ``w`` (uint8, TensorFlow Lite's order: out, height, width, in; a depthwise
+    one 1, height, width, channels), ``scale``, ``zp`` and the bias ``b``; the weights are
+    scale (w - zp). Where the file has one class more than the model, the first, which is
+    "background", is left out. Nothing but arrays is read. Raises ``FileNotFoundError`` if ``path``
+    is no file, and ``ValueError`` for a damaged file and one that does not fit, naming the first
+    layer, before anything is loaded.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist")
-    weighted = [layer for layer in model.layers if layer.weights]
-    loaded = []
+    path = existing(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             numbers = sorted({name.split(".")[0] for name in file.files})
-            found = {
-                number: (
-                    float(file[f"{number}.scale"].item())
-                    * (file[f"{number}.w"].astype(np.float64) - float(file[f"{number}.zp"].item())),
-                    file[f"{number}.b"],
-                )
-                for number in numbers
-            }
+            kernels = [
+                file[f"{n}.scale"].item()
+                * (file[f"{n}.w"].astype(np.float64) - file[f"{n}.zp"].item())
+                for n in numbers
+            ]
+            biases = [file[f"{n}.b"] for n in numbers]
     except Exception as error:  # zip and zlib raise many kinds
         raise ValueError(
             f"{path} is no archive of quantised weights, or is damaged ({error})"
         ) from None
+    weighted = [layer for layer in model.layers if layer.weights]
     if len(numbers) != len(weighted):
         raise ValueError(
             f"{path} has weights of {len(numbers)} layers, model {model.name!r} has {len(weighted)}"
         )
-    for layer, number in zip(weighted, numbers, strict=True):
-        kernel, bias = _keras_order(layer, *found[number])
+    loaded = []
+    for layer, number, kernel, bias in zip(weighted, numbers, kernels, biases, strict=True):
+        kernel, bias = _keras_order(layer, kernel, bias)
         for name, value, target in (("w", kernel, layer.weights[0]), ("b", bias, layer.bias)):
             if value.shape != tuple(target.shape) or not np.isfinite(value).all():
                 raise ValueError(
@@ -129,11 +106,8 @@ def import_quantised(model: keras.Model, path: str | Path) -> None:
 
 
 def _keras_order(layer, kernel, bias):
-    if isinstance(layer, layers.DepthwiseConv2D):
+    if not isinstance(layer, layers.Dense):
         return kernel.transpose(1, 2, 3, 0), bias
-    if isinstance(layer, layers.Dense):
-        kernel = kernel.reshape(kernel.shape[0], -1).T
-        if kernel.shape[1] == layer.units + 1:
-            kernel, bias = kernel[:, 1:], bias[1:]
-        return kernel, bias
-    return kernel.transpose(1, 2, 3, 0), bias
+    kernel = kernel.reshape(kernel.shape[0], -1).T
+    background = kernel.shape[1] - layer.units == 1
+    return kernel[:, int(background) :], bias[int(background) :]

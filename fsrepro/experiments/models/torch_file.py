@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .checkpoint import existing
+
 __all__ = ["read_tensors"]
 
 _MAGIC = 0x1950A86A20F9469CFC6C  # of the format before PyTorch 1.6
@@ -33,33 +35,18 @@ def read_tensors(path: str | Path) -> dict[str, NDArray]:
     """The tensors of the state dict in ``path`` by name, as arrays of their shape.
 
     Reads what ``torch.save(model.state_dict(), path)`` writes, in either format (a zip since
-    PyTorch 1.6), also inside a dict under ``"state_dict"`` or ``"model"``. What is not a tensor
-    is left out. The prefix ``module.`` of data-parallel training is removed.
-
-    Raises
-    ------
-    FileNotFoundError
-        If ``path`` is no file.
-    ValueError
-        For a file that is damaged, is no checkpoint, or names anything but tensors: then nothing of
-        it has been run.
-
-    References
-    ----------
-    The file formats, ``torch/serialization.py`` of PyTorch.
+    PyTorch 1.6; see ``torch/serialization.py`` of PyTorch), also inside a dict under
+    ``"state_dict"`` or ``"model"``. What is not a tensor is left out. The prefix ``module.`` of
+    data-parallel training is removed. Raises ``FileNotFoundError`` if ``path`` is no file, and
+    ``ValueError`` for a file that is damaged, is no checkpoint, or names anything but tensors: then
+    nothing of it has been run.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist")
+    path = existing(path)
     try:
         content = _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(path)
     except _Refused as error:
         raise ValueError(f"{path} {error}") from None
-    except (
-        pickle.UnpicklingError, zipfile.BadZipFile, struct.error, EOFError, OSError, KeyError,
-        IndexError, AttributeError, TypeError, ValueError, OverflowError, MemoryError,
-        NotImplementedError, RecursionError,
-    ) as error:  # fmt: skip
+    except Exception as error:  # a damaged pickle makes its reader raise nearly anything
         detail = str(error) or type(error).__name__
         raise ValueError(f"{path} is no PyTorch checkpoint, or is damaged ({detail})") from None
     for key in ("state_dict", "model"):
@@ -103,17 +90,12 @@ class _Lazy:
         if any(size < 0 for size in (*self.shape, *self.stride, self.offset)):
             raise ValueError("a tensor has a negative shape, stride or offset")
         last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.stride, strict=True))
-        if math.prod(self.shape) and last >= len(numbers):
-            raise ValueError(f"a tensor of shape {self.shape} is larger than its storage")
         if not math.prod(self.shape):
             return np.zeros(self.shape, self.dtype)
-        view = np.lib.stride_tricks.as_strided(
-            numbers[self.offset :],
-            self.shape,
-            [s * self.dtype.itemsize for s in self.stride],
-            writeable=False,
-        )
-        return view.copy()
+        if last >= len(numbers):
+            raise ValueError(f"a tensor of shape {self.shape} is larger than its storage")
+        strides = [s * self.dtype.itemsize for s in self.stride]
+        return np.lib.stride_tricks.as_strided(numbers[self.offset :], self.shape, strides).copy()
 
 
 def _tensor(storage, offset, shape, stride, *_) -> _Lazy:
@@ -133,6 +115,10 @@ _ADMITTED: dict[tuple[str, str], Callable | _Type] = {
 class _Unpickler(pickle.Unpickler):
     """Knows the names of ``_ADMITTED`` alone, and remembers the storages that tensors need."""
 
+    def __init__(self, file):
+        super().__init__(file)
+        self.itemsize: dict[str, int] = {}
+
     def find_class(self, module, name):
         if (module, name) not in _ADMITTED:
             raise _Refused(
@@ -145,6 +131,7 @@ class _Unpickler(pickle.Unpickler):
         kind, storage_type, key, *_ = reference
         if kind != "storage" or not isinstance(storage_type, _Type):
             raise pickle.UnpicklingError(f"unknown reference {kind!r}")
+        self.itemsize[str(key)] = storage_type.dtype.itemsize
         return str(key), storage_type.dtype
 
 
@@ -169,25 +156,16 @@ def _read_legacy(path: Path):
             raise ValueError("no magic number")
         for _ in ("protocol version", "system"):
             _Unpickler(file).load()
-        content = _Unpickler(file).load()
-        keys = _Unpickler(file).load()
-        size = {tensor.storage: tensor.dtype.itemsize for tensor in _tensors_in(content)}
+        reader = _Unpickler(file)
+        content, keys = reader.load(), _Unpickler(file).load()
         storages = {}
         for key in map(str, keys):
             (numel,) = struct.unpack("<q", file.read(8))
-            length = numel * size.get(key, 1)
+            length = numel * reader.itemsize.get(key, 1)
             storages[key] = file.read(length) if length >= 0 else b""
             if len(storages[key]) != length:
                 raise EOFError("it ends before its tensors do")
         return _filled(content, storages.__getitem__)
-
-
-def _tensors_in(content):
-    if isinstance(content, _Lazy):
-        yield content
-    elif isinstance(content, dict):
-        for value in content.values():
-            yield from _tensors_in(value)
 
 
 def _filled(content, data: Callable[[str], bytes]):

@@ -6,12 +6,6 @@ from .from_scratch import accuracy, train
 from .schedules import cosine_schedule, restarts_schedule, step_schedule
 
 __all__ = [
-    "TrainingData",
-    "accuracy",
-    "augment",
-    "cosine_schedule",
-    "fine_tune",
-    "restarts_schedule",
-    "step_schedule",
-    "train",
-]
+    "TrainingData", "accuracy", "augment", "cosine_schedule", "fine_tune", "restarts_schedule",
+    "step_schedule", "train",
+]  # fmt: skip

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 
 import numpy as np
+
+from ..datasets import checksum
 
 __all__ = ["TrainingData", "augment", "mix"]
 
 
 class TrainingData:
     """Batches for many epochs.
+
+    Raises ``ValueError`` for arrays that do not fit together or a ``batch_size``, a stream without
+    a length, and one that is to be augmented.
 
     Parameters
     ----------
@@ -20,16 +24,9 @@ class TrainingData:
         a function of ``seed`` and its number alone, and an incomplete last batch is left out. Or
         ``x`` is a stream of (images, classes) with a length, such as a ``tf.data.Dataset``, gone
         through once an epoch, and ``y`` None: it has its own batches, order and augmentation.
-    batch_size : int
+    batch_size, seed : int
     augmentation : bool
         See :func:`augment`.
-    seed : int
-
-    Raises
-    ------
-    ValueError
-        For arrays that do not fit together or a ``batch_size``, a stream without a length, and one
-        that is to be augmented.
     """
 
     def __init__(self, x, y, batch_size: int, augmentation: bool, seed: int):
@@ -38,7 +35,7 @@ class TrainingData:
         if batch_size < 1:
             raise ValueError(f"batch_size must be positive, got {batch_size}")
         if y is None:
-            if not isinstance(x, Iterable) or not hasattr(x, "__len__"):
+            if not (isinstance(x, Iterable) and isinstance(x, Sized)):
                 raise ValueError(
                     "without labels, the images must be a stream of (images, labels) that has a "
                     f"length, such as a tf.data.Dataset; got {type(x).__name__}"
@@ -58,12 +55,9 @@ class TrainingData:
     def identity(self) -> str:
         """A checksum of the arrays, for the recipe of a training; of a stream, its form."""
         if self.y is None:
-            return (
-                f"stream of {self.steps}: {getattr(self.x, 'element_spec', type(self.x).__name__)}"
-            )
-        digest = hashlib.sha256(np.ascontiguousarray(self.x).data)
-        digest.update(np.ascontiguousarray(self.y).data)
-        return digest.hexdigest()
+            form = getattr(self.x, "element_spec", type(self.x).__name__)
+            return f"stream of {self.steps}: {form}"
+        return checksum(self.x, self.y)
 
     def epoch(self, number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """The batches of the epoch of that number."""
@@ -79,24 +73,14 @@ class TrainingData:
 
 
 def augment(images: np.ndarray, rng: np.random.Generator, *, shift: int = 4) -> np.ndarray:
-    """Flip each image left to right with probability 1/2, and shift it by up to ``shift`` pixels.
+    """Flip each of ``images``, (N, H, W, C), left to right with probability 1/2, and shift it.
 
-    What a shift uncovers is zero.
-
-    Parameters
-    ----------
-    images : (N, H, W, C) array
-    rng : numpy.random.Generator
-    shift : int
-
-    References
-    ----------
-    He et al. (2016), 4.2.
+    By up to ``shift`` pixels (He et al. 2016, 4.2); what a shift uncovers is zero.
     """
     n, height, width, _ = images.shape
     padded = np.pad(images, ((0, 0), (shift, shift), (shift, shift), (0, 0)))
-    rows = rng.integers(0, 2 * shift + 1, n)[:, None] + np.arange(height)  # (N, H)
-    columns = rng.integers(0, 2 * shift + 1, n)[:, None] + np.arange(width)  # (N, W)
+    rows = rng.integers(0, 2 * shift + 1, (n, 1)) + np.arange(height)  # (N, H)
+    columns = rng.integers(0, 2 * shift + 1, (n, 1)) + np.arange(width)  # (N, W)
     flip = rng.random(n) < 0.5
     columns[flip] = columns[flip, ::-1]
     return padded[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
@@ -105,21 +89,12 @@ def augment(images: np.ndarray, rng: np.random.Generator, *, shift: int = 4) -> 
 def mix(
     images: np.ndarray, targets: np.ndarray, alpha: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    r"""Blend each image of a batch, and its target, with another: mixup.
+    r"""Blend each of ``images``, (N, H, W, C), and its target, (N, classes), with another: mixup.
 
-    One share for the batch is drawn from :math:`\mathrm{Beta}(\alpha, \alpha)`.
-
-    Parameters
-    ----------
-    images : (N, H, W, C) array
-    targets : (N, classes) array
-    alpha : float
-    rng : numpy.random.Generator
-
-    References
-    ----------
-    Zhang et al. (2018), equation 1.
+    One share for the batch is drawn from :math:`\mathrm{Beta}(\alpha, \alpha)` (Zhang et al. 2018,
+    equation 1).
     """
     share = np.float32(rng.beta(alpha, alpha))
     other = rng.permutation(len(images))
-    return tuple(x + (1 - share) * (x[other] - x) for x in (images, targets))
+    blended, wanted = (x + (1 - share) * (x[other] - x) for x in (images, targets))
+    return blended, wanted

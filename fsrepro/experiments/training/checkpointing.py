@@ -3,13 +3,64 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
+import pandas as pd
+from tqdm import tqdm
 
 from ...files import atomic
+from .batches import TrainingData
 
-__all__ = ["resume", "save"]
+__all__ = ["resume", "run", "save"]
+
+
+def run(
+    title: str,
+    model,
+    data: TrainingData,
+    learn: Callable[[int, Iterator], dict],
+    *,
+    rate: Callable,
+    recipe: dict,
+    history: list[dict],
+    checkpoint: str | Path | None,
+    status: str,
+    state: Callable[[], dict] = dict,
+) -> pd.DataFrame:
+    """Go on from ``history`` to the end of the recipe, with a progress bar; return its table.
+
+    An epoch is ``learn(number, batches)``. Its row holds what that measures, the learning rate,
+    which is ``rate(step)``, its seconds, and the ``state`` to go on from. ``status``: a format for
+    the row, shown behind the bar. The ``checkpoint``, if any, is written after every epoch.
+    """
+    epochs, steps = recipe["epochs"], data.steps
+    done = len(history)
+    with tqdm(total=epochs * steps, initial=done * steps, desc=title, unit="batch") as bar:
+
+        def shown(batches: Iterator) -> Iterator:
+            for batch in batches:
+                yield batch
+                bar.update()
+
+        for epoch in range(done + 1, epochs + 1):
+            start = time.perf_counter()
+            row = {
+                "epoch": epoch,
+                **learn(epoch, shown(data.epoch(epoch))),
+                "learning_rate": float(rate(epoch * steps - 1)),
+                "seconds": time.perf_counter() - start,
+                **state(),
+            }
+            history.append(row)
+            bar.set_postfix_str(status.format(**row))
+            if checkpoint:
+                save(model, Path(checkpoint), recipe, history)
+    table = pd.DataFrame(history)
+    table.attrs["recipe"] = recipe
+    return table
 
 
 def save(model, path: Path, recipe: dict, history: list[dict]) -> None:
@@ -25,10 +76,7 @@ def save(model, path: Path, recipe: dict, history: list[dict]) -> None:
 def resume(model, path: str | Path | None, recipe: dict) -> list[dict]:
     """The history of the run in ``path``, its state put into ``model``; empty if there is none.
 
-    Raises
-    ------
-    ValueError
-        If the file is no checkpoint, or that of another run.
+    Raises ``ValueError`` if the file is no checkpoint, or that of another run.
     """
     if path is None or not Path(path).exists():
         return []

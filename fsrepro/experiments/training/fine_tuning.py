@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
-from tqdm import tqdm
 
+from ...codes import SpikeCode
 from ...conversion import SpikingModel
 from ...conversion.few_spikes import FewSpikes
 from ...conversion.population import Population
 from .batches import TrainingData, mix
-from .checkpointing import resume, save
+from .checkpointing import resume, run
 from .from_scratch import check_settings, held_out_accuracy
 from .learned_code import LearnedCode, in_units
 from .schedules import cosine_schedule
@@ -27,6 +27,7 @@ __all__ = ["fine_tune"]
 
 _PROPORTIONAL, _INTEGRAL = 10.0, 150.0  # of the controller that holds the budget
 _DESCENT = 0.25  # of the training, in which the budget falls to its target
+_STATE = ("price", "price_sum", "first_spikes")
 
 
 def fine_tune(
@@ -68,20 +69,19 @@ def fine_tune(
     x, y : array
         Images (N, H, W, C) as the network takes them, and classes (N,); or ``x`` is a stream of
         batches of both, see :class:`~fsrepro.experiments.training.TrainingData`.
-    spikes_per_neuron : float
-    epochs : int
+    spikes_per_neuron, learning_rate, weight_decay : float
+    epochs, batch_size, seed : int
     validation : pair of arrays
         Held-out images and classes, to be classified after every epoch.
     teacher : keras.Model
-        A network that returns logits, usually the ANN; the targets are its probabilities with
-        weight ``distillation``, and the labels with the rest (Hinton et al. 2015, temperature 1).
+        A network that returns logits, usually the ANN.
     distillation : float
+        The targets are the teacher's probabilities with this weight, and the labels with the rest
+        (Hinton et al. 2015, temperature 1).
     mixup : float
         Alpha of the Beta distribution by which images are blended, 0 for none, see
         :func:`~fsrepro.experiments.training.batches.mix`; the teacher answers the blended ones, as
         in Beyer et al. (2022), so that a network that knows its images by heart goes on learning.
-    batch_size : int
-    learning_rate, weight_decay : float
     averaging : float
         The network that is measured and returned has the exponential mean of weights and scales
         over so many epochs (Polyak & Juditsky 1992); 0 for the last ones. Weights behind coarse
@@ -90,7 +90,6 @@ def fine_tune(
     precision : str
         What synapses and teacher compute in, see :func:`~fsrepro.experiments.training.twin.twin`;
         neurons compute in float32.
-    seed : int
     checkpoint : str or Path
         A file ``*.weights.h5`` written after every epoch; if it exists, training goes on from
         there.
@@ -111,85 +110,55 @@ def fine_tune(
         network, recipe or data set.
     """
     data = TrainingData(x, y, batch_size, augmentation, seed)
-    steps_per_epoch = data.steps
+    steps = epochs * data.steps
     check_settings(snn.keras_model, data, validation, epochs, learning_rate)
     _check(snn, spikes_per_neuron, distillation, mixup, averaging)
     price = keras.Variable(0.0, trainable=False, name="price")
     model = _trainable(snn, price, precision)
     if teacher is not None:
         teacher = twin(teacher, precision)
-    rate = cosine_schedule(learning_rate, epochs * steps_per_epoch)
+    rate = cosine_schedule(learning_rate, steps)
+    momentum = max(0.0, 1 - 1 / max(1.0, averaging * data.steps))
     optimizer = keras.optimizers.AdamW(
-        rate,
-        weight_decay=weight_decay,
-        use_ema=averaging > 0,
-        ema_momentum=max(0.0, 1 - 1 / max(1.0, averaging * steps_per_epoch)),
+        rate, weight_decay=weight_decay, use_ema=averaging > 0, ema_momentum=momentum
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "log_scale"])
     model.compile(optimizer, loss=keras.losses.CategoricalCrossentropy(from_logits=True))
     optimizer.build(model.trainable_variables)
     recipe = {
-        "model": model.name,
-        "codes": [f"{name}: {code.name}" for name, code in snn.codes.items()],
-        "data": data.identity,
-        "spikes_per_neuron": spikes_per_neuron,
-        "epochs": epochs,
-        "distillation": distillation if teacher is not None else 0.0,
-        "mixup": mixup,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "weight_decay": weight_decay,
-        "averaging": averaging,
-        "augmentation": augmentation,
-        "precision": precision,
-        "seed": seed,
-    }
+        "model": model.name, "codes": [f"{name}: {code.name}" for name, code in snn.codes.items()],
+        "data": data.identity, "spikes_per_neuron": spikes_per_neuron, "epochs": epochs,
+        "distillation": distillation if teacher is not None else 0.0, "mixup": mixup,
+        "batch_size": batch_size, "learning_rate": learning_rate, "weight_decay": weight_decay,
+        "averaging": averaging, "augmentation": augmentation, "precision": precision, "seed": seed,
+    }  # fmt: skip
     history = resume(model, checkpoint, recipe)
-    budget = _Budget(spikes_per_neuron, epochs * steps_per_epoch)
-    if history:
-        budget.restore(history[-1])
+    kept = [history[-1][name] for name in _STATE] if history else []
+    budget = _Budget(spikes_per_neuron, steps, *kept)
     layers = [layer for layer in model.layers if isinstance(layer, LearnedCode)]
-    with tqdm(
-        total=epochs * steps_per_epoch,
-        initial=len(history) * steps_per_epoch,
-        desc=f"fine-tune {model.name}",
-        unit="batch",
-    ) as bar:
-        for epoch in range(len(history) + 1, epochs + 1):
-            start = time.perf_counter()
-            losses, spikes = [], []
-            shares = np.random.default_rng([seed, epoch, 1])
-            for images, labels in data.epoch(epoch):
-                price.assign(budget.price)
-                targets = np.eye(model.output_shape[-1], dtype=np.float32)[labels]
-                if mixup:
-                    images, targets = mix(images, targets, mixup, shares)
-                targets = _taught(images, targets, teacher, distillation)
-                losses.append(float(model.train_on_batch(images, targets)))
-                spikes.append(sum(layer._share * float(layer.spikes) for layer in layers))
-                budget.observe(spikes[-1], (epoch - 1) * steps_per_epoch + len(spikes))
-                bar.update()
-            with _mean_weights(model, averaging):
-                held_out = held_out_accuracy(model, validation)
-            history.append(
-                {
-                    "epoch": epoch,
-                    "loss": float(np.mean(losses)),
-                    "calibration_accuracy": held_out,
-                    "spikes_per_neuron": float(np.mean(spikes)),
-                    "learning_rate": float(rate(epoch * steps_per_epoch - 1)),
-                    "seconds": time.perf_counter() - start,
-                    **budget.state(),
-                }
-            )
-            last = history[-1]
-            bar.set_postfix_str(
-                f"{last['calibration_accuracy']:.2f} %, {last['spikes_per_neuron']:.3f} spikes"
-            )
-            if checkpoint:
-                save(model, Path(checkpoint), recipe, history)
-    table = pd.DataFrame(history)
-    table.attrs["recipe"] = recipe
+
+    def learn(epoch, batches):
+        losses, spikes = [], []
+        shares = np.random.default_rng([seed, epoch, 1])
+        for images, labels in batches:
+            price.assign(budget.price)
+            targets = np.eye(model.output_shape[-1], dtype=np.float32)[labels]
+            if mixup:
+                images, targets = mix(images, targets, mixup, shares)
+            targets = _taught(images, targets, teacher, distillation)
+            losses.append(float(model.train_on_batch(images, targets)))
+            spikes.append(sum(layer.share * float(layer.spikes) for layer in layers))
+            budget.observe(spikes[-1], (epoch - 1) * data.steps + len(spikes))
+        with _mean_weights(model, averaging):
+            held_out = held_out_accuracy(model, validation)
+        loss, fired = float(np.mean(losses)), float(np.mean(spikes))
+        return {"loss": loss, "calibration_accuracy": held_out, "spikes_per_neuron": fired}
+
+    table = run(
+        f"fine-tune {model.name}", model, data, learn, rate=rate, recipe=recipe, history=history,
+        checkpoint=checkpoint, state=budget.state,
+        status="{calibration_accuracy:.2f} %, {spikes_per_neuron:.3f} spikes",
+    )  # fmt: skip
     with _mean_weights(model, averaging):
         return _spiking(model), table
 
@@ -210,32 +179,30 @@ def _mean_weights(model: keras.Model, averaging: float) -> Iterator[None]:
             variable.assign(value)
 
 
+@dataclass
 class _Budget:
     """The price of a spike, raised while too many are fired: a PI controller."""
 
-    def __init__(self, target: float, steps: int):
-        self.target, self.steps = target, steps
-        self.start, self.sum, self.price = None, 0.0, 0.0
+    target: float
+    steps: int
+    price: float = 0.0
+    price_sum: float = 0.0
+    first_spikes: float | None = None
 
     def observe(self, spikes: float, step: int) -> None:
-        self.start = spikes if self.start is None else self.start
+        first = self.first_spikes = spikes if self.first_spikes is None else self.first_spikes
         share = min(1.0, step / (_DESCENT * self.steps))
-        excess = spikes - (self.start + share * min(0.0, self.target - self.start))
-        self.sum = max(0.0, self.sum + _INTEGRAL / self.steps * excess)
-        self.price = max(0.0, self.sum + _PROPORTIONAL * excess)
+        excess = spikes - (first + share * min(0.0, self.target - first))
+        self.price_sum = max(0.0, self.price_sum + _INTEGRAL / self.steps * excess)
+        self.price = max(0.0, self.price_sum + _PROPORTIONAL * excess)
 
     def state(self) -> dict[str, float]:
-        return {"price": self.price, "price_sum": self.sum, "first_spikes": self.start}
-
-    def restore(self, row: dict[str, float]) -> None:
-        self.price, self.sum, self.start = (
-            row[key] for key in ("price", "price_sum", "first_spikes")
-        )
+        return {name: getattr(self, name) for name in _STATE}
 
 
 def _trainable(snn: SpikingModel, price: keras.Variable, precision: str) -> keras.Model:
     def learned(layer):
-        if not isinstance(layer, Population):
+        if not (isinstance(layer, Population) and isinstance(layer.code, SpikeCode)):
             return None
         code, unit = in_units(layer.code)
         share = float(np.prod(layer.output.shape[1:])) / snn.neurons
@@ -264,15 +231,9 @@ def _taught(images, targets, teacher, distillation) -> np.ndarray:
     return targets + distillation * (softmax(logits, axis=1) - targets)
 
 
-def _check(
-    snn: SpikingModel,
-    spikes_per_neuron: float,
-    distillation: float,
-    mixup: float,
-    averaging: float,
-) -> None:
+def _check(snn: SpikingModel, spikes_per_neuron, distillation, mixup, averaging) -> None:
     for name, code in snn.codes.items():
-        if not code.linear:
+        if not isinstance(code, SpikeCode):
             raise ValueError(
                 f"layer {name!r} has the code {code.name!r}, which needs decoders; only networks "
                 "of linear codes can be fine-tuned"

@@ -7,19 +7,17 @@ state and history, so an interrupted run ends where an uninterrupted one would.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from ...conversion import check_images
 from ...conversion.graph import predict
 from .batches import TrainingData
-from .checkpointing import resume, save
+from .checkpointing import resume, run
 from .schedules import SCHEDULES
 from .twin import bring_back, twin
 
@@ -53,15 +51,13 @@ def train(
     x, y : array
         Images (N, H, W, C) as the network takes them, and classes (N,); or ``x`` is a stream of
         batches of both, see :class:`~fsrepro.experiments.training.TrainingData`.
-    epochs : int
+    epochs, batch_size, seed : int
     validation : pair of arrays
         Held-out images and classes, to be classified after every epoch.
-    batch_size : int
-    learning_rate : float
+    learning_rate, momentum : float
     schedule : "cosine", "restarts" or "step"
         To zero over all epochs; the same over a third of the epochs, and once more over the others;
         or a tenth after half and again after three quarters of the epochs.
-    momentum : float
     weight_decay : float
         The factor of 1/2 ||w||^2 in the loss, for kernels only.
     augmentation : bool
@@ -69,7 +65,6 @@ def train(
     precision : str
         What the training computes in, see :func:`~fsrepro.experiments.training.twin.twin`; held-out
         images are classified in float32.
-    seed : int
     checkpoint : str or Path
         A file ``*.weights.h5`` written after every epoch; if it exists, training goes on from
         there.
@@ -87,11 +82,10 @@ def train(
         For impossible settings, and if the checkpoint belongs to another model, recipe or data set.
     """
     data = TrainingData(x, y, batch_size, augmentation, seed)
-    steps_per_epoch = data.steps
     check_settings(model, data, validation, epochs, learning_rate)
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule must be one of {', '.join(SCHEDULES)}, got {schedule!r}")
-    rate = SCHEDULES[schedule](learning_rate, epochs * steps_per_epoch)
+    rate = SCHEDULES[schedule](learning_rate, epochs * data.steps)
     # Keras decays by rate * weight_decay outside the momentum; the loss term of the papers
     # passes through it, which multiplies its effect by 1 / (1 - momentum).
     optimizer = keras.optimizers.SGD(
@@ -99,59 +93,33 @@ def train(
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     trained = twin(model, precision)
-    trained.compile(
-        optimizer,
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    trained.compile(optimizer, loss, metrics=["accuracy"])
     optimizer.build(trained.trainable_variables)
     recipe = {
-        "model": model.name,
-        "parameters": model.count_params(),
-        "data": data.identity,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "schedule": schedule,
-        "momentum": momentum,
-        "weight_decay": weight_decay,
-        "augmentation": augmentation,
-        "precision": precision,
-        "seed": seed,
-    }
+        "model": model.name, "parameters": model.count_params(), "data": data.identity,
+        "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
+        "schedule": schedule, "momentum": momentum, "weight_decay": weight_decay,
+        "augmentation": augmentation, "precision": precision, "seed": seed,
+    }  # fmt: skip
     history = resume(trained, checkpoint, recipe)
     bring_back(trained, model)
-    with tqdm(
-        total=epochs * steps_per_epoch,
-        initial=len(history) * steps_per_epoch,
-        desc=f"train {model.name}",
-        unit="batch",
-    ) as bar:
-        for epoch in range(len(history) + 1, epochs + 1):
-            start = time.perf_counter()
-            logs = []
-            for images, labels in data.epoch(epoch):
-                trained.reset_metrics()
-                logs.append(trained.train_on_batch(images, labels, return_dict=True))
-                bar.update()
-            bring_back(trained, model)
-            mean = pd.DataFrame(logs).astype(float).mean()
-            history.append(
-                {
-                    "epoch": epoch,
-                    "loss": mean["loss"],
-                    "accuracy": 100 * mean["accuracy"],
-                    "calibration_accuracy": held_out_accuracy(model, validation),
-                    "learning_rate": float(rate(epoch * steps_per_epoch - 1)),
-                    "seconds": time.perf_counter() - start,
-                }
-            )
-            bar.set_postfix(calibration=f"{history[-1]['calibration_accuracy']:.2f} %")
-            if checkpoint:
-                save(trained, Path(checkpoint), recipe, history)
-    table = pd.DataFrame(history)
-    table.attrs["recipe"] = recipe
-    return table
+
+    def learn(epoch, batches):
+        logs = []
+        for images, labels in batches:
+            trained.reset_metrics()
+            logs.append(trained.train_on_batch(images, labels, return_dict=True))
+        bring_back(trained, model)
+        mean = pd.DataFrame(logs).astype(float).mean()
+        held_out = held_out_accuracy(model, validation)
+        measured = {"loss": mean["loss"], "accuracy": 100 * mean["accuracy"]}
+        return {**measured, "calibration_accuracy": held_out}
+
+    return run(
+        f"train {model.name}", trained, data, learn, rate=rate, recipe=recipe, history=history,
+        checkpoint=checkpoint, status="calibration={calibration_accuracy:.2f} %",
+    )  # fmt: skip
 
 
 def accuracy(model: keras.Model, x: np.ndarray, y: np.ndarray, *, batch_size: int = 500) -> float:

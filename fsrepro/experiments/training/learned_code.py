@@ -32,10 +32,7 @@ _MOST_BINS = 4096
 def in_units(code: SpikeCode) -> tuple[SpikeCode, float]:
     """``code`` in units of its least weight, and that unit: exact where weights are multiples.
 
-    Raises
-    ------
-    ValueError
-        For a code with a weight that is not positive.
+    Raises ``ValueError`` for a code with a weight that is not positive.
     """
     unit = float(code.weight.min())
     if not unit > 0:
@@ -50,33 +47,20 @@ def in_units(code: SpikeCode) -> tuple[SpikeCode, float]:
 class LearnedCode(Population):
     """A population of FS neurons with a scale that is learned, for training only.
 
-    Input and output as in :class:`Population`, never counting.
-
-    Parameters
-    ----------
-    code : SpikeCode
-        In units of its least weight.
-    scale : float
-        That unit, at first.
-    price : keras.Variable
-        What a spike costs in the loss.
-    share : float
-        Of the layer's neurons among all.
-
-    Attributes
-    ----------
-    spikes : keras.Variable
-        Mean per neuron in the last batch.
+    Input and output as in :class:`Population`, never counting. ``code`` is in units of its least
+    weight, and ``scale`` is that unit, at first. ``price`` is what a spike costs in the loss,
+    ``share`` that of the layer's neurons among all. ``spikes`` holds the mean per neuron in the
+    last batch.
     """
+
+    code: SpikeCode
 
     def __init__(
         self, code: SpikeCode, *, scale: float, price: keras.Variable, share: float, **kwargs
     ):
         super().__init__(code, **kwargs)
-        self._price, self._share = price, share
-        self._first_scale = scale
-        table = code.staircase
-        self._largest = float(table.value.max())
+        self.share, self._price, self._first_scale = share, price, scale
+        self._largest = float(code.staircase.value.max())
         self._slope, self._low = _slopes(code)
         self._neuron = _with_gradients(self._time_steps, self._surrogate)
 
@@ -104,7 +88,7 @@ class LearnedCode(Population):
         if training:
             spikes = ops.mean(fired)
             self.spikes.assign(ops.stop_gradient(spikes))
-            self.add_loss(ops.stop_gradient(self._price) * self._share * spikes)
+            self.add_loss(ops.stop_gradient(self._price) * self.share * spikes)
         return scale * y
 
     def _time_steps(self, u):

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import keras
+from keras.optimizers import schedules
 
 __all__ = ["SCHEDULES", "cosine_schedule", "restarts_schedule", "step_schedule"]
 
 
-def cosine_schedule(learning_rate: float, steps: int) -> keras.optimizers.schedules.CosineDecay:
+def cosine_schedule(learning_rate: float, steps: int) -> schedules.CosineDecay:
     """From ``learning_rate`` to zero along half a cosine (Loshchilov & Hutter 2017)."""
-    return keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    return schedules.CosineDecay(learning_rate, steps)
 
 
-def restarts_schedule(
-    learning_rate: float, steps: int
-) -> keras.optimizers.schedules.CosineDecayRestarts:
+def restarts_schedule(learning_rate: float, steps: int) -> schedules.CosineDecayRestarts:
     """Two halves of a cosine, the second twice as long (Loshchilov & Hutter 2017, T_mult = 2)."""
-    return keras.optimizers.schedules.CosineDecayRestarts(learning_rate, steps // 3, t_mul=2.0)
+    return schedules.CosineDecayRestarts(learning_rate, steps // 3, t_mul=2.0)
 
 
-def step_schedule(
-    learning_rate: float, steps: int
-) -> keras.optimizers.schedules.PiecewiseConstantDecay:
+def step_schedule(learning_rate: float, steps: int) -> schedules.PiecewiseConstantDecay:
     """A tenth after half of the steps and again after three quarters (He et al. 2016)."""
-    return keras.optimizers.schedules.PiecewiseConstantDecay(
-        [steps // 2, steps * 3 // 4], [learning_rate, learning_rate / 10, learning_rate / 100]
-    )
+    rates = [learning_rate, learning_rate / 10, learning_rate / 100]
+    return schedules.PiecewiseConstantDecay([steps // 2, steps * 3 // 4], rates)
 
 
 SCHEDULES = {"cosine": cosine_schedule, "restarts": restarts_schedule, "step": step_schedule}

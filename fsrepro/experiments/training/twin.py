@@ -52,20 +52,10 @@ def twin(
 ) -> keras.Model:
     """A copy of ``model`` to train; :func:`bring_back` takes over what it has learned.
 
-    With TensorFlow, batch normalisation is fused wherever that is the same function.
-
-    Parameters
-    ----------
-    model : keras.Model
-    precision : "float32" or "mixed_bfloat16"
-        With the latter, outputs and models within the model stay in float32.
-    replace : callable
-        From a layer to a new one that stands in its place, or None for a copy.
-
-    Raises
-    ------
-    ValueError
-        For another precision.
+    ``precision`` is "float32" or "mixed_bfloat16", with which outputs and models within the model
+    stay in float32; another raises ``ValueError``. With TensorFlow, batch normalisation is fused
+    wherever that is the same function. ``replace`` turns a layer into a new one that stands in its
+    place, or gives None for a copy.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
@@ -73,7 +63,7 @@ def twin(
         model = keras.Model(model.inputs, model.outputs, name=model.name)
     last = {x._keras_history.operation.name for x in model.outputs}
 
-    copies = {}  # a layer that is called twice stays one layer
+    copies: dict[str, keras.layers.Layer] = {}  # a layer that is called twice stays one layer
 
     def trained(call, *args, **kwargs):
         layer = call.operation
@@ -102,10 +92,8 @@ def bring_back(trained: keras.Model, model: keras.Model) -> None:
 
 
 def _fusible(layer, x) -> bool:
-    if (
-        type(layer) is not keras.layers.BatchNormalization
-        or keras.backend.backend() != "tensorflow"
-    ):
+    if type(layer) is not keras.layers.BatchNormalization:
         return False
     channels_last = layer.axis in (-1, 3) and len(x.shape) == 4
-    return channels_last and layer.center and layer.scale and not getattr(layer, "renorm", False)
+    plain = layer.center and layer.scale and not getattr(layer, "renorm", False)
+    return channels_last and plain and keras.backend.backend() == "tensorflow"
