@@ -72,7 +72,7 @@ def count_synapses(snn: SpikingModel) -> Synapses:
         (x,) = args
         if isinstance(layer, Population):
             arrivals.append(_total(x))  # over skip connections; weighted layers send zeros
-            sources[layer.name] = keras.Input(layer.output.shape[1:])
+            sources[layer.name] = keras.Input(layer.output.shape[1:], dtype="float64")
             return sources[layer.name]
         if isinstance(layer, WEIGHTED_LAYERS):
             y = _with_ones(layer)(x)
@@ -83,8 +83,8 @@ def count_synapses(snn: SpikingModel) -> Synapses:
             return 0 * _unnamed(layer)(x)
         if isinstance(layer, (layers.AveragePooling2D, layers.MaxPooling2D)):
             window = {"strides": layer.strides, "padding": layer.padding, "use_bias": False}
-            ones = layers.DepthwiseConv2D(layer.pool_size, depthwise_initializer="ones", **window)
-            return ones(x)
+            ones = {"depthwise_initializer": "ones", "dtype": "float64"}
+            return layers.DepthwiseConv2D(layer.pool_size, **window, **ones)(x)
         if isinstance(layer, (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)):
             return ops.sum(x, axis=(1, 2), keepdims=layer.keepdims)
         return _unnamed(layer)(x, **kwargs)
@@ -114,8 +114,13 @@ def _with_ones(layer):
 
 
 def _unnamed(layer, **changes):
-    """A new layer alike: its name is free to clash with those Keras gives to operations."""
-    return type(layer).from_config({**layer.get_config(), **changes, "name": None})
+    """A new layer alike: its name is free to clash with those Keras gives to operations.
+
+    In float64, where counts are exact, and where TensorFlow's kernels do not crash on gradients of
+    filters that nobody asked for, as those of oneDNN may.
+    """
+    config = {**layer.get_config(), **changes, "name": None, "dtype": "float64"}
+    return type(layer).from_config(config)
 
 
 def _total(x):
@@ -125,15 +130,12 @@ def _total(x):
 def _gradients(model: keras.Model, inputs: list[np.ndarray]) -> list[np.ndarray]:
     import tensorflow as tf
 
-    @tf.function  # taken eagerly, oneDNN may crash on gradients of filters that nobody asked for
-    def slopes(*inputs):
-        with tf.GradientTape() as tape:
-            tape.watch(inputs)
-            total = model(list(inputs))
-        return tape.gradient(total, inputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-
-    inputs = [tf.constant(x) for x in inputs]
-    return [g.numpy() for g in slopes.get_concrete_function(*inputs)(*inputs)]
+    inputs = [tf.constant(x, tf.float64) for x in inputs]
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        total = model(inputs)
+    zeros = tf.UnconnectedGradients.ZERO
+    return [g.numpy() for g in tape.gradient(total, inputs, unconnected_gradients=zeros)]
 
 
 def _same_in_all_channels(name: str, slope: np.ndarray) -> np.ndarray:
