@@ -151,6 +151,7 @@ def diagnose(
         figures.diagnosis(table)
         with atomic(figure) as partial:
             plt.savefig(partial)
+        plt.close()
     typer.echo(table.to_string(index=False, float_format="%.2f"))
 
 

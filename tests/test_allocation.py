@@ -233,6 +233,10 @@ def test_a_criterion_that_would_be_ignored_is_refused(ann, images, options, crit
 
 def test_the_scale_of_a_given_code_is_not_made_up(ann, images):
     assert convert(ann, images, code=binary(5, 4.0)).scales == {}
+    some = {"act1": binary(5, 4.0), "act2": "binary", "act3": "mixed_radix"}
+    snn = convert(ann, images, code=some, steps=5, spikes_per_neuron=1.0)
+    assert set(snn.scales) == {"act2", "act3"}
+    assert snn.codes["act1"] == binary(5, 4.0)
     with pytest.raises(ValueError, match=r"scale=2.0 would be ignored: code 'binary floor'"):
         convert(ann, images, code=binary(5, 4.0), scale=2.0)
     with pytest.raises(ValueError, match=r"scale='max' would be ignored: a designer"):

@@ -213,7 +213,9 @@ class Plan:
     def _front(self, name: str, **criterion) -> Front:
         site, x = self._sites[name], self._seen(name)
         if site.designer is None:
-            return given(self._alone(name, {}).code)(x)
+            code, scale, *_ = self._alone(name, {})
+            front = given(code)(x)
+            return Front(front.table.assign(scale=scale), front.power)
         try:
             front = site.designer(x, **criterion)
         except ValueError as error:

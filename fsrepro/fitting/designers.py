@@ -7,6 +7,7 @@ at once. The exhaustive one, :func:`~fsrepro.fitting.mixed_radix_of`, is in ``se
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -33,7 +34,7 @@ def given(code: Code) -> Designer:
     @Designer
     def design(source, **criterion):
         f = activations.get(code.activation).function
-        return Front(measured([(code, 1.0)], f, source), source.mean(lambda x: f(x) ** 2))
+        return Front(measured([(code, math.nan)], f, source), source.mean(lambda x: f(x) ** 2))
 
     return design
 
