@@ -311,5 +311,7 @@ def test_channel_scales_help_channels_that_differ(ann, images, digits):
 
 
 def test_channel_scales_need_a_budget(ann, images):
+    with pytest.raises(ValueError, match=r"spikes_per_neuron=0\.3 and snr=20 exclude each other"):
+        convert(ann, images, channel_scales=True, spikes_per_neuron=0.3, snr=20)
     with pytest.raises(ValueError, match="channel_scales needs a budget"):
         convert(ann, images, channel_scales=True)

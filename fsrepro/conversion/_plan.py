@@ -112,22 +112,9 @@ class Plan:
         penalty: float | None = None,
     ) -> dict[str, Candidate]:
         """The code of every layer. Criteria and errors as in :meth:`network`."""
-        every = {"spikes_per_neuron": spikes_per_neuron, "snr": snr, "penalty": penalty}
-        criterion = {name: value for name, value in every.items() if value is not None}
-        asked = [f"{name}={value}" for name, value in criterion.items()]
-        if len(asked) > 1:
-            raise ValueError(f"{' and '.join(asked)} exclude each other; give one of them")
-        if asked and all(site.designer is None for site in self._sites.values()):
-            raise ValueError(
-                f"{asked[0]} would be ignored: the code of every layer is given, with its scale. "
-                "Leave it out, or pass a name, a function of a scale or a designer as code"
-            )
+        criterion = self._criterion(spikes_per_neuron=spikes_per_neuron, snr=snr, penalty=penalty)
         if spikes_per_neuron is None:
             return {name: self._alone(name, criterion) for name in self._sites}
-        if not (np.isfinite(spikes_per_neuron) and spikes_per_neuron > 0):
-            raise ValueError(
-                f"spikes_per_neuron must be positive and finite, got {spikes_per_neuron}"
-            )
         return allocate(self.fronts, self.neurons, self._gain(), spikes_per_neuron)
 
     def network(
@@ -166,6 +153,7 @@ class Plan:
         if channel_scales:
             if spikes_per_neuron is None:
                 raise ValueError("channel_scales needs a budget; pass spikes_per_neuron too")
+            self._criterion(spikes_per_neuron=spikes_per_neuron, snr=snr, penalty=penalty)
             return self._with_channel_scales(spikes_per_neuron).network(
                 spikes_per_neuron=spikes_per_neuron, bias_correction=bias_correction
             )
@@ -178,6 +166,22 @@ class Plan:
             correct_biases(model, self.graph, self.calibration[:few])
         scales = {n: found.scale for n, found in chosen.items() if not math.isnan(found.scale)}
         return SpikingModel(model, scales)
+
+    def _criterion(self, **every: float | None) -> dict[str, float]:
+        """The criterion that was given, if any, by name; refused if it makes no sense here."""
+        found = {name: value for name, value in every.items() if value is not None}
+        asked = [f"{name}={value}" for name, value in found.items()]
+        if len(asked) > 1:
+            raise ValueError(f"{' and '.join(asked)} exclude each other; give one of them")
+        if asked and all(site.designer is None for site in self._sites.values()):
+            raise ValueError(
+                f"{asked[0]} would be ignored: the code of every layer is given, with its scale. "
+                "Leave it out, or pass a name, a function of a scale or a designer as code"
+            )
+        budget = found.get("spikes_per_neuron", 1.0)
+        if not (np.isfinite(budget) and budget > 0):
+            raise ValueError(f"spikes_per_neuron must be positive and finite, got {budget}")
+        return found
 
     def _gain(self) -> dict[str, float]:
         return {name: float(channels.mean()) for name, channels in self.sensitivity.items()}
