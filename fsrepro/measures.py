@@ -116,7 +116,7 @@ def evaluate(
         ``"keras"`` computes what all time steps come to; ``"genn"`` sends every spike, one image
         at a time, see :mod:`fsrepro.genn`.
     options : mapping
-        Arguments of :func:`fsrepro.genn.to_mlgenn` such as ``{"backend": "cuda"}``.
+        Arguments of :func:`~fsrepro.genn.to_mlgenn` such as ``{"backend": "cuda"}``.
     batch_size : int
         Convolutions may round in another order for another size: a potential that meets its
         threshold to the last digit may then fall on either side.

@@ -39,9 +39,8 @@ def leading_one(steps: int, scale: float, *, spikes: int | None) -> SpikeCode:
 def geometric(steps: int, scale: float, *, ratio: float = 1.6, spikes: int | None) -> SpikeCode:
     r"""ReLU as at most ``spikes`` weights, each :math:`\rho` times smaller than the one before.
 
-    .. math:: d(t) = h(t) = \alpha\, \rho^{-t}, \qquad
-              T(t) = \min\bigl( c\, d(t),\; d(t) - \tfrac12 d(K) \bigr), \qquad
-              c = 1 - \tfrac12 (1 - 1/\rho)^m
+    .. math:: d(t) = h(t) = \alpha\, \rho^{-t}, \qquad c = 1 - \tfrac12 (1 - 1/\rho)^m, \\
+              T(t) = \min\bigl(c\, d(t),\; d(t) - \tfrac12 d(K)\bigr)
 
     The largest value is the sum of the m largest weights; larger inputs give that value.
 

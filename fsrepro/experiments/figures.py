@@ -156,7 +156,7 @@ def activations(recorded: Mapping[str, np.ndarray]) -> Axes:
 def ratio_to_bound(table: pd.DataFrame) -> Axes:
     """Spikes over the fewest possible, a row per ``kind``: synthetic source and recorded layers.
 
-    ``table``: of :func:`fsrepro.fitting.compare`, with a column ``source``.
+    ``table``: of :func:`~fsrepro.fitting.compare`, with a column ``source``.
     """
     _, ax = plt.subplots(figsize=(7.2, 5.6))
     synthetic = table[table["source"] == "synthetic"].sort_values("ratio_to_bound")
@@ -185,7 +185,7 @@ def ratio_to_bound(table: pd.DataFrame) -> Axes:
 def frontier(table: pd.DataFrame) -> Sequence[Axes]:
     """Fewest spikes of each ``family`` against the SNR, a panel for each number of steps.
 
-    ``table``: of :func:`fsrepro.fitting.frontier`.
+    ``table``: of :func:`~fsrepro.fitting.frontier`.
     """
     budgets = sorted(table["steps"].unique())
     axes = _panels(1, len(budgets), (max(7.2, 2.88 * len(budgets)), 4), sharex=True, sharey=True)
@@ -339,7 +339,7 @@ def networks_against_spikes(table: pd.DataFrame) -> Sequence[Axes]:
 def relative_precision(table: pd.DataFrame, *, designed_for: float) -> Sequence[Axes]:
     """SNR and spikes of channels against their scale, a line per ``kind``.
 
-    ``table``: of :meth:`fsrepro.fitting.Spread.measure`, with a column ``kind``.
+    ``table``: of :meth:`~fsrepro.fitting.Spread.measure`, with a column ``kind``.
     ``designed_for``: the spread that the codes were made for, shaded.
     """
     ys = ("snr", "SNR of the channel (dB)"), ("spikes", "spikes per neuron")
@@ -355,7 +355,7 @@ def relative_precision(table: pd.DataFrame, *, designed_for: float) -> Sequence[
 def spread_fronts(table: pd.DataFrame) -> Sequence[Axes]:
     """The best SNR of each ``kind`` against spikes, a panel for each ``spread`` of the channels.
 
-    ``table``: of :func:`fsrepro.fitting.spread_front`, with a column ``spread``.
+    ``table``: of :func:`~fsrepro.fitting.spread_front`, with a column ``spread``.
     """
     axes = _by_spread(table, "spikes", "snr", "one scale, known", ms=4, markevery=0.1)
     plt.setp(axes, xlabel="spikes per neuron", xlim=(0.2, 1.3), ylim=(0, 50))
@@ -403,7 +403,7 @@ def by_steps(table: pd.DataFrame, *, reference: float) -> Sequence[Axes]:
 def fine_tuning(table: pd.DataFrame, *, reference: float) -> Sequence[Axes]:
     """Accuracy on held-out images and spikes per neuron over the epochs, a line per ``name``.
 
-    ``table``: of :func:`fsrepro.experiments.training.fine_tune`, with a column ``name``. A single
+    ``table``: of :func:`~fsrepro.experiments.training.fine_tune`, with a column ``name``. A single
     network is called SNN.
     """
     if table["name"].nunique() == 1:

@@ -1,7 +1,7 @@
 """ImageNet pictures on disk, in every standard layout.
 
 :func:`find` takes the folder as it was downloaded;
-:func:`fsrepro.experiments.picture_stream.batches` reads the pictures. A class is its place among
+:func:`~fsrepro.experiments.picture_stream.batches` reads the pictures. A class is its place among
 the 1000 sorted wnids, the order of Keras and torchvision. Source of pictures and classes:
 Russakovsky et al. 2015, ILSVRC2012.
 """

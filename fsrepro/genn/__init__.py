@@ -18,7 +18,7 @@ def available() -> bool:
 
 
 def to_mlgenn(snn, **options):
-    """As :func:`fsrepro.genn.network.to_mlgenn`.
+    """As :func:`~fsrepro.genn.network.to_mlgenn`.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def to_mlgenn(snn, **options):
 
 
 def with_mlgenn_neurons(snn, **options):
-    """As :func:`fsrepro.genn.mlgenn_neurons.with_mlgenn_neurons`, or ``ImportError`` likewise."""
+    """As :func:`~fsrepro.genn.mlgenn_neurons.with_mlgenn_neurons`, or ``ImportError`` likewise."""
     return _module("mlgenn_neurons").with_mlgenn_neurons(snn, **options)
 
 

@@ -2,7 +2,7 @@ r"""What lies between two populations of neurons, as one sparse matrix: y = x A.
 
 Convolutions, pooling, padding, dense layers and additions are linear; in a row of them the matrices
 multiply. Neurons are counted as in a flattened NHWC array. Biases are not in the matrices, see
-:func:`fsrepro.conversion.bias_maps`. Indices are computed, not found by trying.
+:func:`~fsrepro.conversion.bias_maps`. Indices are computed, not found by trying.
 """
 
 from __future__ import annotations

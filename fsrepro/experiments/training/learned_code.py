@@ -111,7 +111,7 @@ class LearnedCode(Population):
 
 
 def _rounded(scale):
-    """As :func:`fsrepro.fitting.round_scale`, so that what is trained is what is exported."""
+    """As :func:`~fsrepro.fitting.round_scale`, so that what is trained is what is exported."""
     unit = ops.exp2(ops.floor(ops.log2(scale)) - 7)
     return ops.round(scale / unit) * unit
 
