@@ -105,7 +105,7 @@ def evaluate(
     Parameters
     ----------
     snn : SpikingModel
-    images : (N, H, W, C) array or iterable
+    images : (N, H, W, C) array, list of (H, W, C) arrays, or iterable
         Normalised as for the ANN. Or, for more images than memory holds, a stream of batches,
         images or pairs (images, labels), such as a ``tf.data.Dataset``, with ``labels`` None.
     labels : (N,) int
@@ -124,8 +124,8 @@ def evaluate(
     Raises
     ------
     ValueError
-        For images of the wrong shape or not finite, for labels that are out of range or not one
-        per image, for another simulator and for options it does not have.
+        For images of the wrong shape or not finite, for labels that are out of range, not one per
+        image or beside a stream, for another simulator and for options it does not have.
     ImportError
         Where GeNN is not installed.
     NotImplementedError
@@ -140,11 +140,13 @@ def evaluate(
             f"{', '.join(_OPTIONS[simulator]) or 'none'}"
         )
     parts: Iterable[tuple]
-    if hasattr(images, "__array__") or isinstance(images, Sequence):
+    if _is_one_array(snn, images):
         images = check_images(snn.keras_model, images, "images")
         if ann is not None and not isinstance(ann, keras.Model):
             _check_labels(snn, images, ann, "answers of the ANN")
         parts = [(images, labels)]
+    elif labels is not None:
+        raise ValueError("labels of a stream come with it, in pairs (images, labels)")
     else:
         parts = (part if isinstance(part, tuple) else (part, None) for part in images)
     run = None
@@ -330,6 +332,14 @@ def sampled(spikes: Mapping[str, np.ndarray], *, neurons: int = 60, seed: int = 
         for i in np.sort(rng.choice(z.shape[1], min(neurons, z.shape[1]), replace=False)):
             rows.append({"layer": name, "neuron": i, "word": "".join(map(str, z[:, i]))})
     return pd.DataFrame(rows)
+
+
+def _is_one_array(snn: SpikingModel, images) -> bool:
+    """Whether ``images`` is an array or a list of images, and not a stream of batches."""
+    if not isinstance(images, Sequence):
+        return hasattr(images, "__array__")
+    rank = len(snn.keras_model.input_shape)
+    return not any(isinstance(x, tuple) or np.ndim(x) >= rank for x in images)
 
 
 def _check_labels(snn: SpikingModel, images: np.ndarray, labels, what: str) -> np.ndarray:

@@ -154,19 +154,51 @@ def test_a_stream_of_batches_gives_the_figures_of_the_arrays(snn):
     cut = [slice(0, 10), slice(10, 20), slice(20, 23)]
     streams = {
         "generator": ((images[part], labels[part]) for part in cut),
+        "list": [(images[part], labels[part]) for part in cut],
         "tf.data": tf.data.Dataset.from_tensor_slices((images, labels)).batch(10),
     }
     for stream in streams.values():
         found = measures.evaluate(snn, stream, ann=ann)
         assert found.row() == pytest.approx(expected.row())
         np.testing.assert_array_equal(found.predictions, expected.predictions)
-    unlabelled = measures.evaluate(snn, (images[part] for part in cut))
-    assert unlabelled.spikes_per_neuron == pytest.approx(expected.spikes_per_neuron)
-    assert np.isnan(unlabelled.accuracy)
+    for stream in ((images[part] for part in cut), [images[part] for part in cut]):
+        unlabelled = measures.evaluate(snn, stream)
+        assert unlabelled.spikes_per_neuron == pytest.approx(expected.spikes_per_neuron)
+        assert np.isnan(unlabelled.accuracy)
+    with pytest.raises(ValueError, match="labels of a stream come with it"):
+        measures.evaluate(snn, iter([images]), labels)
     with pytest.raises(ValueError, match="the images are empty"):
         measures.evaluate(snn, iter([]))
     with pytest.raises(ValueError, match="labels must be from 0 to 4, got 3 to 7"):
         measures.evaluate(snn, iter([(images, labels + 3)]))
+
+
+def test_a_list_of_images_is_an_array(snn):
+    images, labels = random_images(7), np.arange(7) % 5
+    found = measures.evaluate(snn, list(images), labels, ann=labels)
+    assert found.row() == measures.evaluate(snn, images, labels, ann=labels).row()
+
+
+def test_a_sequential_model_with_default_names_is_a_reference():
+    """Nobody's layers are named, and many a network is a list of layers."""
+    ann = keras.Sequential(
+        [
+            keras.Input((6, 6, 2)),
+            layers.Conv2D(3, 3, padding="same"),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.MaxPooling2D(),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(5, activation="softmax"),
+        ]
+    )
+    images = random_images(10)
+    answers = ann.predict(images, verbose=0).argmax(axis=-1)
+    snn = convert(ann, images, steps=8)
+    found = measures.evaluate(snn, images, answers, ann=ann)
+    assert found.row() == measures.evaluate(snn, images, answers, ann=answers).row()
+    assert found.accuracy == found.agreement > 50
 
 
 def test_a_silent_network_costs_nothing():

@@ -27,6 +27,8 @@ def calls(model: keras.Model) -> Iterator[keras.src.ops.node.Node]:
 
     Of a call, ``operation`` is the layer, ``input_tensors`` and ``outputs`` its symbolic tensors.
     """
+    if isinstance(model, keras.Sequential):  # it has no graph of its own, but its tensors do
+        model = keras.Model(model.inputs, model.outputs)
     for depth in sorted(model._nodes_by_depth, reverse=True):
         yield from (node for node in model._nodes_by_depth[depth] if not node.is_input)
 

@@ -219,14 +219,6 @@ class Designer:
             x = empirical(x, points=np.size(x) if criterion else FRONT_POINTS)
         return self.design(x, **criterion)
 
-    def best(
-        self,
-        x: Distribution | ArrayLike,
-        *,
-        snr: float | None = None,
-        penalty: float | None = None,
-        price: float | None = None,
-    ) -> Candidate:
+    def best(self, x: Distribution | ArrayLike, **criterion: float | None) -> Candidate:
         """The one code for pre-activations ``x``: design a front, and choose from it."""
-        criterion = {"snr": snr, "penalty": penalty, "price": price}
         return self(x, **criterion).choose(**criterion)

@@ -59,8 +59,6 @@ def twin(
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-    if isinstance(model, keras.Sequential):
-        model = keras.Model(model.inputs, model.outputs, name=model.name)
     last = {x._keras_history.operation.name for x in model.outputs}
 
     copies: dict[str, keras.layers.Layer] = {}  # a layer that is called twice stays one layer
