@@ -22,8 +22,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from .conversion._normal_form import PRODUCTS, WEIGHTED_LAYERS
 from .conversion.graph import calls, retrace
+from .conversion.kinds import PRODUCTS, WEIGHTED_LAYERS
 from .conversion.population import Population
 from .conversion.spiking_model import SpikingModel
 

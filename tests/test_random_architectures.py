@@ -17,8 +17,8 @@ from fsrepro.conversion import (
     rescalable_layers,
     rescale_channels,
 )
-from fsrepro.conversion._normal_form import WEIGHTED_LAYERS
 from fsrepro.conversion.graph import calls
+from fsrepro.conversion.kinds import WEIGHTED_LAYERS
 from fsrepro.conversion.population import Population
 from fsrepro.genn.linear_maps import arrivals
 from fsrepro.synapses import count_synapses

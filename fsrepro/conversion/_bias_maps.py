@@ -17,8 +17,9 @@ import numpy as np
 from keras import ops
 
 from ..codes import ExponentMantissa, SpikeCode
-from ._normal_form import POOLING_BY_MAXIMUM, PRODUCTS, UnsupportedLayerError
+from ._normal_form import UnsupportedLayerError
 from .graph import predict_list, retrace
+from .kinds import POOLING_BY_MAXIMUM, PRODUCTS
 from .population import Population
 from .spiking_model import SpikingModel
 

@@ -11,29 +11,10 @@ from keras import layers
 
 from .. import activations
 from .graph import calls, flatten, rewrite, uses
+from .kinds import DEPTHWISE, LINEAR_LAYERS, POOLING_BY_MAXIMUM, PRODUCTS, WEIGHTED_LAYERS
 from .population import Nonlinearity
 
-__all__ = ["LINEAR_LAYERS", "PRODUCTS", "WEIGHTED_LAYERS", "UnsupportedLayerError", "normal_form"]
-
-WEIGHTED_LAYERS = (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)
-"""Linear layers with synapses of their own."""
-
-LINEAR_LAYERS = (
-    *WEIGHTED_LAYERS,
-    layers.Add,
-    layers.AveragePooling2D,
-    layers.Concatenate,
-    layers.Flatten,
-    layers.GlobalAveragePooling2D,
-    layers.Reshape,
-    layers.ZeroPadding2D,
-)
-POOLING_BY_MAXIMUM = (layers.MaxPooling2D, layers.GlobalMaxPooling2D)
-PRODUCTS = (layers.Multiply,)
-"""Layers that multiply values with each other."""
-
-MERGING_LAYERS = (layers.Add, layers.Concatenate, layers.Multiply)
-"""Layers with a list of inputs."""
+__all__ = ["UnsupportedLayerError", "normal_form"]
 
 ACTIVATIONS = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.Softmax)
 FIXED_SCALING = (layers.Rescaling, layers.Normalization)

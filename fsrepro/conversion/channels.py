@@ -20,8 +20,9 @@ from keras import layers
 
 from .. import activations
 from ..codes import Code
-from ._normal_form import POOLING_BY_MAXIMUM, WEIGHTED_LAYERS, scale_outputs
+from ._normal_form import scale_outputs
 from .graph import calls, rewrite, uses
+from .kinds import POOLING_BY_MAXIMUM, WEIGHTED_LAYERS
 from .population import activation_layers
 
 __all__ = ["best_factors", "rescalable_layers", "rescale_channels"]

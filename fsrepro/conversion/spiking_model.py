@@ -15,9 +15,9 @@ import pandas as pd
 
 from ..codes import Code, SpikeCode
 from ..files import atomic
-from ._normal_form import LINEAR_LAYERS, POOLING_BY_MAXIMUM, PRODUCTS
 from .few_spikes import FewSpikes
 from .graph import predict, predict_list, rewrite
+from .kinds import LINEAR_LAYERS, POOLING_BY_MAXIMUM, PRODUCTS
 from .population import Population, by_layer
 
 __all__ = ["SpikingModel"]

@@ -14,8 +14,9 @@ import numpy as np
 from keras import layers
 from scipy import sparse
 
-from ..conversion._normal_form import MERGING_LAYERS, UnsupportedLayerError
+from ..conversion._normal_form import UnsupportedLayerError
 from ..conversion.graph import calls
+from ..conversion.kinds import MERGING_LAYERS
 from ..conversion.population import Population
 from ..conversion.spiking_model import SpikingModel
 
