@@ -11,7 +11,7 @@ from keras import layers
 
 from .. import activations
 from .graph import calls, flatten, rewrite, uses
-from .kinds import DEPTHWISE, LINEAR_LAYERS, POOLING_BY_MAXIMUM, PRODUCTS, WEIGHTED_LAYERS
+from .kinds import LINEAR_LAYERS, POOLING_BY_MAXIMUM, PRODUCTS, WEIGHTED_LAYERS
 from .population import Nonlinearity
 
 __all__ = ["UnsupportedLayerError", "normal_form"]
