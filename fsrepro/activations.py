@@ -10,20 +10,22 @@ To register another activation (this one is not built in)::
     from fsrepro import activations
 
     activations.register(
-        "softplus", lambda x: np.logaddexp(0, x), keras.activations.softplus
+        "squareplus", lambda x: (x + np.sqrt(x**2 + 4)) / 2, keras.activations.squareplus
     )
 """
 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Activation", "get", "names", "of_keras_function", "register"]
+__all__ = ["Activation", "get", "names", "of_function", "register"]
 
 _LARGEST = float(np.finfo(np.float32).max)
 _SMALLEST = float(np.finfo(np.float32).tiny)
@@ -58,11 +60,12 @@ class Activation:
     def __call__(self, x: ArrayLike) -> NDArray[np.float32]:
         """f(x), computed in float64 and rounded to float32. Shape of x.
 
-        Infinities saturate; results below 1.2e-38 (subnormal numbers) are zero.
+        Infinities saturate; numbers below 1.2e-38 (subnormal ones) are zero.
         """
         x = np.clip(np.asarray(x, np.float64), -_LARGEST, _LARGEST)
+        x = np.where(np.abs(x) < _SMALLEST, 0.0, x)
         with np.errstate(over="ignore"):
-            y = self.function(x).astype(np.float32)
+            y = np.clip(self.function(x), -_LARGEST, _LARGEST).astype(np.float32)
         return np.where(np.abs(y) < _SMALLEST, np.float32(0), y)
 
     def on_tensor(self, x):
@@ -70,21 +73,26 @@ class Activation:
         from keras import ops
 
         x = ops.clip(x if self.selects else ops.cast(x, "float64"), -_LARGEST, _LARGEST)
-        y = ops.cast(self.tensor_function(x), "float32")
+        y = self.tensor_function(x)
+        if not self.selects:
+            y = ops.cast(ops.clip(y, -_LARGEST, _LARGEST), "float32")
         return ops.where(ops.abs(y) < _SMALLEST, 0.0, y)
 
 
 def get(name: str) -> Activation:
     """The activation of that name: ``"relu"``, ``"silu"``, ``"leaky_relu(0.2)"``, ...
 
-    ``ValueError`` for a name that is not registered.
+    Those with parameters, in the order and with the meaning of Keras's layers of that name:
+    ``relu(max_value, negative_slope, threshold)`` (later ones may be left out),
+    ``leaky_relu(negative_slope)``, ``elu(alpha)``. ``ValueError`` for an unknown name.
     """
-    found = re.fullmatch(r"(\w+)(?:\(([-+.\de]+)\))?", name)
+    found = re.fullmatch(r"(\w+)(?:\(([-+.,\w]+)\))?", name)
     if found and found[2] is None and found[1] in _REGISTERED:
         return _REGISTERED[found[1]]
-    if found and found[2] is not None and found[1] in _WITH_PARAMETER:
-        return _WITH_PARAMETER[found[1]](float(found[2]))
-    known = ", ".join([*_REGISTERED, *(f"{name}(a)" for name in _WITH_PARAMETER)])
+    if found and found[2] is not None and found[1] in _WITH_PARAMETERS:
+        with suppress(ValueError, TypeError):
+            return _WITH_PARAMETERS[found[1]](*map(float, found[2].split(",")))
+    known = ", ".join([*_REGISTERED, *(f"{name}(a)" for name in _WITH_PARAMETERS)])
     raise ValueError(
         f"unknown activation {name!r}; known are {known}. fsrepro.activations.register adds others"
     )
@@ -95,14 +103,53 @@ def names() -> list[str]:
     return list(_REGISTERED)
 
 
-def of_keras_function(function: Callable) -> Activation | None:
-    """The activation that a model means by a Keras function, or None."""
-    import keras
+def of_function(function: Callable) -> Activation | None:
+    """The activation that ``function`` computes, of tensors, or None; of x, one called "linear".
 
-    for name in _REGISTERED:
-        if _KERAS_FUNCTIONS.get(name, getattr(keras.activations, name, None)) is function:
+    Known by what it gives, so ``keras.activations.relu``, ``tf.nn.relu`` and ``lambda x:
+    keras.ops.maximum(x, 0)`` are the same to it.
+    """
+    from keras import ops
+
+    for name, registered in _KERAS_FUNCTIONS.items():
+        if registered is function:
             return _REGISTERED[name]
+    x = np.concatenate([np.linspace(-8, 8, 321), *np.outer([-1, 1], np.geomspace(1e-3, 1e3, 80))])
+    x = x.astype(np.float32)
+    try:  # twice, because an activation does not look at neighbours
+        with warnings.catch_warnings(action="ignore"):
+            rows, columns = (
+                ops.convert_to_numpy(function(ops.convert_to_tensor(x.reshape(shape)))).ravel()
+                for shape in ((1, -1), (-1, 1))
+            )
+    except Exception:  # whatever a function raises that is no activation
+        return None
+    if rows.shape != x.shape or not np.array_equal(rows, columns):
+        return None
+    if np.array_equal(rows, x):
+        return Activation("linear", lambda x: x, lambda x: x, True, selects=True)
+    for activation in (*_REGISTERED.values(), *_guesses(x, rows)):
+        y = activation(x)
+        if np.allclose(rows, y, rtol=1e-5, atol=1e-6):
+            return activation
     return None
+
+
+def _guesses(x: NDArray, y: NDArray) -> list[Activation]:
+    """Activations with parameters that may give ``y``."""
+    below, above = (float(y[np.flatnonzero(x == end)[0]]) for end in (x.min(), x.max()))
+    slope = float(y[x == -1][0]) / -1
+    guesses = [
+        (_leaky_relu, (slope,)),
+        (_elu, (-below,)),
+        (_relu, (above,)),
+        (_relu, (above, slope)),
+    ]
+    found = []
+    for family, values in guesses:
+        with suppress(ValueError):
+            found.append(family(*map(_shortest, values)))
+    return found
 
 
 def register(
@@ -129,7 +176,7 @@ def register(
     """
     if not re.fullmatch(r"[A-Za-z_]\w*", name):
         raise ValueError(f"an activation's name must be a word, got {name!r}")
-    if name in _REGISTERED or name in _WITH_PARAMETER:
+    if name in _REGISTERED or name in _WITH_PARAMETERS:
         raise ValueError(f"activation {name!r} is registered already; choose another name")
     activation = Activation(name, function, keras_function)
     _check(activation)
@@ -142,9 +189,10 @@ def _check(activation: Activation) -> None:
     from keras import ops
 
     x = np.linspace(-20, 20, 4001, dtype=np.float32)
+    exact = activation.function(x.astype(np.float64))
     ours = activation(x)
     theirs = ops.convert_to_numpy(activation.on_tensor(ops.convert_to_tensor(x)))
-    if ours.shape != x.shape or theirs.shape != x.shape or not np.isfinite([ours, theirs]).all():
+    if ours.shape != x.shape or theirs.shape != x.shape or not np.isfinite(exact).all():
         raise ValueError(f"activation {activation.name!r} must give one finite number for each x")
     if (ours != theirs).any():
         i = int(np.abs(ours - theirs).argmax())
@@ -182,15 +230,103 @@ def _of_keras(name: str) -> Callable:
     return function
 
 
+def _shortest(value: float) -> float:
+    """The decimal with the fewest digits that is the same float32: 0.1, not 0.10000000149."""
+    return float(str(np.float32(value)))
+
+
+def _parameters(*values: float) -> str:
+    if not np.isfinite(values).all():
+        raise ValueError(f"parameters of an activation must be finite, got {values}")
+    return f"({','.join(map(_shown, values))})"
+
+
+def _shown(value: float) -> str:
+    return f"{value:g}" if float(f"{value:g}") == value else repr(float(value))
+
+
 def _leaky_relu(slope: float) -> Activation:
     def of_tensor(x):
         from keras import ops
 
         return ops.where(x >= 0, x, slope * x)
 
-    return Activation(
-        f"leaky_relu({slope:g})", lambda x: np.where(x >= 0, x, slope * x), of_tensor, True
-    )
+    name = f"leaky_relu{_parameters(slope)}"
+    return Activation(name, lambda x: np.where(x >= 0, x, slope * x), of_tensor, True)
+
+
+def _relu(limit: float, slope: float = 0.0, threshold: float = 0.0) -> Activation:
+    """ReLU as Keras's layer has it, with an upper limit, which may be infinite."""
+    given = [limit, slope, threshold]
+    while len(given) > 1 and given[-1] == 0:
+        given.pop()
+    if not limit > max(threshold, 0):
+        raise ValueError(f"the limit of a ReLU must be above its threshold, got {given}")
+    shown = ",".join(_shown(value) for value in given)
+    limit, slope, threshold = (float(np.float32(value)) for value in (limit, slope, threshold))
+
+    def of_array(x):
+        return np.where(x >= limit, limit, np.where(x >= threshold, x, slope * (x - threshold)))
+
+    def of_tensor(x):
+        from keras import ops
+
+        below = slope * (x - threshold)
+        return ops.where(x >= limit, limit, ops.where(x >= threshold, x, below))
+
+    return Activation(f"relu({shown})", of_array, of_tensor, selects=slope == 0)
+
+
+def _elu(alpha: float) -> Activation:
+    def of_tensor(x):
+        from keras import ops
+
+        return ops.where(x > 0, x, alpha * ops.expm1(ops.minimum(x, 0)))
+
+    def of_array(x):
+        return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+    return Activation(f"elu{_parameters(alpha)}", of_array, of_tensor, alpha == 0)
+
+
+def _selu(x, expm1, where, minimum):
+    alpha, scale = 1.6732632423543772, 1.0507009873554805
+    return scale * where(x > 0, x, alpha * expm1(minimum(x, 0)))
+
+
+def _selu_of_tensor(x):
+    from keras import ops
+
+    return _selu(x, ops.expm1, ops.where, ops.minimum)
+
+
+def _gelu_tanh(x, tanh=np.tanh, round=np.round):
+    inner = tanh(0.7978845608028654 * (x + 0.044715 * (x * x * x)))
+    return round(0.5 * x * (1 + inner) * _GELU_UNITS) / _GELU_UNITS
+
+
+def _gelu_tanh_of_tensor(x):
+    from keras import ops
+
+    return _gelu_tanh(x, ops.tanh, ops.round)
+
+
+def _mish_of_tensor(x):
+    from keras import ops
+
+    return x * ops.tanh(ops.logaddexp(x, 0.0))
+
+
+def _softplus_of_tensor(x):
+    from keras import ops
+
+    return ops.logaddexp(x, 0.0)
+
+
+def _softsign_of_tensor(x):
+    from keras import ops
+
+    return x / (1 + ops.abs(x))
 
 
 _REGISTERED = {
@@ -202,10 +338,17 @@ _REGISTERED = {
         Activation("sigmoid", _sigmoid, _of_keras("sigmoid")),
         Activation("tanh", np.tanh, _of_keras("tanh")),
         Activation("gelu", _gelu, _gelu_of_tensor),
+        Activation("gelu_tanh", _gelu_tanh, _gelu_tanh_of_tensor),
         Activation("hard_silu", lambda x: x * np.clip(x / 6 + 0.5, 0, 1), _of_keras("hard_silu")),
         Activation("hard_sigmoid", lambda x: np.clip(x / 6 + 0.5, 0, 1), _of_keras("hard_sigmoid")),
+        Activation("hard_tanh", lambda x: np.clip(x, -1, 1), _of_keras("hard_tanh"), selects=True),
+        Activation("selu", lambda x: _selu(x, np.expm1, np.where, np.minimum), _selu_of_tensor),
+        Activation("softplus", lambda x: np.logaddexp(x, 0.0), _softplus_of_tensor),
+        Activation("softsign", lambda x: x / (1 + np.abs(x)), _softsign_of_tensor),
+        Activation("mish", lambda x: x * np.tanh(np.logaddexp(x, 0.0)), _mish_of_tensor),
     )
 }
-# Of registered activations; the others have Keras's own names.
-_KERAS_FUNCTIONS: dict[str, Callable] = {}
-_WITH_PARAMETER = {"leaky_relu": _leaky_relu}
+_KERAS_FUNCTIONS: dict[str, Callable] = {}  # of those that users registered
+_WITH_PARAMETERS: dict[str, Callable[..., Activation]] = {
+    "leaky_relu": _leaky_relu, "elu": _elu, "relu": _relu,
+}  # fmt: skip

@@ -1,8 +1,9 @@
 """The command line: convert, evaluate and diagnose a network of your own, design codes.
 
 Exit codes: 0 done, 1 refused (with the reason), 2 wrong usage. Nothing is ever overwritten unless
-told so. Images come as ``.npz`` files with arrays ``images`` (N, H, W, C), as the network takes
-them, and ``labels`` (N,), from 0.
+told so. Images come as ``.npz`` files with arrays ``images`` (N, ...), as the network takes them,
+and ``labels``: (N,), classes from 0, or what else the network's task has, see
+:mod:`fsrepro.tasks`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from .files import atomic
+from .files import atomic, check_table_path, write_table
 
 app = typer.Typer(
     help="Few-spikes conversion: a trained network becomes one that writes in spikes.",
@@ -23,7 +24,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Model = Annotated[Path, typer.Argument(help="A trained Keras model, .keras.")]
+Model = Annotated[Path, typer.Argument(help="A trained network: .keras, .h5 or .onnx.")]
+Task = Annotated[
+    str | None,
+    typer.Option(help="classification, binary, segmentation or regression, unless it shows."),
+]
 Spiking = Annotated[Path, typer.Argument(help="A spiking network, made by `fsrepro convert`.")]
 Images = Annotated[Path, typer.Option(help="An .npz file with arrays `images` and `labels`.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
@@ -31,7 +36,7 @@ AnyRange = Annotated[
     bool, typer.Option("--any-range", help="Take images whose values look like raw pixels.")
 ]
 Table = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write the table to this .csv file.")
+    Path | None, typer.Option("--output", "-o", help="Write all of it to this .csv or .json file.")
 ]
 
 
@@ -70,6 +75,7 @@ def convert(
     code: Annotated[
         str, typer.Option(help="binary, binary_floor, rate or mixed_radix.")
     ] = "mixed_radix",
+    task: Task = None,
     overwrite: Overwrite = False,
     any_range: AnyRange = False,
 ) -> None:
@@ -79,13 +85,17 @@ def convert(
     """
     _writable(overwrite, output)
     images, _ = _images(calibration, any_range, labels=False)
-    ann = _load(model)
     from .conversion import convert
 
-    snn = convert(ann, images, code=code, steps=steps, snr=snr, spikes_per_neuron=spikes)
+    snn = convert(
+        model, images, code=code, steps=steps, snr=snr, spikes_per_neuron=spikes, task=task
+    )
     snn.save(output, overwrite=overwrite)
     typer.echo(snn.layers.to_string(index=False))
-    typer.echo(f"{output}: {snn.neurons:,} neurons, K = {snn.steps}")
+    typer.echo(f"{output}: {snn.task.name}, {snn.neurons:,} neurons, K = {snn.steps}")
+    if snn.budget:
+        asked, planned = snn.budget
+        typer.echo(f"spikes per neuron: asked {asked:g}, planned {planned:.3f}")
 
 
 @_command
@@ -103,18 +113,15 @@ def evaluate(
 
     Example: fsrepro evaluate net.fs --images test.npz --ann model.keras
     """
-    _writable(overwrite, output)
+    _table_writable(overwrite, output)
     x, labels = _images(images, any_range)
     from . import measures
     from .conversion import SpikingModel
 
-    snn = SpikingModel.load(spiking)
-    answers = measures.predict_classes(_load(ann), x) if ann else None
-    report = measures.evaluate(snn, x, labels, ann=answers)
-    _write(report.layers, output)
+    report = measures.evaluate(SpikingModel.load(spiking), x, labels, ann=ann)
+    if output:
+        report.write(output, overwrite=overwrite)
     typer.echo(report)
-    if answers is not None:
-        typer.echo(f"ANN accuracy       {100 * (answers == labels).mean():.2f} %")
 
 
 @_command
@@ -134,13 +141,15 @@ def diagnose(
 
     Example: fsrepro diagnose model.keras net.fs --images test.npz --figure layers.svg
     """
-    _writable(overwrite, output, figure)
+    _writable(overwrite, figure)
+    _table_writable(overwrite, output)
     x, labels = _images(images, any_range)
     from .conversion import SpikingModel
     from .conversion import diagnose as diagnosed
 
-    table = diagnosed(_load(model), SpikingModel.load(spiking), x[:most], labels[:most])
-    _write(table, output)
+    table = diagnosed(model, SpikingModel.load(spiking), x[:most], labels[:most])
+    if output:
+        write_table(table, output, overwrite=overwrite)
     if figure:
         from matplotlib import pyplot as plt
 
@@ -170,7 +179,7 @@ def codes(
 
     Example: fsrepro codes --steps 8 --snr 30 -o tables.csv
     """
-    _writable(overwrite, output)
+    _table_writable(overwrite, output)
     import pandas as pd
 
     from . import fitting
@@ -183,7 +192,8 @@ def codes(
     lowest = fitting.bound(distribution.map(fitting.relu), steps, found.snr)
     tables = {name: getattr(code, name) for name in ("threshold", "reset", "weight")}
     table = pd.DataFrame({"t": range(1, code.steps + 1), **tables})
-    _write(table, output)
+    if output:
+        write_table(table, output, overwrite=overwrite)
     typer.echo(table.to_string(index=False))
     typer.echo(
         f"{code.name}: {found.spikes:.3f} spikes per neuron at {found.snr:.2f} dB "
@@ -199,16 +209,10 @@ def _writable(overwrite: bool, *paths: Path | None) -> None:
             raise FileNotFoundError(f"the folder {path.resolve().parent} does not exist")
 
 
-def _load(path: Path):
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist")
-    import keras
-
-    try:
-        return keras.saving.load_model(path, compile=False)  # safe mode: no code from the file
-    except Exception as error:  # whatever a damaged or foreign file makes Keras raise
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{path} cannot be read as a Keras model: {reason}") from None
+def _table_writable(overwrite: bool, path: Path | None) -> None:
+    if path:
+        check_table_path(path, overwrite=True)
+        _writable(overwrite, path)
 
 
 def _images(path: Path, any_range: bool, labels: bool = True):
@@ -220,11 +224,11 @@ def _images(path: Path, any_range: bool, labels: bool = True):
     if "images" not in arrays:
         raise ValueError(f"{path} has no array `images`, only {', '.join(arrays) or 'nothing'}")
     x = arrays["images"]
-    if x.ndim != 4 or len(x) == 0:
-        raise ValueError(f"{path}: `images` must have shape (N, H, W, C), got {x.shape}")
+    if x.ndim < 2 or len(x) == 0:
+        raise ValueError(f"{path}: `images` must have shape (N, ...), got {x.shape}")
     if not np.issubdtype(x.dtype, np.number):
         raise ValueError(f"{path}: `images` must be numbers, got {x.dtype}")
-    if not any_range and (np.issubdtype(x.dtype, np.integer) or np.abs(x).max() > 64):
+    if not any_range and np.issubdtype(x.dtype, np.floating) and np.abs(x).max() > 64:
         raise ValueError(
             f"{path}: `images` go from {x.min():g} to {x.max():g} ({x.dtype}), which looks like "
             "raw pixels; normalise them as for training, or pass --any-range if the network takes "
@@ -232,7 +236,7 @@ def _images(path: Path, any_range: bool, labels: bool = True):
         )
     if labels and "labels" not in arrays:
         raise ValueError(f"{path} has no array `labels`")
-    return x.astype(np.float32), arrays.get("labels")
+    return x.astype(np.float32) if any_range else x, arrays.get("labels")
 
 
 def _array(path: Path):
@@ -247,12 +251,6 @@ def _array(path: Path):
         return dict(found) if hasattr(found, "files") else found
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is not a file of plain arrays, or is damaged ({error})") from None
-
-
-def _write(table, path: Path | None) -> None:
-    if path:
-        with atomic(path) as partial:
-            table.to_csv(partial, index=False)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@
   The input is analog and the output layer does not spike; neither counts.
 - *synaptic operations* (SynOps): sum over spikes of the fan-out of the neuron that fired; what a
   synapse is, :mod:`fsrepro.synapses` says.
-- *agreement*: percent of images on which the SNN gives the answer of the ANN, right or wrong.
+- *agreement*: percent of answers that are those of the ANN, right or wrong; in regression, of the
+  variance of the ANN's answers that the SNN explains.
+- *accuracy*, *mean IoU*, *RMSE*, *R²*: by the task, see :mod:`fsrepro.tasks`.
 - *decoder look-ups*: a neuron whose words need a decoder causes one for every time step until its
   word ends.
 - *steps* K: time steps of the longest code; *latency*: the sum of K over the longest path.
@@ -12,24 +14,30 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 from tqdm import tqdm
 
 from .codes import PrefixCode, entropy
 from .conversion import SpikingModel, check_images, record
-from .conversion.graph import batch_slices, predict
-from .synapses import Synapses, count_synapses
+from .conversion.spiking_model import Budget
+from .files import write_table
+from .frontends import read
+from .networks.graph import batch_slices, predict
+from .synapses import Synapses
+from .tasks import Task
 
 __all__ = [
     "Report",
+    "answers",
     "decoding_costs",
     "evaluate",
-    "predict_classes",
     "report",
     "sample_words",
     "sampled",
@@ -43,8 +51,14 @@ class Report:
     Parameters
     ----------
     images : int
-    accuracy, agreement : float
-        Percent; NaN without labels, without an ANN.
+    task : Task
+    quality : dict of float
+        What the task measures answers by, against labels: ``{"accuracy": ...}`` in percent, in
+        segmentation ``"mean_iou"`` too; in regression ``"rmse"`` and ``"r2"``. NaN without labels.
+    ann_quality : dict of float
+        The same of the ANN.
+    agreement : float
+        Percent; NaN without an ANN.
     spikes_per_neuron, synops_per_image : float
         Per image.
     macs_per_image, ann_macs_per_image : int
@@ -52,12 +66,16 @@ class Report:
     steps, latency_steps, neurons : int
     layers : pandas.DataFrame
         A row per spiking layer with its own spikes per neuron and SynOps.
-    predictions : (N,) int
-        The class answered.
+    predictions : (N,) int or (N, ...)
+        The classes or values answered.
+    budget : Budget or None
+        The spikes per neuron that the network was made for.
     """
 
     images: int
-    accuracy: float
+    task: Task
+    quality: dict[str, float]
+    ann_quality: dict[str, float]
     agreement: float
     spikes_per_neuron: float
     synops_per_image: float
@@ -68,26 +86,91 @@ class Report:
     neurons: int
     layers: pd.DataFrame
     predictions: np.ndarray
+    budget: Budget | None = None
+
+    @property
+    def accuracy(self) -> float:
+        """Percent; NaN without labels, and in regression."""
+        return self.quality.get("accuracy", float("nan"))
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """95 percent confidence intervals of accuracy and agreement, in percent (Wilson 1927).
+
+        Where each image gives one answer, right or wrong.
+        """
+        if self.predictions.ndim > 1 or self.task.name == "regression":
+            return {}
+        shares = {"accuracy": self.accuracy, "agreement": self.agreement}
+        return {name: _wilson(v, self.images) for name, v in shares.items() if v == v}
 
     def row(self) -> dict[str, float]:
         """The scalars, as one row of a result table."""
-        return {k: v for k, v in vars(self).items() if k not in ("layers", "predictions")}
+        left_out = ("layers", "predictions", "task", "quality", "ann_quality", "budget")
+        others = {k: v for k, v in vars(self).items() if k not in left_out}
+        return {"images": self.images, **self.quality, **others}
+
+    def summary(self) -> dict[str, object]:
+        """Everything but layers and predictions: the row, the ANN's, intervals, budget."""
+        found: dict[str, object] = {"task": self.task.name, **self.row()}
+        found |= {f"ann_{name}": value for name, value in self.ann_quality.items()}
+        for name, (low, high) in self.intervals.items():
+            found |= {f"{name}_low": low, f"{name}_high": high}
+        if self.budget is not None:
+            found |= {"spikes_asked": self.budget.asked, "spikes_planned": self.budget.planned}
+        return found
+
+    def write(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write all of it to a .csv file (a first row for the network, one per layer) or .json.
+
+        Raises
+        ------
+        ValueError
+            For another suffix.
+        FileExistsError
+            If ``path`` exists, unless ``overwrite``.
+        """
+        whole = pd.DataFrame([{"layer": "(network)", **self.summary()}])
+        table = pd.concat([whole, self.layers], ignore_index=True)
+        return write_table(table, path, overwrite=overwrite)
 
     def __str__(self) -> str:
-        lines = {
-            "accuracy": f"{self.accuracy:.2f} % of {self.images:,} images",
-            "same answer as ANN": f"{self.agreement:.2f} %",
-            "spikes per neuron": f"{self.spikes_per_neuron:.3f}",
+        lines = {_NAMES[name]: _shown(name, value) for name, value in self.quality.items()}
+        if "accuracy" in self.intervals:
+            low, high = self.intervals["accuracy"]
+            lines["accuracy"] += (
+                f" of {self.images:,} images (95 % interval {low:.2f} to {high:.2f})"
+            )
+        lines |= {
+            f"ANN's {_NAMES[name]}": _shown(name, value) for name, value in self.ann_quality.items()
+        }
+        same = "variance kept" if self.task.name == "regression" else "same answer as ANN"
+        lines[same] = _shown("agreement", self.agreement)
+        lines["spikes per neuron"] = f"{self.spikes_per_neuron:.3f}"
+        if self.budget is not None:
+            asked, planned = self.budget
+            lines["spikes per neuron"] += f" (asked {asked:g}, planned {planned:.3f})"
+        lines |= {
             "SynOps per image": f"{self.synops_per_image:,.0f}",
             "multiplications": f"{self.macs_per_image:,} of {self.ann_macs_per_image:,}",
             "latency": f"{self.latency_steps} time steps",
         }
-        if np.isnan(self.accuracy):
-            del lines["accuracy"]
-        if np.isnan(self.agreement):
-            del lines["same answer as ANN"]
         layers = self.layers.to_string(index=False, float_format="%.3f")
-        return "\n".join([layers, *(f"{name:<18} {value}" for name, value in lines.items())])
+        return "\n".join([layers, *(f"{name:<18} {text}" for name, text in lines.items() if text)])
+
+
+_NAMES = {"accuracy": "accuracy", "mean_iou": "mean IoU", "rmse": "RMSE", "r2": "R²"}
+
+
+def _shown(name: str, value: float) -> str:
+    if np.isnan(value):
+        return ""
+    return f"{value:.4g}" if name == "rmse" else f"{value:.2f} %"
+
+
+def _wilson(percent: float, n: int) -> tuple[float, float]:
+    found = binomtest(round(percent * n / 100), n).proportion_ci(0.95, method="wilson")
+    return 100 * found.low, 100 * found.high
 
 
 def evaluate(
@@ -95,7 +178,7 @@ def evaluate(
     images: np.ndarray | Iterable,
     labels: np.ndarray | None = None,
     *,
-    ann: keras.Model | np.ndarray | None = None,
+    ann=None,
     simulator: str = "keras",
     options: Mapping[str, object] | None = None,
     batch_size: int | None = None,
@@ -106,11 +189,12 @@ def evaluate(
     ----------
     snn : SpikingModel
     images : (N, H, W, C) array, list of (H, W, C) arrays, or iterable
-        Normalised as for the ANN. Or, for more images than memory holds, a stream of batches,
-        images or pairs (images, labels), such as a ``tf.data.Dataset``, with ``labels`` None.
+        As for the ANN. Or, for more images than memory holds, a stream of batches, images or pairs
+        (images, labels), such as a ``tf.data.Dataset``, with ``labels`` None.
     labels : (N,) int
-        Classes, from 0; without them there is no accuracy.
-    ann : keras.Model or (N,) int
+        Classes, from 0, or one-hot; of other tasks 0 and 1, a class for each pixel, or values, see
+        :meth:`~fsrepro.tasks.Task.check`. Without them there is no accuracy.
+    ann : keras.Model, torch.nn.Module, path, or (N,) int
         The trained network, or its answers, to compare answers with.
     simulator : "keras" or "genn"
         ``"keras"`` computes what all time steps come to; ``"genn"`` sends every spike, one image
@@ -124,12 +208,11 @@ def evaluate(
     Raises
     ------
     ValueError
-        For images of the wrong shape or not finite, for labels that are out of range, not one per
-        image or beside a stream, for another simulator and for options it does not have.
+        For images of the wrong shape, not finite or in other units than those of the calibration,
+        for labels that are out of range, not one per image or beside a stream, for another
+        simulator and for options it does not have.
     ImportError
         Where GeNN is not installed.
-    NotImplementedError
-        Where the fan-out differs between channels, see :func:`~fsrepro.synapses.count_synapses`.
     """
     if simulator not in _SIMULATORS:
         raise ValueError(f"simulator must be {' or '.join(_SIMULATORS)}, got {simulator!r}")
@@ -139,44 +222,52 @@ def evaluate(
             f"simulator {simulator!r} has no option {', '.join(sorted(unknown))}; it has "
             f"{', '.join(_OPTIONS[simulator]) or 'none'}"
         )
+    task, logits = snn.task, snn.keras_model.output_shape[1:]
     parts: Iterable[tuple]
+    given = None if ann is None or not hasattr(ann, "__array__") else ann
     if _is_one_array(snn, images):
-        images = check_images(snn.keras_model, images, "images")
-        if ann is not None and not isinstance(ann, keras.Model):
-            _check_labels(snn, images, ann, "answers of the ANN")
+        images = np.asarray(images)
+        if given is not None:
+            given = task.check(given, (len(images), *logits), "answers of the ANN")
         parts = [(images, labels)]
     elif labels is not None:
         raise ValueError("labels of a stream come with it, in pairs (images, labels)")
     else:
-        parts = (part if isinstance(part, tuple) else (part, None) for part in images)
-    run = None
+        parts = (_pair(snn, part) for part in images)
+    run, reader = None, None
+    synapses = snn.synapses  # counted first: it is where a network may be refused
     spikes = dict.fromkeys(snn.codes, np.zeros(()))  # by layer, at each position, over all images
-    known, given, answers = [], [], []
+    known, reference, answered = [], [], []
     for x, y in parts:
-        x = check_images(snn.keras_model, x, "images")
-        known.append(np.full(len(x), -1) if y is None else _check_labels(snn, x, y, "labels"))
-        if isinstance(ann, keras.Model):
-            given.append(predict_classes(ann, x, batch_size=batch_size))
+        checked = snn.check(x)
+        if y is not None:
+            known.append(task.check(y, (len(checked), *logits), "labels"))
+        if ann is not None and given is None:
+            reader = reader or read(ann, x).graph
+            reference.append(task.answers(predict(reader, checked, batch_size)))
         run = run or _SIMULATORS[simulator](snn, batch_size, **options)
-        for classes, fired in run(x):
-            answers.append(classes)
+        for outputs, fired in run(checked):
+            answered.append(task.answers(outputs))
             spikes = {name: z + fired[name] for name, z in spikes.items()}
     if run is None:
         raise ValueError("the images are empty")
-    predictions = np.concatenate(answers)
-    reference = np.concatenate(given) if given else ann
-    if reference is not None:
-        reference = _check_labels(snn, predictions, reference, "answers of the ANN")
-    synapses = count_synapses(snn)
+    predictions = np.concatenate(answered)
+    if reference:
+        given = np.concatenate(reference)
+    elif given is not None:
+        given = task.check(given, (len(predictions), *logits), "answers of the ANN")
+    truth = np.concatenate(known) if known else None
+    if truth is not None and len(truth) != len(predictions):
+        raise ValueError("some batches of the stream have labels, others have none")
     total = [z.sum() for z in spikes.values()]
     synops = [(z * synapses.fan_out[name]).sum() for name, z in spikes.items()]
-    return report(snn, synapses, np.concatenate(known), reference, predictions, total, synops)
+    return report(snn, synapses, truth, given, predictions, total, synops)
 
 
 def report(
     snn: SpikingModel,
     synapses: Synapses,
-    labels: np.ndarray,
+    labels: np.ndarray | None,
     reference: np.ndarray | None,
     predictions: np.ndarray,
     spikes: Sequence[float],
@@ -188,21 +279,31 @@ def report(
     ----------
     snn : SpikingModel
     synapses : Synapses
-    labels, reference, predictions : (N,) int
-        Classes: the right ones, -1 where unknown, and then there is no accuracy; those answered by
-        the ANN, if it was asked; those answered by the SNN.
+    labels, reference, predictions : (N, ...) array
+        As :meth:`~fsrepro.tasks.Task.answers` gives them: the right ones, if they are known; those
+        of the ANN, if it was asked; those of the SNN.
     spikes, synops : sequence of float
         Of each layer, over all images.
     """
-    images = len(labels)
+    images, task = len(predictions), snn.task
     layers = snn.layers.copy()
     per_image = np.asarray(spikes, float) / images
+    if not per_image.any():
+        warnings.warn(
+            f"network {snn.name!r} is silent: not a single spike on {images} images. Are these "
+            "what it was calibrated on?",
+            stacklevel=3,
+        )
     layers["spikes_per_neuron"] = per_image / layers["neurons"]
     layers["synops_per_image"] = np.asarray(synops, float) / images
+    unknown = {"rmse": np.nan, "r2": np.nan} if task.name == "regression" else {"accuracy": np.nan}
+    known = labels is not None
     return Report(
         images=images,
-        accuracy=float("nan") if (labels < 0).any() else _percent(predictions == labels),
-        agreement=float("nan") if reference is None else _percent(predictions == reference),
+        task=task,
+        quality=task.measures(predictions, labels) if known else unknown,
+        ann_quality=task.measures(reference, labels) if known and reference is not None else {},
+        agreement=np.nan if reference is None else task.agreement(predictions, reference),
         spikes_per_neuron=float(per_image.sum() / snn.neurons),
         synops_per_image=float(layers["synops_per_image"].sum()),
         macs_per_image=synapses.macs,
@@ -212,18 +313,19 @@ def report(
         neurons=snn.neurons,
         layers=layers,
         predictions=predictions,
+        budget=snn.budget,
     )
 
 
 def _keras(snn: SpikingModel, batch_size: int | None) -> Callable:
-    """From images to answers, (n,), and by layer the spikes at each position, batch by batch."""
+    """From images to logits and, by layer, spikes in the shape of its fan-out, batch by batch."""
 
     def run(images: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
         slices = batch_slices(snn.keras_model, len(images), batch_size)
         for part in tqdm(slices, desc="evaluate"):
             logits, *counts = snn.counting_model.predict_on_batch(images[part])
             summed = (count.sum(0, dtype=np.float64) for count in counts)
-            yield logits.argmax(1), dict(zip(snn.codes, summed, strict=True))
+            yield logits, dict(zip(snn.codes, summed, strict=True))
 
     return run
 
@@ -236,7 +338,10 @@ def _genn(snn: SpikingModel, batch_size: int | None, **options) -> Callable:
 
     def run(images: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
         outputs, spikes = network.run(images)
-        yield outputs.argmax(1), {k: z.sum(-1, dtype=np.float64) for k, z in spikes.items()}
+        for name, fan_out in snn.synapses.fan_out.items():
+            if spikes[name].ndim > fan_out.ndim:
+                spikes[name] = spikes[name].sum(-1, dtype=np.float64)
+        yield outputs, spikes
 
     return run
 
@@ -269,7 +374,7 @@ def decoding_costs(snn: SpikingModel, images: np.ndarray, *, seed: int = 0) -> p
     ValueError
         For a network without decoders, and for images that ``evaluate`` refuses.
     """
-    images = check_images(snn.keras_model, images, "images")
+    images = snn.check(images)
     coded = {n: code for n, code in snn.codes.items() if isinstance(code, PrefixCode)}
     if not coded:
         raise ValueError(f"network {snn.name!r} has no decoders: synapses read all of its codes")
@@ -295,11 +400,27 @@ def decoding_costs(snn: SpikingModel, images: np.ndarray, *, seed: int = 0) -> p
     return pd.DataFrame(rows)
 
 
-def predict_classes(
-    model: keras.Model, images: np.ndarray, *, batch_size: int | None = None
+def answers(
+    model, images: np.ndarray, *, task: str | None = None, batch_size: int | None = None
 ) -> np.ndarray:
-    """The answers of an ANN, (N,): the class of the largest output."""
-    return predict(model, check_images(model, images, "images"), batch_size).argmax(1)
+    """What a trained network answers: the class of the largest output, (N,), or as its task has it.
+
+    Parameters
+    ----------
+    model : keras.Model, torch.nn.Module, or path
+    images : (N, ...) array
+    task : str
+        See :func:`~fsrepro.conversion.convert`.
+    batch_size : int
+
+    Raises
+    ------
+    TypeError, ValueError, UnsupportedLayerError
+        As :func:`~fsrepro.conversion.normal_form` does.
+    """
+    network = read(model, images, task)
+    checked = check_images(network.graph, images, "images")
+    return network.task.answers(predict(network.graph, checked, batch_size))
 
 
 def sample_words(
@@ -319,7 +440,7 @@ def sample_words(
         So many of each layer, drawn at random, the same for the same ``seed``.
     seed : int
     """
-    images = check_images(snn.keras_model, np.asarray(image)[None], "the image")
+    images = snn.check(np.asarray(image)[None], "the image")
     return sampled(snn.spike_trains(images), neurons=neurons, seed=seed)
 
 
@@ -334,27 +455,16 @@ def sampled(spikes: Mapping[str, np.ndarray], *, neurons: int = 60, seed: int = 
     return pd.DataFrame(rows)
 
 
+def _pair(snn: SpikingModel, part) -> tuple:
+    """A batch of a stream as (images, labels or None)."""
+    rank = len(snn.keras_model.input_shape)
+    pair = isinstance(part, Sequence) and len(part) == 2 and np.ndim(part[0]) == rank
+    return tuple(part) if pair else (part, None)
+
+
 def _is_one_array(snn: SpikingModel, images) -> bool:
     """Whether ``images`` is an array or a list of images, and not a stream of batches."""
     if not isinstance(images, Sequence):
         return hasattr(images, "__array__")
     rank = len(snn.keras_model.input_shape)
-    return not any(isinstance(x, tuple) or np.ndim(x) >= rank for x in images)
-
-
-def _check_labels(snn: SpikingModel, images: np.ndarray, labels, what: str) -> np.ndarray:
-    labels = np.asarray(labels)
-    classes = snn.keras_model.output_shape[-1]
-    if labels.shape != (len(images),):
-        raise ValueError(f"{len(images)} images need as many {what}, got shape {labels.shape}")
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"{what} must be integers from 0 to {classes - 1}, got {labels.dtype}")
-    if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(
-            f"{what} must be from 0 to {classes - 1}, got {labels.min()} to {labels.max()}"
-        )
-    return labels
-
-
-def _percent(right: np.ndarray) -> float:
-    return 100 * float(right.mean())
+    return not any(isinstance(x, tuple | list) or np.ndim(x) >= rank for x in images)

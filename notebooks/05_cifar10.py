@@ -241,7 +241,7 @@ rates = sweep.table(
 
 def quantised(setting, bits):
     model = rivals.quantised_ann(ann, x_calibration, bits=bits, weight_bits=bits)
-    given = measures.predict_classes(model, study.x)
+    given = measures.answers(model, study.x)
     return {
         "accuracy": 100 * (given == study.labels).mean(),
         "agreement": 100 * (given == study.answers).mean(),

@@ -131,7 +131,7 @@ def answers_kept(network, K, budget):
         snn = spiking(network, "mixed radix", K, budget)
     except ValueError as error:  # a budget below what the cheapest codes take
         return {"refused": str(error)}
-    report = measures.evaluate(snn, x, measures.predict_classes(ann, x))
+    report = measures.evaluate(snn, x, measures.answers(ann, x))
     return {"same_answers": report.accuracy, "spikes_per_neuron": report.spikes_per_neuron}
 
 

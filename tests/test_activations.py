@@ -5,12 +5,16 @@ import math
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fsrepro import activations
 
-NAMES = [*activations.names(), "leaky_relu(0.1)", "leaky_relu(0.2)"]
+NAMES = [
+    *activations.names(), "leaky_relu(0.1)", "leaky_relu(0.2)", "elu(1)", "elu(0.3)", "relu(2.5)",
+    "relu(4,0.25,1)", "relu(inf,0,0.5)",
+]  # fmt: skip
 DEFINED = {
     "relu": lambda x: max(x, 0.0),
     "relu6": lambda x: min(max(x, 0.0), 6.0),
@@ -20,6 +24,17 @@ DEFINED = {
     "gelu": lambda x: x * math.erfc(-x / math.sqrt(2)) / 2,
     "hard_silu": lambda x: x * min(max(x + 3, 0.0), 6.0) / 6,
     "hard_sigmoid": lambda x: min(max(x + 3, 0.0), 6.0) / 6,
+    "gelu_tanh": lambda x: x / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+    "hard_tanh": lambda x: min(max(x, -1.0), 1.0),
+    "selu": lambda x: 1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * math.expm1(x)),
+    "softplus": lambda x: math.log1p(math.exp(-abs(x))) + max(x, 0.0),
+    "softsign": lambda x: x / (1 + abs(x)),
+    "mish": lambda x: x * math.tanh(math.log1p(math.exp(x))),
+    "elu(1)": lambda x: x if x > 0 else math.expm1(x),
+    "elu(0.3)": lambda x: x if x > 0 else 0.3 * math.expm1(x),
+    "relu(2.5)": lambda x: min(max(x, 0.0), 2.5),
+    "relu(4,0.25,1)": lambda x: min(x, 4.0) if x >= 1 else 0.25 * (x - 1),
+    "relu(inf,0,0.5)": lambda x: x if x >= 0.5 else 0.0,
     "leaky_relu(0.1)": lambda x: x if x > 0 else 0.1 * x,
     "leaky_relu(0.2)": lambda x: x if x > 0 else 0.2 * x,
 }
@@ -60,9 +75,44 @@ def test_is_what_its_name_says(name, x):
     assert activations.get(name)(x) == pytest.approx(DEFINED[name](x), rel=2e-7, abs=1e-9)
 
 
-@pytest.mark.parametrize("name", [*activations.names()])
-def test_keras_functions_are_recognised(name):
-    assert activations.of_keras_function(keras.activations.get(name)) is activations.get(name)
+WRITTEN = {
+    "relu": [keras.activations.relu, tf.nn.relu, lambda x: keras.ops.maximum(x, 0.0)],
+    "relu6": [keras.activations.relu6, tf.nn.relu6, keras.layers.ReLU(6.0)],
+    "silu": [keras.activations.silu, tf.nn.swish, lambda x: x * tf.sigmoid(x)],
+    "sigmoid": [keras.activations.sigmoid, tf.nn.sigmoid, keras.ops.sigmoid],
+    "tanh": [keras.activations.tanh, tf.tanh],
+    "gelu": [keras.activations.gelu, tf.nn.gelu],
+    "gelu_tanh": [lambda x: keras.activations.gelu(x, approximate=True)],
+    "hard_silu": [keras.activations.hard_silu, lambda x: x * tf.nn.relu6(x + 3) / 6],
+    "hard_sigmoid": [keras.activations.hard_sigmoid],
+    "hard_tanh": [keras.activations.hard_tanh, lambda x: keras.ops.clip(x, -1, 1)],
+    "selu": [keras.activations.selu, tf.nn.selu],
+    "softplus": [keras.activations.softplus, tf.nn.softplus],
+    "softsign": [keras.activations.softsign, tf.nn.softsign],
+    "mish": [keras.activations.mish],
+    "leaky_relu(0.2)": [keras.activations.leaky_relu, tf.nn.leaky_relu],
+    "leaky_relu(0.1)": [keras.layers.LeakyReLU(0.1), lambda x: tf.nn.leaky_relu(x, 0.1)],
+    "elu(1)": [keras.activations.elu, tf.nn.elu],
+    "elu(0.3)": [keras.layers.ELU(0.3)],
+    "relu(4.5)": [keras.layers.ReLU(4.5), lambda x: keras.ops.clip(x, 0, 4.5)],
+    "relu(3,0.1)": [keras.layers.ReLU(3.0, negative_slope=0.1)],
+    "linear": [keras.activations.linear, lambda x: x],
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_function_is_known_by_what_it_computes(name):
+    for function in WRITTEN[name]:
+        assert activations.of_function(function).name == name
+
+
+@pytest.mark.parametrize(
+    "function",
+    [keras.activations.exponential, keras.activations.softmax, tf.square, tf.reduce_sum,
+     lambda x: x + 1, lambda x: x[..., ::-1], lambda x: 1 / 0, print],
+)  # fmt: skip
+def test_other_functions_are_not(function):
+    assert activations.of_function(function) is None
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -72,7 +122,21 @@ def test_homogeneous_functions_are(name):
     assert np.allclose(f(4 * x), 4 * f(x), rtol=1e-6) == f.homogeneous
 
 
-@pytest.mark.parametrize("name", ["softplus", "leaky_relu", "leaky_relu()", "silu(2)", "", "(1)"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cosine",
+        "leaky_relu",
+        "leaky_relu()",
+        "leaky_relu(inf)",
+        "elu(nan)",
+        "relu(-1)",
+        "relu(1,2,3,4)",
+        "silu(2)",
+        "",
+        "(1)",
+    ],
+)
 def test_unknown_names(name):
     with pytest.raises(ValueError, match=r"unknown activation .* known are relu, .*register adds"):
         activations.get(name)
@@ -85,11 +149,11 @@ def registry(monkeypatch):
 
 
 def test_register(registry):
-    function = keras.activations.softplus
-    assert activations.of_keras_function(function) is None
-    added = activations.register("softplus", lambda x: np.logaddexp(0, x), function)
-    assert activations.get("softplus") is activations.of_keras_function(function) is added
-    np.testing.assert_allclose(added(np.float32([0, 50])), [np.log(2), 50], rtol=1e-6)
+    function = keras.activations.squareplus
+    assert activations.of_function(function) is None
+    added = activations.register("squareplus", lambda x: (x + np.sqrt(x**2 + 4)) / 2, function)
+    assert activations.get("squareplus") is activations.of_function(function) is added
+    np.testing.assert_allclose(added(np.float32([0, 1.5])), [1, 2], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,10 @@ from fsrepro.conversion import (
     sensitivity,
 )
 from fsrepro.conversion.few_spikes import FewSpikes
-from fsrepro.conversion.population import Nonlinearity, populate
+from fsrepro.conversion.population import populate
 from fsrepro.experiments import models
 from fsrepro.fitting import Front, scaled
+from fsrepro.networks.nonlinearity import Nonlinearity
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +207,7 @@ def test_a_plan_serves_many_budgets(ann, images):
 def test_everything_of_a_plan_is_computed_once(ann, images, monkeypatch):
     counted = Counter()
     module = sys.modules["fsrepro.conversion._plan"]
-    for name in ("record", "sensitivity", "normal_form"):
+    for name in ("record", "sensitivity", "fold"):
         original = getattr(module, name)
 
         def watched(*args, _name=name, _original=original, **options):
@@ -217,7 +218,7 @@ def test_everything_of_a_plan_is_computed_once(ann, images, monkeypatch):
     choices = plan(ann, images, steps=4)
     for criterion in ({"spikes_per_neuron": 0.3}, {"spikes_per_neuron": 0.5}, {"snr": 10}, {}):
         choices.network(**criterion)
-    assert counted == {"record": 1, "sensitivity": 1, "normal_form": 1}
+    assert counted == {"record": 1, "sensitivity": 1, "fold": 1}
 
 
 @pytest.mark.parametrize("criterion", [{"snr": 20}, {"spikes_per_neuron": 0.5}])
@@ -297,7 +298,7 @@ def test_channel_scales_help_channels_that_differ(ann, images, digits):
         for name in rescalable_layers(graph)
     }
     spoilt = rescale_channels(graph, factors)
-    reference = measures.predict_classes(ann, images)
+    reference = measures.answers(ann, images)
     labels = digits.calibration.labels
     found = []
     for channel_scales in (False, True):

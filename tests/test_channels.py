@@ -78,7 +78,8 @@ def test_layers_that_cannot_be_rescaled():
     with pytest.raises(ValueError, match="its input comes from layer 'stage3_block1_add'"):
         rescale_channels(graph, {"stage3_block1_act": np.ones(16)})
     image = keras.Input((4,))
-    graph = normal_form(keras.Model(image, layers.Dense(2, activation="relu", name="d")(image)))
+    hidden = layers.Dense(2, activation="relu", name="d")(image)
+    graph = normal_form(keras.Model(image, layers.Flatten()(hidden)))
     with pytest.raises(ValueError, match="it feeds the output"):
         rescale_channels(graph, {"d_act": np.ones(2)})
 

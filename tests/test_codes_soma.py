@@ -79,7 +79,7 @@ def test_by_the_equations(code):
 def test_keras_layer_spike_for_spike(code):
     x = inputs(code)
     x = x[: len(x) // 12 * 12].reshape(-1, 4, 3)
-    y, spikes = FewSpikes(code, counting=True)(x)
+    y, spikes = FewSpikes(code, counting="sum")(x)
     np.testing.assert_array_equal(np.array(y).view(np.int32), code.quantise(x).view(np.int32))
     np.testing.assert_array_equal(spikes, code.count(x).sum(-1))
 

@@ -61,7 +61,12 @@ def test_evaluate_prints_what_the_library_finds(folder):
     assert f"spikes per neuron  {report.spikes_per_neuron:.3f}" in result.stdout
     assert "same answer as ANN" in result.stdout
     table = pd.read_csv(folder / "layers.csv")
-    np.testing.assert_allclose(table["spikes_per_neuron"], report.layers["spikes_per_neuron"])
+    whole, layers = table[:1], table[1:]
+    np.testing.assert_allclose(layers["spikes_per_neuron"], report.layers["spikes_per_neuron"])
+    found = whole.iloc[0].to_dict()
+    assert found["accuracy"] == report.accuracy and found["ann_accuracy"] > 80
+    assert found["accuracy_low"] < found["accuracy"] < found["accuracy_high"]
+    assert found["spikes_asked"] == 0.5 and found["spikes_planned"] > 0.4
 
 
 def test_diagnose_writes_table_and_figure(folder):
@@ -100,8 +105,11 @@ def test_nothing_is_overwritten(folder):
     assert "net.fs exists; choose another name or pass --overwrite" in refused(*arguments)
     assert (folder / "net.fs").read_bytes() == before
     evaluated = ["evaluate", folder / "net.fs", "--images", folder / "test.npz",
-                 "-o", folder / "model.keras"]  # fmt: skip
-    assert "model.keras exists" in refused(*evaluated)
+                 "-o", folder / "kept.csv"]  # fmt: skip
+    (folder / "kept.csv").touch()
+    assert "kept.csv exists" in refused(*evaluated)
+    evaluated[-1] = folder / "table.xlsx"
+    assert "table.xlsx must end in .csv or .json" in refused(*evaluated)
 
 
 def test_usage_errors_have_exit_code_2(folder):
@@ -146,7 +154,7 @@ def arrays(images, labels=None):
     ("change", "message"),
     [
         (lambda x, y: arrays(x[:, :4], y), "must have shape"),
-        (lambda x, y: arrays(x[0], y), r"`images` must have shape \(N, H, W, C\), got \(8, 8, 1\)"),
+        (lambda x, y: arrays(x[0], y), r"images must have shape \(N, 8, 8, 1\), got \(8, 8, 1\)"),
         (lambda x, y: arrays(x[:0], y[:0]), "must have shape"),
         (lambda x, y: arrays((255 * x).astype(np.uint8), y), "looks like raw pixels"),
         (lambda x, y: arrays(255 * np.abs(x), y), "looks like raw pixels"),

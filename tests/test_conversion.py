@@ -14,7 +14,7 @@ from fsrepro.codes import ExponentMantissa, PrefixCode, SpikeCode, binary, leadi
 from fsrepro.conversion import SPIKE_PENALTY, SpikingModel, plan, record
 from fsrepro.conversion.few_spikes import FewSpikes
 from fsrepro.fitting import mixed_radix_of, round_scale, scaled
-from fsrepro.measures import evaluate, predict_classes
+from fsrepro.measures import answers, evaluate
 
 F = np.float32
 convert = partial(conversion.convert, code="binary")  # unless a test says otherwise
@@ -85,7 +85,7 @@ def layer_inputs(code):
 def test_layer_is_the_code_spike_for_spike(name, shape):
     code = CODES[name]()
     x = layer_inputs(code).reshape(shape)
-    values, counts = (np.asarray(y) for y in FewSpikes(code, counting=True)(x))
+    values, counts = (np.asarray(y) for y in FewSpikes(code, counting="sum")(x))
     assert same_bits(values, code.quantise(x))
     assert same_bits(values, code.decode(code.encode(x)))
     assert counts.shape == x.shape[:-1]
@@ -112,7 +112,7 @@ def test_layer_inside_a_compiled_model():
 
 
 def test_layer_configuration_round_trip():
-    layer = FewSpikes(CODES["at most 2 spikes"](), counting=True, name="population")
+    layer = FewSpikes(CODES["at most 2 spikes"](), counting="sum", name="population")
     config = json.loads(json.dumps(layer.get_config()))
     copied = FewSpikes.from_config(config)
     assert copied.code == layer.code
@@ -167,13 +167,13 @@ def test_16_steps_compute_the_ann(trained, calibration_images, test_images, scal
 
 
 def test_8_steps_agree_with_the_ann(snn, trained, test_images, digits):
-    reference = predict_classes(trained, test_images)
+    reference = answers(trained, test_images)
     assert (reference == digits.test.labels).mean() > 0.9
     assert (snn.predict(test_images).argmax(1) == reference).mean() >= 0.98
 
 
 def test_more_steps_are_never_much_worse(trained, calibration_images, test_images):
-    reference = predict_classes(trained, test_images)
+    reference = answers(trained, test_images)
     agreement = [
         (
             convert(trained, calibration_images, steps=steps).predict(test_images).argmax(1)
@@ -295,7 +295,7 @@ def test_mixed_radix_weights_are_multiples_of_an_eight_bit_step():
 
 
 def test_mixed_radix_in_the_network(trained, calibration_images, test_images):
-    reference = predict_classes(trained, test_images)
+    reference = answers(trained, test_images)
     plain = convert(trained, calibration_images, code="binary", steps=6)
     mixed = convert(trained, calibration_images, code="mixed_radix")
     assert all(code.name.startswith("mixed radix") for code in mixed.codes.values())
@@ -633,7 +633,9 @@ def test_model_without_activations():
 
 
 def test_refusals_of_the_normal_form_come_through():
-    refuse("expected a keras.Model, got str", error=TypeError, model="resnet8")
+    refuse("expected a keras.Model, a torch.nn.Module or the path", error=TypeError, model=8)
+    refuse("resnet8 must be an .onnx, .keras or .h5 file", model="resnet8")
+    refuse("nothing.keras does not exist", error=FileNotFoundError, model="nothing.keras")
 
 
 def test_the_same_synapses_with_other_codes(snn, trained, calibration_images, test_images):

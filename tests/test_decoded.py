@@ -19,7 +19,7 @@ from fsrepro.codes import (
 )
 from fsrepro.conversion import convert, normal_form, record, with_decoders
 from fsrepro.conversion.decoded import Decoded
-from fsrepro.measures import decoding_costs, evaluate, predict_classes
+from fsrepro.measures import answers, decoding_costs, evaluate
 
 F = np.float32
 LEVELS = uniform_levels(12, 3.0)
@@ -63,7 +63,7 @@ def test_layer_is_the_code_spike_for_spike(name, shape):
         ]
     )
     x = np.resize(x, -(-x.size // 120) * 120).reshape(shape)
-    values, counts = (np.asarray(y) for y in Decoded(code, counting=True)(x))
+    values, counts = (np.asarray(y) for y in Decoded(code, counting="sum")(x))
     z = code.encode(x)
     assert (values == code.decode(z)).all()
     assert (counts == z.sum(0, dtype=np.int64).sum(-1)).all()
@@ -79,7 +79,7 @@ def test_network_is_the_one_of_the_codes(snn, test_images):
 
 
 def test_evaluation_counts_spikes_and_multiplications(snn, trained, test_images, digits):
-    reference = predict_classes(trained, test_images)
+    reference = answers(trained, test_images)
     report = evaluate(snn, test_images, digits.test.labels, ann=reference)
     assert report.agreement > 95
     assert 0 < report.spikes_per_neuron < 4

@@ -137,7 +137,7 @@ def test_without_labels_there_is_no_accuracy(snn):
 
 def test_the_ann_is_a_model_or_its_answers(snn):
     ann, images = branching_network(), random_images(10)
-    answers = measures.predict_classes(ann, images)
+    answers = measures.answers(ann, images)
     reports = [measures.evaluate(snn, images, ann=given) for given in (ann, answers)]
     assert reports[0].agreement == reports[1].agreement <= 100
     assert f"same answer as ANN {reports[0].agreement:.2f} %" in str(reports[0])
@@ -221,7 +221,7 @@ def test_a_silent_network_costs_nothing():
         (random_images(3), [0, 0], "3 images need as many labels"),
         (random_images(3), [0, 1, 5], "labels must be from 0 to 4, got 0 to 5"),
         (random_images(3), [0, -1, 1], "labels must be from 0 to 4, got -1 to 1"),
-        (random_images(3), [0.0, 1.0, 2.0], "labels must be integers from 0 to 4, got float64"),
+        (random_images(3), [0.5, 1.0, 2.0], "labels must be integers from 0 to 4, got float64"),
     ],
 )
 def test_bad_input(snn, images, labels, message):

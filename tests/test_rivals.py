@@ -11,6 +11,7 @@ from fsrepro.energy import PICOJOULES, energy
 from fsrepro.experiments import models
 from fsrepro.experiments.rivals import mlgenn_scales, quantised_ann, round_weights
 from fsrepro.measures import Report
+from fsrepro.tasks import Task
 
 
 def network():
@@ -71,7 +72,8 @@ def test_bad_bits(bits):
 
 def test_energy_is_counts_times_costs():
     report = Report(
-        images=1, accuracy=0, agreement=0, spikes_per_neuron=0, synops_per_image=2e6,
+        images=1, task=Task(), quality={}, ann_quality={}, agreement=0,
+        spikes_per_neuron=0, synops_per_image=2e6,
         macs_per_image=100, ann_macs_per_image=10**6, steps=1, latency_steps=1, neurons=1,
         layers=None, predictions=None,
     )  # fmt: skip

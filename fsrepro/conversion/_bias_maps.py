@@ -17,9 +17,9 @@ import numpy as np
 from keras import ops
 
 from ..codes import ExponentMantissa, SpikeCode
+from ..networks.graph import predict_list, retrace
+from ..networks.kinds import POOLING_BY_MAXIMUM, PRODUCTS
 from ._normal_form import UnsupportedLayerError
-from .graph import predict_list, retrace
-from .kinds import POOLING_BY_MAXIMUM, PRODUCTS
 from .population import Population
 from .spiking_model import SpikingModel
 

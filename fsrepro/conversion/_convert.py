@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import keras
 import numpy as np
 
 from ._plan import CodeOrDesigner, plan
@@ -14,7 +13,7 @@ __all__ = ["convert"]
 
 
 def convert(
-    model: keras.Model,
+    model,
     calibration: np.ndarray,
     *,
     code: CodeOrDesigner | Mapping[str, CodeOrDesigner] = "mixed_radix",
@@ -24,9 +23,10 @@ def convert(
     spikes_per_neuron: float | None = None,
     channel_scales: bool = False,
     bias_correction: bool | None = None,
+    task: str | None = None,
     seed: int = 0,
 ) -> SpikingModel:
-    """Convert a trained Keras model into a spiking one with the same answers.
+    """Convert a trained network into a spiking one with the same answers.
 
     Batch norm is folded, biases are kept (see :func:`normal_form`), and every activation becomes
     a layer of FS neurons. ReLU emerges from their tables; any other function of
@@ -38,10 +38,11 @@ def convert(
 
     Parameters
     ----------
-    model : keras.Model
-        Functional or sequential, built, trained; left unchanged.
-    calibration : (N, H, W, C) array
-        Images as the network takes them, from which the scales come.
+    model : keras.Model, torch.nn.Module, or path of an .onnx, .keras or .h5 file
+        Trained; left unchanged.
+    calibration : (N, ...) array
+        Images as the network takes them, from which the scales come: (N, H, W, C) of Keras,
+        (N, C, H, W) of PyTorch and ONNX.
     code : str, function, Designer, SpikeCode, or dict of these
         ``"mixed_radix"`` (chooses digits and scale of every layer, see
         :func:`~fsrepro.fitting.mixed_radix_of`), ``"binary"`` (rounding), ``"binary_floor"`` or
@@ -59,6 +60,10 @@ def convert(
     snr, spikes_per_neuron, channel_scales, bias_correction
         The criterion by which codes and scales are chosen, and what else
         :meth:`Plan.network` takes.
+    task : str
+        What the outputs are: ``"classification"``, ``"binary"``, ``"regression"`` or
+        ``"segmentation"``; where the network's last layer, or the loss it was compiled with, does
+        not tell. See :func:`~fsrepro.tasks.task_of`.
     seed : int
 
     Raises
@@ -78,7 +83,8 @@ def convert(
             if value is not None:
                 shown = "scale" if isinstance(scale, Mapping) else f"scale={scale!r}"
                 raise ValueError(f"{name}={value} and {shown} exclude each other; give one of them")
-    return plan(model, calibration, code=code, steps=steps, scale=scale, seed=seed).network(
+    planned = plan(model, calibration, code=code, steps=steps, scale=scale, task=task, seed=seed)
+    return planned.network(
         snr=snr,
         spikes_per_neuron=spikes_per_neuron,
         channel_scales=channel_scales,

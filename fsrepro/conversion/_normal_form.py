@@ -5,221 +5,210 @@ The output is the logits. Everything that has no such form is refused by name.
 
 from __future__ import annotations
 
+import math
+
 import keras
 import numpy as np
 from keras import layers
 
-from .. import activations
-from .graph import calls, flatten, rewrite, uses
-from .kinds import LINEAR_LAYERS, POOLING_BY_MAXIMUM, PRODUCTS, WEIGHTED_LAYERS
-from .population import Nonlinearity
+from ..networks.graph import calls, follow, plain_layers, rewrite, unique, uses
+from ..networks.kinds import (
+    AVERAGES,
+    DEPTHWISE,
+    GLOBAL_AVERAGES,
+    POOLING_BY_MAXIMUM,
+    WEIGHTED_LAYERS,
+    UnsupportedLayerError,
+    unsupported,
+)
+from ..networks.nonlinearity import Nonlinearity
+from ..networks.self_check import check_same
+from ._kernels import scale_inputs, scale_outputs
 
-__all__ = ["UnsupportedLayerError", "normal_form"]
-
-ACTIVATIONS = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.Softmax)
-FIXED_SCALING = (layers.Rescaling, layers.Normalization)
-"""What networks that take pixels as they are begin with."""
-
-TRAINING_ONLY = (
-    layers.Dropout, layers.SpatialDropout2D, layers.GaussianNoise, layers.GaussianDropout,
-)  # fmt: skip
-
-
-class UnsupportedLayerError(ValueError):
-    """A layer has no exact spiking form; the message names it and says what to do."""
+__all__ = ["UnsupportedLayerError", "fold", "normal_form"]
 
 
-def normal_form(model: keras.Model) -> keras.Model:
+def normal_form(model, images: np.ndarray | None = None) -> keras.Model:
     """``model`` with batch norm folded and each activation a layer of its own.
 
     The result computes the same logits up to rounding (relative 1e-5 in float32).
 
     - Batch norm that follows a convolution or dense layer is folded into its weights:
       W' = W g / sqrt(var + eps), b' = (b - mean) g / sqrt(var + eps) + beta (Jacob et al. 2018,
-      section 3.2). Elsewhere on feature maps it becomes a 1x1 depthwise convolution.
-    - A softmax at the end is dropped: it does not change which logit is largest.
+      section 3.2); one between an activation and layers with weights into those. Elsewhere it
+      becomes a 1x1 depthwise convolution, and so do other multiplications by constants.
+    - An activation at the end (softmax, sigmoid, ...) is left out: the network's
+      :class:`~fsrepro.tasks.Task` knows what its outputs mean.
     - Max-pooling stays and acts on decoded values, and so do products of two branches (Multiply).
-    - Rescaling and Normalization of the image become a 1x1 depthwise convolution.
-    - A separable convolution becomes a depthwise one and a 1x1 convolution.
-    - Models within the model are unfolded, and a layer called twice becomes two.
-    - Dropout and noise layers are dropped: they act in training only.
+    - A separable convolution becomes a depthwise one and a 1x1 convolution; PReLU with a slope for
+      each channel becomes two ReLUs, of x and of -x.
+    - Models within the model and layers of a user's own are unfolded, and a layer called twice
+      becomes two.
 
     Parameters
     ----------
-    model : keras.Model
-        Built, functional or sequential, with one image input and one output; left as it is.
+    model : keras.Model, torch.nn.Module, or path of an .onnx, .keras or .h5 file
+        Trained, with one input and one output; left as it is.
+    images : (N, ...) array, optional
+        A few that it takes. They tell sizes that the model leaves open, and the result is held
+        against the model on them.
 
     Raises
     ------
     TypeError
-        For what is not a functional or sequential Keras model.
+        For what is no model of these kinds.
     ValueError
         For a model that is not built, has several inputs or outputs, has no weights, or has NaN or
-        infinite ones.
+        infinite ones; and if model and result differ on the images.
     UnsupportedLayerError
         For a layer or an activation that has no spiking form.
     """
-    model = _functional(model)
-    _refuse_unknown(model)
-    graph = flatten(model)
-    _check_weights(graph)
-    used = uses(graph)
-    producer: dict[int, keras.Layer] = {}  # by id of a call's output, the new layer that makes it
+    from ..frontends import read  # which needs what is here
 
-    def replace(call, *args, **kwargs):
-        layer = call.operation
-        x = args[0]
-        if _activation_name(layer) == "softmax" and call.outputs[0] is not graph.outputs[0]:
-            raise _unsupported(layer, "softmax", "it is supported only as the last layer")
-        if isinstance(layer, TRAINING_ONLY):
-            return x
-        if isinstance(layer, FIXED_SCALING):
-            return _depthwise(layer.name, x, *_input_scale_and_offset(layer))
-        if isinstance(layer, layers.BatchNormalization):
-            source = producer.get(id(call.input_tensors[0]))
-            if source is None or used[id(call.input_tensors[0])] > 1:
-                return _depthwise_batch_norm(layer, x)
-            scale_outputs(source, *_scale_and_offset(layer))
-            producer[id(call.outputs[0])] = source
-            return x
-        if isinstance(layer, ACTIVATIONS):
-            return _activate(_activation_name(layer), x, layer.name)
-        if isinstance(layer, layers.SeparableConv2D):
-            x, layer = _separated(layer, x)
+    return fold(read(model, images).graph, images)
+
+
+def fold(graph: keras.Model, images: np.ndarray | None = None) -> keras.Model:
+    """The normal form of a graph of plain layers that ends in logits."""
+    with plain_layers():
+        (old,) = graph.inputs
+        x = keras.Input(old.shape[1:], dtype="float32", name=old._keras_history.operation.name)
+        folding = _Folding(graph)
+        new = follow(graph, [x], folding)
+        folded = keras.Model(x, new[id(graph.outputs[0])], name=graph.name)
+    if images is not None:
+        pairs = [
+            (call.operation.name, call.outputs[0], new[id(call.outputs[0])])
+            for call in calls(graph)
+            if id(call.outputs[0]) not in folding.changed
+        ]
+        check_same(graph, folded, images, pairs, what="its normal form")
+    return _folded_forwards(folded)
+
+
+class _Folding:
+    """From a call of a plain layer to layers of the normal form."""
+
+    def __init__(self, graph: keras.Model):
+        self.used = uses(graph)
+        self.names = {layer.name for layer in graph.layers}
+        self.producer: dict[int, keras.Layer] = {}  # by id of an old tensor, the new layer
+        self.changed: set[int] = set()  # old tensors that the new ones differ from by design
+
+    def __call__(self, call, *args, **kwargs):
+        layer, x = call.operation, args[0]
+        (output,), inputs = call.outputs, call.input_tensors
+        if isinstance(layer, layers.Softmax):
+            raise unsupported(layer, "softmax", "it is supported only as the last layer")
+        if isinstance(layer, (layers.BatchNormalization, layers.Rescaling, layers.Normalization)):
+            return self.scaled(layer.name, x, *_scale_and_offset(layer), inputs[0], output)
+        if isinstance(layer, layers.Subtract):
+            a, b = x
+            minus = self.scaled(f"{layer.name}_minus", b, -1.0, 0.0, inputs[1])
+            return layers.Add(name=layer.name)([a, minus])
+        if isinstance(layer, layers.Average):
+            total = layers.Add(name=unique(self.names, f"{layer.name}_sum"))(x)
+            return self.scaled(layer.name, total, 1 / len(x), 0.0)
+        if isinstance(layer, layers.PReLU):
+            return self.two_sided(layer, x)
+        if isinstance(layer, (layers.SeparableConv1D, layers.SeparableConv2D)):
+            x, layer = _separated(layer, x, unique(self.names, f"{layer.name}_depthwise"))
         if not isinstance(layer, WEIGHTED_LAYERS):
             return None
-        activation = _activation_name(layer)
-        output = _with_bias(layer, x)
-        if activation == "linear":
-            producer[id(call.outputs[0])] = output._keras_history.operation
-            return output
-        return _activate(activation, output, f"{layer.name}_act")
+        y = _with_bias(layer, x)
+        self.producer[id(output)] = y._keras_history.operation
+        return y
 
-    return rewrite(graph, replace)
+    def scaled(self, name: str, x, scale, offset, old=None, new=None):
+        """scale x + offset: by the weights of the layer before, if nothing else reads it."""
+        scale, offset = (np.broadcast_to(a, x.shape[1:]) for a in (scale, offset))
+        source = self.producer.get(id(old))
+        if source is not None and self.used[id(old)] == 1 and _by_channel(scale, offset):
+            scale_outputs(source, *(np.array(a[(0,) * (a.ndim - 1)]) for a in (scale, offset)))
+            self.changed.add(id(old))
+            if new is not None:
+                self.producer[id(new)] = source
+            return x
+        return _elementwise(x, scale, offset, name, self.names)
+
+    def two_sided(self, layer, x):
+        """PReLU: relu(x) - a relu(-x)."""
+        alpha = np.asarray(layer.alpha, np.float64)
+        if (alpha == alpha.flat[0]).all():
+            slope = float(str(np.float32(alpha.flat[0])))
+            return Nonlinearity(f"leaky_relu({slope!r})", name=layer.name)(x)
+        name = f"{layer.name}_negative"
+        minus = self.scaled(f"{name}_input", x, -1.0, 0.0)
+        below = Nonlinearity("relu", name=unique(self.names, name))(minus)
+        below = self.scaled(f"{name}_slope", below, -alpha, 0.0)
+        above = Nonlinearity("relu", name=layer.name)(x)
+        return layers.Add(name=unique(self.names, f"{layer.name}_sum"))([above, below])
 
 
-def _functional(model) -> keras.Model:
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"expected a keras.Model, got {type(model).__name__}")
-    if not model.built:
-        raise ValueError(
-            f"model {model.name!r} is not built; call it on an input or give it an Input layer"
+def _by_channel(*arrays: np.ndarray) -> bool:
+    """Whether each is the same at all positions."""
+    return all((a == a[(0,) * (a.ndim - 1)]).all() for a in arrays)
+
+
+def _elementwise(x, scale: np.ndarray, offset: np.ndarray, name: str, names: set[str]):
+    """scale x + offset as a 1x1 depthwise convolution, of channels or, where needed, of values."""
+    shape = tuple(x.shape[1:])
+    if not _by_channel(scale, offset):
+        as_map = (1, 1, math.prod(shape))
+    elif len(shape) == 3:
+        as_map = shape
+    else:
+        as_map = (1, math.prod(shape[:-1]), shape[-1])
+    depthwise = layers.DepthwiseConv2D(1, name=name)
+    if as_map == shape:
+        y = depthwise(x)
+    else:
+        y = depthwise(layers.Reshape(as_map, name=unique(names, f"{name}_as_map"))(x))
+    channels = as_map[-1]
+    weights = (np.reshape(np.broadcast_to(a, shape), (-1, channels))[0] for a in (scale, offset))
+    kernel, bias = weights
+    depthwise.set_weights([kernel.reshape(1, 1, -1, 1), bias])
+    if as_map == shape:
+        return y
+    return layers.Reshape(shape, name=unique(names, f"{name}_back"))(y)
+
+
+def _scale_and_offset(layer) -> tuple[np.ndarray, np.ndarray]:
+    """A layer that normalises, at inference, as y = scale x + offset, in float64."""
+    shape = layer.input.shape[1:]
+    if isinstance(layer, layers.Rescaling):
+        return np.asarray(layer.scale, np.float64), np.asarray(layer.offset, np.float64)
+    if isinstance(layer, layers.Normalization):
+        mean, variance = (
+            np.asarray(keras.ops.convert_to_numpy(a), np.float64)[0]
+            for a in (layer.mean, layer.variance)
         )
-    try:
-        inputs, outputs = model.inputs, model.outputs
-    except (AttributeError, ValueError):
-        inputs = outputs = None
-    if not inputs or not outputs:
-        raise TypeError(
-            f"model {model.name!r} is a subclassed model without a graph; rewrite it with the "
-            "functional API (inputs, outputs = ...; keras.Model(inputs, outputs))"
-        )
-    if len(inputs) != 1 or len(outputs) != 1:
-        raise ValueError(
-            f"model {model.name!r} has {len(inputs)} inputs and {len(outputs)} outputs; conversion "
-            "takes one of each"
-        )
-    return keras.Model(inputs, outputs, name=model.name)
-
-
-def _check_weights(model) -> None:
-    if not model.weights:
-        raise ValueError(f"model {model.name!r} has no weights; there is nothing to convert")
-    for layer in model.layers:
-        for weight in layer.weights:
-            if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
-                raise ValueError(
-                    f"weight {weight.name!r} of layer {layer.name!r} holds NaN or infinite values; "
-                    "was the training interrupted or diverging?"
-                )
-
-
-def _refuse_unknown(model) -> None:
-    """Before anything is copied: what has no normal form, here and in models within."""
-    known = (
-        *(*LINEAR_LAYERS, *POOLING_BY_MAXIMUM, *PRODUCTS, *TRAINING_ONLY, *ACTIVATIONS),
-        *(*FIXED_SCALING, layers.BatchNormalization, layers.SeparableConv2D, Nonlinearity),
+        deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())
+        return (deviation, mean) if layer.invert else (1 / deviation, -mean / deviation)
+    weights = (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
+    gamma, beta, mean, variance = (
+        default if weight is None else keras.ops.convert_to_numpy(weight).astype(np.float64)
+        for weight, default in zip(weights, (1.0, 0.0, 0.0, 1.0), strict=True)
     )
-    for call in calls(model):
-        layer = call.operation
-        kind = type(layer).__name__
-        if isinstance(layer, keras.Model):
-            _refuse_unknown(_functional(layer))
-        # Exact types: a subclass may compute something else.
-        elif type(layer) not in known:
-            names = ", ".join(sorted(cls.__name__ for cls in known))
-            raise _unsupported(layer, kind, f"supported are {names}")
-        elif getattr(layer, "data_format", "channels_last") != "channels_last":
-            raise _unsupported(layer, kind, "its data_format must be channels_last (NHWC)")
-        elif len(call.outputs) != 1:
-            raise _unsupported(layer, kind, "it must have one output")
-        else:
-            _activation_name(layer)
+    scale = gamma / np.sqrt(variance + layer.epsilon)
+    along = [1] * len(shape)
+    axis = layer.axis % (len(shape) + 1) - 1
+    along[axis] = shape[axis]
+    return np.reshape(scale, along), np.reshape(beta - mean * scale, along)
 
 
-def _activation_name(layer) -> str:
-    """``linear``, ``softmax`` or the name of an activation; others are refused by their name."""
-    if isinstance(layer, Nonlinearity):
-        return layer.function
-    if isinstance(layer, layers.ReLU):
-        return _kind_of_relu(layer)
-    if isinstance(layer, layers.LeakyReLU):
-        return f"leaky_relu({float(layer.negative_slope):g})"
-    if isinstance(layer, layers.Softmax):
-        return "softmax"
-    function = getattr(layer, "activation", None)
-    if function in (None, keras.activations.linear):
-        return "linear"
-    if function is keras.activations.softmax:
-        return "softmax"
-    if function is keras.activations.leaky_relu:
-        return "leaky_relu(0.2)"  # the slope that Keras takes where none is given
-    found = activations.of_keras_function(function)
-    if found is not None:
-        return found.name
-    name = getattr(function, "__name__", type(function).__name__)
-    raise _unsupported(
-        layer,
-        f"activation {name!r}",
-        f"supported are {', '.join(activations.names())}, LeakyReLU layers, and softmax at the "
-        "end. To add one, see fsrepro.activations.register",
-    )
-
-
-def _kind_of_relu(layer) -> str:
-    limit, slope = layer.max_value, float(layer.negative_slope)
-    if layer.threshold == 0 and limit is None:
-        return f"leaky_relu({slope:g})" if slope else "relu"
-    if layer.threshold == 0 and limit == 6 and not slope:
-        return "relu6"
-    raise _unsupported(
-        layer,
-        f"ReLU with max_value {limit}, negative_slope {slope:g}, threshold {layer.threshold}",
-        "supported are a plain ReLU, one with max_value 6, and one with a negative_slope",
-    )
-
-
-def _unsupported(layer, what: str, hint: str) -> UnsupportedLayerError:
-    return UnsupportedLayerError(f"layer {layer.name!r} ({what}) has no spiking form; {hint}")
-
-
-def _activate(activation: str, x, name: str):
-    if activation in ("linear", "softmax"):
-        return x
-    return Nonlinearity(activation, name=name)(x)
-
-
-def _separated(separable, x):
+def _separated(separable, x, name: str):
     """A separable convolution: its spatial half on ``x``, and the other half, a 1x1 convolution."""
     spatial, *others = separable.get_weights()
+    n = len(separable.kernel_size)
     shared = ("kernel_size", "strides", "padding", "dilation_rate", "depth_multiplier")
     options = {key: getattr(separable, key) for key in shared}
-    name = f"{separable.name}_depthwise"
-    depthwise = layers.DepthwiseConv2D(**options, use_bias=False, name=name)
+    depthwise = DEPTHWISE[n - 1](**options, use_bias=False, name=name)
     output = depthwise(x)
     depthwise.set_weights([spatial])
-    options = {key: getattr(separable, key) for key in ("filters", "use_bias", "activation")}
-    pointwise = layers.Conv2D(**options, kernel_size=1, name=separable.name)
+    convolution = (layers.Conv1D, layers.Conv2D)[n - 1]
+    options = {"filters": separable.filters, "use_bias": separable.use_bias}
+    pointwise = convolution(**options, kernel_size=1, name=separable.name)
     pointwise.build(output.shape)
     pointwise.set_weights(others)
     return output, pointwise
@@ -227,75 +216,84 @@ def _separated(separable, x):
 
 def _with_bias(layer, x):
     """A copy of a weighted layer, linear and with a bias, called on ``x``."""
-    copied = type(layer).from_config(
-        {**layer.get_config(), "use_bias": True, "activation": "linear"}
-    )
+    copied = type(layer).from_config({**layer.get_config(), "use_bias": True})
     output = copied(x)
     kernel, *bias = layer.get_weights()
     copied.set_weights([kernel, *(bias or [np.zeros(copied.bias.shape, np.float32)])])
     return output
 
 
-def _scale_and_offset(norm: layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
-    """Batch norm at inference as y = scale x + offset, per channel, in float64."""
-    if norm.axis not in (-1, norm.input_spec.ndim - 1):
-        raise _unsupported(norm, f"BatchNormalization, axis {norm.axis}", "the axis must be last")
-    weights = (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
-    gamma, beta, mean, variance = (
-        default if weight is None else keras.ops.convert_to_numpy(weight).astype(np.float64)
-        for weight, default in zip(weights, (1.0, 0.0, 0.0, 1.0), strict=True)
+# --- what an activation is scaled by, in the weights behind it ------------------------------------
+
+
+def _folded_forwards(graph: keras.Model) -> keras.Model:
+    """``graph`` without depthwise convolutions of one weight that the layers behind can take up.
+
+    Where activations are scaled, as by a batch norm behind a ReLU, the layers behind would
+    otherwise read numbers and not spikes.
+    """
+    chosen = {}
+    for call in calls(graph):
+        layer = call.operation
+        if _is_scaling(layer) and _from_activation(graph, call.input_tensors[0]):
+            readers = _weighted_readers(graph, call.outputs[0], layer)
+            if readers:
+                chosen[layer.name] = readers
+    if not chosen:
+        return graph
+
+    def skip(call, *args, **kwargs):
+        return args[0] if call.operation.name in chosen else None
+
+    new = rewrite(graph, skip)
+    for name, readers in chosen.items():
+        kernel, bias = graph.get_layer(name).get_weights()
+        for reader in readers:
+            scale_inputs(new.get_layer(reader.name), kernel.ravel().astype(float), bias)
+    return new
+
+
+def _is_scaling(layer) -> bool:
+    return (
+        isinstance(layer, layers.DepthwiseConv2D)
+        and layer.kernel_size == (1, 1)
+        and layer.strides == (1, 1)
+        and layer.depth_multiplier == 1
     )
-    scale = gamma / np.sqrt(variance + norm.epsilon)
-    return scale, beta - mean * scale
 
 
-def scale_outputs(layer, scale: np.ndarray, offset: float | np.ndarray = 0.0) -> None:
-    """Change the weights of a layer so that its outputs y become scale y + offset, per channel."""
-    kernel, bias = (np.asarray(w, np.float64) for w in layer.get_weights())
-    # Output channels: last axis of the kernel; of a depthwise kernel (h, w, C, M) the last two.
-    channels = kernel.shape[2:] if isinstance(layer, layers.DepthwiseConv2D) else kernel.shape[-1:]
-    layer.set_weights([kernel * scale.reshape(channels), bias * scale + offset])
+def _from_activation(graph, tensor) -> bool:
+    layer = tensor._keras_history.operation
+    if isinstance(layer, (*AVERAGES, *POOLING_BY_MAXIMUM)):
+        return _from_activation(graph, layer.input)
+    return isinstance(layer, Nonlinearity)
 
 
-def _depthwise_batch_norm(norm: layers.BatchNormalization, x):
-    """Batch norm that nothing precedes to fold it into, as a 1x1 depthwise convolution."""
-    scale, offset = _scale_and_offset(norm)
-    if len(x.shape) != 4:
-        raise _unsupported(
-            norm,
-            "BatchNormalization",
-            "off feature maps it must directly follow a Dense layer, alone",
+def _weighted_readers(graph, tensor, scaling) -> list:
+    """The weighted layers that read ``tensor``, if these are all and can take up its scale."""
+    kernel, bias = scaling.get_weights()
+    found = []
+    for call in calls(graph):
+        if not any(x is tensor for x in call.input_tensors):
+            continue
+        layer = call.operation
+        passes = isinstance(layer, (*AVERAGES, *GLOBAL_AVERAGES, layers.Flatten)) or (
+            isinstance(layer, POOLING_BY_MAXIMUM) and (kernel > 0).all()
         )
-    return _depthwise(norm.name, x, scale, offset)
+        if passes:
+            behind = _weighted_readers(graph, call.outputs[0], scaling)
+            if not behind:
+                return []
+            found += behind
+        elif isinstance(layer, layers.Dense) or (
+            isinstance(layer, WEIGHTED_LAYERS)
+            and (not bias.any() or (layer.padding == "valid" and _slides(layer)))
+        ):
+            found.append(layer)
+        else:
+            return []
+    return [] if any(tensor is x for x in graph.outputs) else found
 
 
-def _depthwise(name: str, x, scale: np.ndarray, offset: np.ndarray):
-    """y = scale x + offset, per channel of (N, H, W, C)."""
-    layer = layers.DepthwiseConv2D(1, name=name)
-    output = layer(x)
-    layer.set_weights([scale.reshape(1, 1, -1, 1), offset])
-    return output
-
-
-def _input_scale_and_offset(layer) -> tuple[np.ndarray, np.ndarray]:
-    """Rescaling and Normalization as y = scale x + offset, per channel, in float64."""
-    shape = layer.input.shape
-    if len(shape) != 4:
-        raise _unsupported(layer, type(layer).__name__, "its input must be (N, H, W, C)")
-    if isinstance(layer, layers.Rescaling):
-        scale, offset = layer.scale, layer.offset
-    else:
-        if layer.invert:
-            raise _unsupported(layer, "Normalization, invert", "only the usual direction is")
-        mean = keras.ops.convert_to_numpy(layer.mean).astype(np.float64)
-        deviation = np.sqrt(keras.ops.convert_to_numpy(layer.variance).astype(np.float64))
-        scale = 1 / np.maximum(deviation, keras.config.epsilon())
-        offset = -mean * scale
-    values = (np.squeeze(np.asarray(value, np.float64)) for value in (scale, offset))
-    try:
-        scale, offset = (np.broadcast_to(value, shape[-1:]) for value in values)
-        return scale, offset
-    except ValueError:
-        raise _unsupported(
-            layer, f"{type(layer).__name__} along other axes", "one number per channel is"
-        ) from None
+def _slides(layer) -> bool:
+    return "Transpose" not in type(layer).__name__

@@ -25,7 +25,9 @@ from ..fitting import (
     scaled,
     with_soma,
 )
-from ._normal_form import normal_form
+from ..frontends import read
+from ..tasks import Task
+from ._normal_form import fold
 from ._sensitivity import sensitivity
 from .allocation import allocate, spike_price
 from .bias_correction import correct_biases
@@ -33,7 +35,7 @@ from .calibration import check_images, record
 from .channels import best_factors, rescalable_layers, rescale_channels
 from .few_spikes import FewSpikes
 from .population import activation_layers, by_layer, populate
-from .spiking_model import SpikingModel
+from .spiking_model import Budget, SpikingModel
 
 __all__ = ["SPIKE_PENALTY", "Plan", "plan"]
 
@@ -79,9 +81,15 @@ class Plan:
     """
 
     def __init__(
-        self, graph: keras.Model, calibration: NDArray, sites: Mapping[str, _Site], *, seed: int
+        self,
+        graph: keras.Model,
+        calibration: NDArray,
+        sites: Mapping[str, _Site],
+        task: Task,
+        *,
+        seed: int,
     ):
-        self.graph, self.calibration, self.seed = graph, calibration, seed
+        self.graph, self.calibration, self.task, self.seed = graph, calibration, task, seed
         self._sites = dict(sites)
 
     @property
@@ -102,7 +110,8 @@ class Plan:
     @cached_property
     def sensitivity(self) -> dict[str, NDArray[np.float64]]:
         """By layer, (C,): :func:`~fsrepro.conversion.sensitivity` to errors in each channel."""
-        return sensitivity(self.graph, self.calibration[:SENSITIVITY_IMAGES], seed=self.seed)
+        images = self.calibration[:SENSITIVITY_IMAGES]
+        return sensitivity(self.graph, images, task=self.task, seed=self.seed)
 
     def choose(
         self,
@@ -165,7 +174,12 @@ class Plan:
             few = max(1, min(BIAS_IMAGES, BIAS_FLOATS // largest))
             correct_biases(model, self.graph, self.calibration[:few])
         scales = {n: found.scale for n, found in chosen.items() if not math.isnan(found.scale)}
-        return SpikingModel(model, scales)
+        budget = None
+        if spikes_per_neuron is not None:
+            spent = sum(found.spikes * self.neurons[name] for name, found in chosen.items())
+            budget = Budget(float(spikes_per_neuron), spent / sum(self.neurons.values()))
+        seen = float(self.calibration.min()), float(self.calibration.max())
+        return SpikingModel(model, scales, task=self.task, inputs=seen, budget=budget)
 
     def _criterion(self, **every: float | None) -> dict[str, float]:
         """The criterion that was given, if any, by name; refused if it makes no sense here."""
@@ -197,7 +211,11 @@ class Plan:
             if chosen[name].code.activation == "relu"
         }
         rescaled = Plan(
-            rescale_channels(self.graph, factors), self.calibration, self._sites, seed=self.seed
+            rescale_channels(self.graph, factors),
+            self.calibration,
+            self._sites,
+            self.task,
+            seed=self.seed,
         )
         rescaled.sensitivity = {  # by the chain rule
             name: gain / factors.get(name, 1.0) ** 2 for name, gain in self.sensitivity.items()
@@ -251,12 +269,13 @@ _UP_TO_ONE = np.linspace(0, 1, 1001, dtype=np.float32)
 
 
 def plan(
-    model: keras.Model,
+    model,
     calibration: np.ndarray,
     *,
     code: CodeOrDesigner | Mapping[str, CodeOrDesigner] = "mixed_radix",
     steps: int | None = None,
     scale: str | float | Mapping[str, float] = "mse",
+    task: str | None = None,
     seed: int = 0,
 ) -> Plan:
     """What spiking networks are made from, to make many of one trained network.
@@ -264,7 +283,9 @@ def plan(
     Arguments as in :func:`~fsrepro.conversion.convert`, which is
     ``plan(...).network(...)``; raises what it raises, before anything is computed.
     """
-    graph = normal_form(model)
+    calibration = np.asarray(calibration)
+    network = read(model, calibration, task, what="calibration images")
+    graph = fold(network.graph, calibration)
     functions = {name: graph.get_layer(name).function for name in activation_layers(graph)}
     codes = _by_layer("code", code, functions)
     if steps is not None and not any(isinstance(code, str) for code in codes.values()):
@@ -285,7 +306,7 @@ def plan(
     images = check_images(graph, calibration, "calibration images")
     if images.min() == images.max():
         raise ValueError("the calibration images are constant; scales need real images")
-    return Plan(graph, images, sites, seed=seed)
+    return Plan(graph, images, sites, network.task, seed=seed)
 
 
 def _by_layer(what: str, given, functions: dict[str, str]) -> dict:

@@ -2,7 +2,7 @@ r"""How much the answers of a network depend on each of its activations.
 
 To second order, an error of variance D in n activations changes the answers by
 :math:`\tfrac12 n\, G D`, in units of the loss whose mean squared gradient is G. The loss here is
-the divergence between the answers of ANN and SNN.
+the divergence between the answers of ANN and SNN; in regression, half their squared difference.
 
 Source: the Fisher information as sensitivity of layers to quantisation, e.g. Choi, El-Khamy & Lee
 (2017).
@@ -16,31 +16,36 @@ from keras import ops
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from .graph import batch_slices
+from ..networks.graph import batch_slices
+from ..tasks import Task
 from .population import activation_layers
 
 __all__ = ["sensitivity"]
 
 
 def sensitivity(
-    graph: keras.Model, images: np.ndarray, *, seed: int = 0
+    graph: keras.Model, images: np.ndarray, *, task: Task | None = None, seed: int = 0
 ) -> dict[str, NDArray[np.float64]]:
     r"""G of every channel of every activation layer of a normal form: by its name, (C,).
 
     The mean squared gradient of the loss at one activation; that of the layer is their mean. The
-    loss is the cross-entropy for a label drawn from the network's own answer, so that no labels
-    are needed and :math:`\mathrm{E}\, g g^T` is the Fisher information: half of the second
-    derivative's quadratic form is the Kullback-Leibler divergence that a small error causes.
+    loss is that of the task, see :meth:`~fsrepro.tasks.Task.loss`: for classes the cross-entropy
+    for a label drawn from the network's own answer, so that no labels are needed and
+    :math:`\mathrm{E}\, g g^T` is the Fisher information: half of the second derivative's quadratic
+    form is the Kullback-Leibler divergence that a small error causes.
 
     Parameters
     ----------
     graph : keras.Model
         Its outputs are logits.
     images : (N, H, W, C) array
+    task : Task
+        What they mean; classes unless told.
     seed : int
     """
     import tensorflow as tf
 
+    task = task or Task()
     names = activation_layers(graph)
     probe = keras.Model(
         graph.inputs, [*(graph.get_layer(name).output for name in names), *graph.outputs]
@@ -51,18 +56,16 @@ def sensitivity(
     def squared_gradients(batch, chance):
         with tf.GradientTape() as tape:
             *activations, logits = probe(batch, training=False)
-            below = ops.cumsum(ops.softmax(ops.stop_gradient(logits)), axis=-1) < chance[:, None]
-            label = ops.minimum(ops.sum(ops.cast(below, "int32"), axis=-1), logits.shape[-1] - 1)
-            loss = ops.sum(
-                keras.losses.sparse_categorical_crossentropy(label, logits, from_logits=True)
-            )
-        gradients = tape.gradient(loss, activations)
+            loss = task.loss(logits, chance)
+        zeros = tf.UnconnectedGradients.ZERO
+        gradients = tape.gradient(loss, activations, unconnected_gradients=zeros)
         return [ops.mean(g**2, axis=tuple(range(len(g.shape) - 1))) for g in gradients]
 
     total: dict[str, NDArray[np.float64]] = dict.fromkeys(names, np.zeros(()))
     for part in tqdm(batch_slices(graph, len(images)), desc="sensitivity"):
         batch = images[part]
-        found = squared_gradients(batch, rng.random(len(batch)).astype(np.float32))
+        chance = rng.random(task.draws((len(batch), *graph.output_shape[1:])))
+        found = squared_gradients(batch, chance.astype(np.float32))
         for name, g in zip(names, found, strict=True):
             total[name] = total[name] + len(batch) / len(images) * np.asarray(g, np.float64)
     return total

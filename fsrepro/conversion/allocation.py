@@ -7,7 +7,9 @@ spikes is best spent where the last spike of every layer buys the same, so
 .. math:: \min \sum_l n_l \bigl( \tfrac12 G_l D_l(c_l) + \lambda\, s_l(c_l) \bigr)
 
 chooses code :math:`c_l` of each layer alone, and :math:`\lambda` is found at which the spikes
-:math:`\sum n_l s_l / \sum n_l` meet the budget.
+:math:`\sum n_l s_l / \sum n_l` meet the budget. The codes that a price can choose lie on the convex
+hull of each front, so that a few layers may leave much of a budget; the rest is spent greedily, one
+layer at a time, where it saves most for each spike.
 
 Source: Lagrangian bit allocation, Shoham & Gersho (1988).
 """
@@ -21,6 +23,9 @@ import numpy as np
 from ..fitting import Candidate, Front
 
 __all__ = ["allocate", "spike_price"]
+
+FILLED = 0.99
+"""A budget is met when this share of it is spent: what is left would hardly buy a code."""
 
 
 def allocate(
@@ -43,7 +48,31 @@ def allocate(
     ValueError
         For a budget that even the cheapest codes exceed.
     """
-    return _choose(fronts, gain, spike_price(fronts, neurons, gain, spikes_per_neuron))
+    chosen = _choose(fronts, gain, spike_price(fronts, neurons, gain, spikes_per_neuron))
+    return _filled(chosen, fronts, neurons, gain, spikes_per_neuron)
+
+
+def _filled(chosen, fronts, neurons, gain, budget) -> dict[str, Candidate]:
+    """``chosen`` with better codes where the rest of the budget allows them."""
+    total = sum(neurons[name] for name in fronts)
+    left = budget * total - sum(neurons[name] * found.spikes for name, found in chosen.items())
+    while left > (1 - FILLED) * budget * total:
+        best: tuple[float, str, Candidate] | None = None
+        for name, front in fronts.items():
+            now, n = chosen[name], neurons[name]
+            more, less = front.spikes - now.spikes, now.mse - front.mse
+            worth = np.full(len(front), -np.inf)
+            fits = (more > 0) & (n * more <= left) & (less > 0)
+            worth[fits] = gain[name] * less[fits] / more[fits]
+            row = int(np.argmax(worth))
+            if fits[row] and (best is None or worth[row] > best[0]):
+                best = float(worth[row]), name, front[row]
+        if best is None:
+            break
+        _, name, found = best
+        left -= neurons[name] * (found.spikes - chosen[name].spikes)
+        chosen[name] = found
+    return chosen
 
 
 def _choose(fronts, gain, price) -> dict[str, Candidate]:

@@ -17,8 +17,8 @@ import numpy as np
 from keras import ops
 from tqdm import tqdm
 
-from .graph import batch_slices, calls, uses
-from .kinds import MERGING_LAYERS, WEIGHTED_LAYERS
+from ..networks.graph import batch_slices, calls, uses
+from ..networks.kinds import MERGING_LAYERS, WEIGHTED_LAYERS
 from .population import Population
 
 __all__ = ["correct_biases"]

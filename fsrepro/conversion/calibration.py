@@ -6,27 +6,17 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from .graph import batch_slices, predict_list
-from .population import Nonlinearity, Population
+from ..networks.graph import batch_slices, check_array, predict_list
+from ..networks.nonlinearity import Nonlinearity
+from .population import Population
 
 __all__ = ["check_images", "record"]
 
 
 def check_images(model: keras.Model, images, what: str) -> np.ndarray:
     """``images`` as float32 if ``model`` can take them, or ``ValueError`` that names ``what``."""
-    images = np.asarray(images)
-    expected = tuple(model.input_shape[1:])
-    if images.ndim != 1 + len(expected) or any(
-        size not in (None, found) for size, found in zip(expected, images.shape[1:], strict=True)
-    ):
-        shape = ", ".join(str(size) for size in ("N", *expected))
-        raise ValueError(f"the {what} must have shape ({shape}), got {images.shape}")
-    if len(images) == 0:
-        raise ValueError(f"the {what} are empty")
-    images = images.astype(np.float32, copy=False)
-    if not np.isfinite(images).all():
-        raise ValueError(f"the {what} hold NaN or infinite values")
-    return images
+    found = check_array(tuple(model.input_shape[1:]), images, what)
+    return found.astype(np.float32, copy=False)
 
 
 def record(

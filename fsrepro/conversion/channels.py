@@ -20,18 +20,18 @@ from keras import layers
 
 from .. import activations
 from ..codes import Code
-from ._normal_form import scale_outputs
-from .graph import calls, rewrite, uses
-from .kinds import POOLING_BY_MAXIMUM, WEIGHTED_LAYERS
+from ..networks.graph import calls, rewrite, uses
+from ..networks.kinds import AVERAGES, GLOBAL_AVERAGES, POOLING_BY_MAXIMUM, ROUTING, WEIGHTED_LAYERS
+from ._kernels import scale_inputs, scale_outputs
 from .population import activation_layers
 
 __all__ = ["best_factors", "rescalable_layers", "rescale_channels"]
 
 _KEEPS_CHANNELS = (
-    layers.AveragePooling2D,
-    layers.GlobalAveragePooling2D,
-    layers.ZeroPadding2D,
+    *AVERAGES,
+    *GLOBAL_AVERAGES,
     *POOLING_BY_MAXIMUM,
+    *(kind for kind in ROUTING if kind.__name__.startswith(("Cropping", "UpSampling", "ZeroPad"))),
 )
 
 
@@ -81,7 +81,7 @@ def rescale_channels(graph: keras.Model, factors: Mapping[str, np.ndarray]) -> k
         before, behind = _neighbours(graph, name)
         scale_outputs(scaled.get_layer(before.name), factor)
         for layer in behind:
-            _divide_inputs(scaled.get_layer(layer.name), factor)
+            scale_inputs(scaled.get_layer(layer.name), 1 / factor)
     return scaled
 
 
@@ -146,15 +146,3 @@ def _obstacle(graph, name) -> str | None:
         if not isinstance(layer, WEIGHTED_LAYERS):
             return f"layer {layer.name!r} ({type(layer).__name__}) reads it"
     return None
-
-
-def _divide_inputs(layer, factor) -> None:
-    kernel, *bias = layer.get_weights()
-    if isinstance(layer, layers.Dense):  # flattened inputs: channels come fastest
-        kernel = kernel / np.tile(factor, len(kernel) // len(factor))[:, None]
-    elif getattr(layer, "groups", 1) > 1:  # (H, W, C / groups, outputs), group after group
-        by_group = kernel.reshape(*kernel.shape[:3], layer.groups, -1)
-        kernel = (by_group / factor.reshape(layer.groups, -1).T[..., None]).reshape(kernel.shape)
-    else:  # (H, W, C, ...)
-        kernel = kernel / factor[:, None]
-    layer.set_weights([kernel, *bias])

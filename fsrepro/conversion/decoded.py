@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import keras
 import numpy as np
 from keras import ops
 
 from ..codes import Code
-from ._normal_form import normal_form
+from ..frontends import read
+from ._normal_form import fold
 from .population import Population, activation_layers, by_layer, populate
 from .spiking_model import SpikingModel
 
@@ -38,10 +38,13 @@ class Decoded(Population):
         values = ops.take(self._value, index)
         if not self.counting:
             return values
-        return values, ops.sum(ops.take(self._count, index), axis=-1)
+        counts = ops.take(self._count, index)
+        return values, counts if self.counting == "each" else ops.sum(counts, axis=-1)
 
 
-def with_decoders(model: keras.Model, codes: Mapping[str, Code]) -> SpikingModel:
+def with_decoders(
+    model, codes: Mapping[str, Code], images: np.ndarray | None = None, *, task: str | None = None
+) -> SpikingModel:
     """A trained network whose activations pass through ``codes``, read back by decoders.
 
     For codes that are not linear, which :func:`~fsrepro.conversion.convert` refuses: Huffman's
@@ -52,15 +55,21 @@ def with_decoders(model: keras.Model, codes: Mapping[str, Code]) -> SpikingModel
 
     Parameters
     ----------
-    model : keras.Model
+    model : keras.Model, torch.nn.Module, or path
     codes : mapping of Code
         By name of the activation layer (see :func:`~fsrepro.conversion.record`).
+    images : (N, ...) array
+        A few, for what :func:`~fsrepro.conversion.normal_form` needs them for.
+    task : str
+        See :func:`~fsrepro.conversion.convert`.
 
     Raises
     ------
     ValueError
         Unless every activation layer has a code; beside what :func:`normal_form` raises.
     """
-    graph = normal_form(model)
+    network = read(model, images, task)
+    graph = fold(network.graph, images)
     codes = by_layer("codes", codes, activation_layers(graph))
-    return SpikingModel(populate(graph, lambda name: Decoded(codes[name], name=name)), {})
+    spiking = populate(graph, lambda name: Decoded(codes[name], name=name))
+    return SpikingModel(spiking, {}, task=network.task)

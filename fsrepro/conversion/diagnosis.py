@@ -9,11 +9,10 @@ from tqdm import tqdm
 
 from .. import activations
 from ..fitting import decibels
+from ..networks.graph import batch_slices, predict, predict_list, rewrite
 from ._normal_form import normal_form
-from .calibration import check_images
 from .decoded import Decoded
 from .few_spikes import FewSpikes
-from .graph import batch_slices, predict, predict_list, rewrite
 from .population import activation_layers
 from .spiking_model import SpikingModel
 
@@ -21,7 +20,7 @@ __all__ = ["diagnose"]
 
 
 def diagnose(
-    ann: keras.Model,
+    ann,
     snn: SpikingModel,
     x: np.ndarray,
     labels: np.ndarray | None = None,
@@ -30,13 +29,13 @@ def diagnose(
 
     Parameters
     ----------
-    ann : keras.Model
+    ann : keras.Model, torch.nn.Module, or path
         The network that ``snn`` was converted from.
     snn : SpikingModel
-    x : (N, H, W, C) array
+    x : (N, ...) array
         Images; a few hundred are enough.
-    labels : (N,) int
-        Classes, if accuracy is to be told.
+    labels : (N,) int or (N, ...) float
+        Classes or values, by the task of ``snn``, if it is to be told what is lost.
 
     Returns
     -------
@@ -51,8 +50,10 @@ def diagnose(
         - ``saturated``: percent of activations f(x) above the largest value of the code;
         - ``dead``: percent of neurons that never fire on these images;
         - ``spikes_per_neuron``;
-        - ``agreement_alone``: percent of images answered as by the ANN if only this layer spikes,
-          and, with labels, ``accuracy_lost_alone``: what that costs, in points of accuracy.
+        - ``agreement_alone``: percent of answers that are the ANN's if only this layer spikes (in
+          regression, of the variance of the ANN's answers that is kept), and, with labels,
+          ``accuracy_lost_alone``: what that costs, in points of accuracy; in regression
+          ``rmse_added_alone``.
 
     Raises
     ------
@@ -60,24 +61,24 @@ def diagnose(
         For images or labels that do not fit, and if ``snn`` is not of ``ann``: its spiking layers
         must be the activation layers of ``ann``.
     """
-    graph = normal_form(ann)
+    graph = normal_form(ann, x)
     sites = activation_layers(graph)
     if sites != [layer.name for layer in snn.spiking_layers]:
         raise ValueError(
             f"the spiking network was not converted from model {ann.name!r}: it has the layers "
             f"{', '.join(snn.codes)}, the model {', '.join(sites)}"
         )
-    x = check_images(graph, x, "images")
-    if labels is not None and np.shape(labels) != (len(x),):
-        raise ValueError(f"labels must have shape ({len(x)},), got {np.shape(labels)}")
+    x, task = snn.check(x), snn.task
+    if labels is not None:
+        labels = task.check(labels, (len(x), *graph.output_shape[1:]), "labels")
     table = _activity(graph, snn, sites, x)
-    reference = predict(graph, x).argmax(1)
+    reference = task.answers(predict(graph, x))
     for row, name in enumerate(tqdm(sites, desc="one layer at a time")):
-        alone = predict(_only(graph, name, snn.codes[name]), x).argmax(1)
-        table.loc[row, "agreement_alone"] = 100 * np.mean(alone == reference)
+        alone = task.answers(predict(_only(graph, name, snn.codes[name]), x))
+        table.loc[row, "agreement_alone"] = task.agreement(alone, reference)
         if labels is not None:
-            lost = np.mean(reference == labels) - np.mean(alone == labels)
-            table.loc[row, "accuracy_lost_alone"] = 100 * lost
+            column, lost = task.loss_of_quality(alone, reference, labels)
+            table.loc[row, f"{column}_alone"] = lost
     return table
 
 

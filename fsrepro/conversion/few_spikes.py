@@ -57,7 +57,7 @@ class FewSpikes(Population):
 
 
 def time_steps(v, threshold, reset, weight, offset, soma, max_spikes, counting):
-    """From x to decoded values and spikes summed over channels (None unless ``counting``).
+    """From x to decoded values and spikes, see :class:`Population` (None unless ``counting``).
 
     ``soma``: the name of the activation that it computes first, or None.
     """
@@ -73,7 +73,9 @@ def time_steps(v, threshold, reset, weight, offset, soma, max_spikes, counting):
         y = ops.where(z, y + weight[k], y)
         if counting or max_spikes is not None:
             fired = ops.where(z, fired + 1, fired)
-    return y, ops.sum(fired, axis=-1) if counting else None
+    if counting == "sum":
+        fired = ops.sum(fired, axis=-1)
+    return y, fired if counting else None
 
 
 @cache

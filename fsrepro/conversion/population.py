@@ -6,21 +6,24 @@ from collections.abc import Callable, Iterable, Mapping
 
 import keras
 
-from .. import activations
 from ..codes import Code
-from .graph import rewrite
+from ..networks.graph import rewrite
+from ..networks.nonlinearity import Nonlinearity
 
-__all__ = ["Nonlinearity", "Population", "activation_layers", "by_layer", "populate"]
+__all__ = [
+    "Population", "activation_layers", "by_layer", "check_function", "populate",
+]  # fmt: skip
 
 
 class Population(keras.layers.Layer):
     """Replaces an activation by neurons that write it in ``code``.
 
     Input: membrane potentials, float32, (N, ..., C). Output: decoded values, same shape; if
-    ``counting``, a pair of these and the spikes summed over channels, (N, ...).
+    ``counting``, a pair of these and the spikes: with ``"sum"`` summed over channels, (N, ...),
+    with ``"each"`` of every neuron, (N, ..., C).
     """
 
-    def __init__(self, code: Code, *, counting: bool = False, **kwargs):
+    def __init__(self, code: Code, *, counting: str = "", **kwargs):
         super().__init__(**kwargs)
         self.code = code
         self.counting = counting
@@ -29,18 +32,8 @@ class Population(keras.layers.Layer):
         values = keras.KerasTensor(x.shape, dtype=x.dtype)
         if not self.counting:
             return values
-        return values, keras.KerasTensor(x.shape[:-1], dtype=x.dtype)
-
-
-class Nonlinearity(keras.layers.Activation):
-    """An activation layer of a network in normal form, by a name of :mod:`fsrepro.activations`."""
-
-    def __init__(self, function: str, **kwargs):
-        super().__init__(activations.get(function).tensor_function, **kwargs)
-        self.function = function
-
-    def get_config(self):
-        return {"name": self.name, "function": self.function}
+        shape = x.shape if self.counting == "each" else x.shape[:-1]
+        return values, keras.KerasTensor(shape, dtype=x.dtype)
 
 
 def activation_layers(graph: keras.Model) -> list[str]:
@@ -64,6 +57,15 @@ def by_layer(what: str, given: Mapping, names: Iterable[str]) -> dict:
     return {name: given[name] for name in names}
 
 
+def check_function(name: str, function: str, code: Code) -> None:
+    """Refuse a code that writes another function than the layer ``name`` computes."""
+    if code.activation != function:
+        raise ValueError(
+            f"layer {name!r} is a {function}, but its code {code.name!r} writes "
+            f"{code.activation}; see fsrepro.codes.soma"
+        )
+
+
 def populate(graph: keras.Model, population: Callable[[str], Population]) -> keras.Model:
     """``graph`` with ``population(name)`` in the place of each activation layer.
 
@@ -75,11 +77,7 @@ def populate(graph: keras.Model, population: Callable[[str], Population]) -> ker
         if not isinstance(layer, Nonlinearity):
             return None
         neurons = population(layer.name)
-        if neurons.code.activation != layer.function:
-            raise ValueError(
-                f"layer {layer.name!r} is a {layer.function}, but its code {neurons.code.name!r} "
-                f"writes {neurons.code.activation}; see fsrepro.codes.soma"
-            )
+        check_function(layer.name, layer.function, neurons.code)
         return neurons(*args, **kwargs)
 
     return rewrite(graph, replace)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 from zipfile import BadZipFile
 
 import keras
@@ -15,15 +17,35 @@ import pandas as pd
 
 from ..codes import Code, SpikeCode
 from ..files import atomic
+from ..networks.graph import plain_layers, predict, predict_list, rewrite
+from ..networks.kinds import LINEAR_LAYERS, POOLING_BY_MAXIMUM, PRODUCTS
+from ..tasks import Task
+from .calibration import check_images
 from .few_spikes import FewSpikes
-from .graph import predict, predict_list, rewrite
-from .kinds import LINEAR_LAYERS, POOLING_BY_MAXIMUM, PRODUCTS
-from .population import Population, by_layer
+from .population import Population, by_layer, check_function
 
-__all__ = ["SpikingModel"]
+if TYPE_CHECKING:
+    from ..synapses import Synapses
+
+__all__ = ["Budget", "SpikingModel"]
 
 _FORMAT = "fsrepro spiking model 1"
+_OTHER_UNITS = 4
 _DAMAGED = (ValueError, KeyError, TypeError, OSError, EOFError, BadZipFile, zlib.error)
+
+
+class Budget(NamedTuple):
+    """Spikes per neuron, mean over the network.
+
+    Parameters
+    ----------
+    asked : float
+    planned : float
+        By the codes chosen, on the ANN's pre-activations on the calibration images.
+    """
+
+    asked: float
+    planned: float
 
 
 class SpikingModel:
@@ -36,11 +58,38 @@ class SpikingModel:
         comes from :func:`~fsrepro.conversion.with_decoders`.
     scales : dict of float
         By name of the spiking layer, the range of its code, where there is one.
+    task : Task
+        What its outputs mean; classes unless told.
+    inputs : (float, float), optional
+        The least and the largest value of the images that it was calibrated on.
+    budget : Budget, optional
+        The spikes it was made for.
     """
 
-    def __init__(self, keras_model: keras.Model, scales: dict[str, float]):
+    def __init__(
+        self,
+        keras_model: keras.Model,
+        scales: Mapping[str, float],
+        *,
+        task: Task | None = None,
+        inputs: tuple[float, float] | None = None,
+        budget: Budget | None = None,
+    ):
         self.keras_model = keras_model
         self.scales = dict(scales)
+        self.task = task or Task()
+        self.inputs, self.budget = inputs, budget
+
+    def __repr__(self) -> str:
+        layers, neurons = len(self.spiking_layers), self.neurons
+        return (
+            f"SpikingModel({self.name!r}, {self.task.name}, {layers} spiking layers, "
+            f"{neurons:,} neurons, K = {self.steps})"
+        )
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """As :meth:`predict`."""
+        return self.predict(images)
 
     @property
     def name(self) -> str:
@@ -81,12 +130,38 @@ class SpikingModel:
             for layer in self.spiking_layers
         )
 
-    def predict(self, images: np.ndarray, *, batch_size: int | None = None) -> np.ndarray:
-        """Membrane potentials of the output layer (logits), float32, (N, classes).
+    @cached_property
+    def synapses(self) -> Synapses:
+        """See :func:`~fsrepro.synapses.count_synapses`."""
+        from ..synapses import count_synapses  # which knows spiking models
 
-        Images, (N, H, W, C), are normalised as for the ANN.
+        return count_synapses(self)
+
+    def predict(self, images: np.ndarray, *, batch_size: int | None = None) -> np.ndarray:
+        """Membrane potentials of the output layer (logits), float32, (N, classes) or maps.
+
+        Images, (N, ...), as for the ANN; errors for them as in :func:`~fsrepro.evaluate`. What
+        the network makes of logits, ``snn.task.values(logits)`` and ``snn.task.answers(logits)``
+        say.
         """
-        return predict(self.keras_model, images, batch_size)
+        return predict(self.keras_model, self.check(images), batch_size)
+
+    def check(self, images, what: str = "images") -> np.ndarray:
+        """``images`` as float32 if the network can take them.
+
+        ``ValueError`` that names ``what`` for those of the wrong shape or not finite, and for
+        values so far out of the range of the calibration images that they are in other units.
+        """
+        checked = check_images(self.keras_model, images, what)
+        if self.inputs is not None:
+            largest = max(map(abs, self.inputs))
+            if np.abs(checked).mean() > _OTHER_UNITS * largest:
+                raise ValueError(
+                    f"the {what} go from {checked.min():g} to {checked.max():g}, those of the "
+                    f"calibration went from {self.inputs[0]:g} to {self.inputs[1]:g}: this looks "
+                    "like raw pixels; normalise them alike"
+                )
+        return checked
 
     def spike_trains(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Every spike: by name of the layer, 0 or 1, uint8, (K, N, ...).
@@ -106,7 +181,8 @@ class SpikingModel:
         Raises
         ------
         ValueError
-            Unless ``codes`` names every spiking layer, and none else.
+            Unless ``codes`` names every spiking layer, and none else; for a code that writes
+            another function than its layer computes.
         TypeError
             For codes that are not linear.
         """
@@ -116,26 +192,37 @@ class SpikingModel:
             layer = call.operation
             if not isinstance(layer, Population):
                 return None
-            return FewSpikes(codes[layer.name], name=layer.name)(*args, **kwargs)
+            check_function(layer.name, layer.code.activation, codes[layer.name])
+            return FewSpikes(codes[layer.name], name=layer.name)(*args)
 
-        return SpikingModel(rewrite(self.keras_model, replace), {})
+        return SpikingModel(
+            rewrite(self.keras_model, replace), {}, task=self.task, inputs=self.inputs
+        )
 
     @cached_property
     def counting_model(self) -> keras.Model:
-        """The same network with outputs (logits, spikes of layer 1, ...), spikes as (N, ...)."""
+        """The same network with outputs (logits, spikes of layer 1, ...).
+
+        Spikes are summed over channels, (N, ...), or those of every neuron where the fan-out
+        differs between channels, (N, ..., C).
+        """
         counts = []
+        each = {
+            layer.name: self.synapses.fan_out[layer.name].ndim == len(layer.output.shape) - 1
+            for layer in self.spiking_layers
+        }
 
         def replace(call, *args, **kwargs):
             layer = call.operation
             if not isinstance(layer, Population):
                 return None
-            counting = type(layer)(layer.code, counting=True, name=layer.name)
-            values, spikes = counting(*args, **kwargs)
+            how = "each" if each[layer.name] else "sum"
+            values, spikes = type(layer)(layer.code, counting=how, name=layer.name)(*args)
             counts.append(spikes)
             return values
 
         model = rewrite(self.keras_model, replace)
-        return keras.Model(model.inputs, [*model.outputs, *counts], name=model.name)
+        return keras.Model(model.inputs[0], [*model.outputs, *counts], name=model.name)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the network to one file: a zip of JSON and plain arrays, no pickles.
@@ -157,7 +244,14 @@ class SpikingModel:
         if path.exists() and not overwrite:
             raise FileExistsError(f"{path} exists; choose another name or pass overwrite=True")
         config = self.keras_model.get_config()
-        header = {"format": _FORMAT, "scales": self.scales, "model": config}
+        header = {
+            "format": _FORMAT,
+            "scales": self.scales,
+            "model": config,
+            "task": asdict(self.task),
+            "inputs": self.inputs,
+            "budget": self.budget,
+        }
         weights = {f"weight_{i}": w for i, w in enumerate(self.keras_model.get_weights())}
         with atomic(path) as partial, partial.open("wb") as file:
             np.savez_compressed(file, header=np.array(json.dumps(header)), **weights)
@@ -184,6 +278,10 @@ class SpikingModel:
                 weights = [file[f"weight_{i}"] for i in range(len(file.files) - 1)]
             found = header["format"]
             scales, config = (header.get(key) for key in ("scales", "model"))
+            task = Task(**header.get("task", {}))
+            inputs, budget = (header.get(key) for key in ("inputs", "budget"))
+            inputs = inputs and (float(inputs[0]), float(inputs[1]))
+            budget = budget and Budget(*map(float, budget))
         except _DAMAGED as error:
             raise ValueError(f"{path} is not a spiking model, or is damaged ({error})") from None
         if found != _FORMAT:
@@ -196,9 +294,12 @@ class SpikingModel:
                 raise ValueError(f"{path} names a layer of kind {layer['class_name']!r}: refused")
         if foreign := sorted(_modules(config) - {"builtins", "keras", "fsrepro"}):
             raise ValueError(f"{path} names objects of {', '.join(foreign)}: refused")
-        model = keras.Model.from_config(config, custom_objects={"FewSpikes": FewSpikes})
+        if not all(np.isfinite(weight).all() and weight.dtype == np.float32 for weight in weights):
+            raise ValueError(f"{path} holds weights that are not finite float32 numbers: refused")
+        with plain_layers():
+            model = keras.Model.from_config(config, custom_objects={"FewSpikes": FewSpikes})
         model.set_weights(weights)
-        return cls(model, scales)
+        return cls(model, scales, task=task, inputs=inputs, budget=budget)
 
 
 def _modules(config) -> set[str]:

@@ -20,11 +20,10 @@ import keras
 import numpy as np
 import pandas as pd
 
-from ..conversion.graph import batch_slices
 from ..conversion.population import Population
 from ..conversion.spiking_model import SpikingModel
 from ..measures import Report, report
-from ..synapses import count_synapses
+from ..networks.graph import batch_slices
 from .picture_stream import batches
 from .pictures import Pictures
 from .sweep import Sweep
@@ -120,7 +119,7 @@ def evaluate_pictures(
     _check(ann, snn, pictures, preprocessing, pictures_per_task)
     together = min(_AT_ONCE, batch_slices(snn.keras_model, _AT_ONCE, None)[0].stop)
     per_task = max(1, round(pictures_per_task / together)) * together
-    synapses = count_synapses(snn)
+    synapses = snn.synapses
     if client is None:
         networks: _Networks | distributed.Future = _Networks(ann, snn.counting_model)
     else:
@@ -190,7 +189,8 @@ def _report(snn, synapses, pictures, rows: pd.DataFrame) -> PictureReport:
     files = [str(pictures.files[i]) for i in index]
     answers = pd.DataFrame({"file": files, "label": labels, "ann": ann, "snn": predictions})
     spikes, synops = (np.sum(rows[name].tolist(), axis=0) for name in ("spikes", "synops"))
-    counted = report(snn, synapses, labels, ann, predictions, spikes, synops)
+    known = None if (labels < 0).any() else labels
+    counted = report(snn, synapses, known, ann, predictions, spikes, synops)
     return PictureReport(counted, answers, unreadable)
 
 

@@ -26,7 +26,7 @@ from ..conversion import (
     with_decoders,
 )
 from ..fitting import Designer, Distribution, empirical
-from ..measures import Report, evaluate, predict_classes
+from ..measures import Report, answers, evaluate
 from . import datasets, models, training
 from .results import HEADLINE_COLUMNS, shown
 
@@ -110,11 +110,11 @@ class Study:
     @cached_property
     def answers(self) -> np.ndarray:
         """Of the ANN, to the test images."""
-        return predict_classes(self.ann, self.x)
+        return answers(self.ann, self.x)
 
     @cached_property
     def calibration_answers(self) -> np.ndarray:
-        return predict_classes(self.ann, self.x_calibration)
+        return answers(self.ann, self.x_calibration)
 
     @property
     def accuracy(self) -> float:

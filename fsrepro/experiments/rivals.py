@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 from ..conversion import activation_layers, convert, normal_form
-from ..conversion.graph import calls
-from ..conversion.kinds import WEIGHTED_LAYERS
+from ..networks.graph import calls
+from ..networks.kinds import WEIGHTED_LAYERS
 
 __all__ = ["mlgenn_scales", "quantised_ann", "round_weights"]
 

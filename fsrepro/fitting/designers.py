@@ -25,7 +25,7 @@ from .search import measured, mixed_radix_of, power_of, round_scale, rounded
 
 __all__ = ["fitted_to", "given", "level_weights", "scaled", "with_soma", "words_of"]
 
-_OFFSET_UNIT = 2.0**-12  # offsets have few bits, like scales: sums stay exact
+_OFFSET_BITS = 12  # few, like those of scales: sums stay exact
 
 
 def given(code: Code) -> Designer:
@@ -136,7 +136,9 @@ def _offsets(y: NDArray[np.float32]) -> list[float]:
     found = [least, *np.quantile(y, [0.05, 0.25, 0.5])]
     if least < 0 < y.max():
         found += [0.5 * least, 0.0]
-    return sorted({round(value / _OFFSET_UNIT) * _OFFSET_UNIT for value in map(float, found)})
+    # In units of the range, if that is small; below 1 they would be coarse otherwise.
+    unit = 2.0 ** (min(0, math.floor(math.log2(max(np.ptp(y), 1e-30)))) - _OFFSET_BITS)
+    return sorted({round(value / unit) * unit for value in map(float, found)})
 
 
 def words_of(

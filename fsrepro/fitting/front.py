@@ -83,18 +83,20 @@ class Front:
         object.__setattr__(self, "table", self.table.iloc[kept].reset_index(drop=True))
 
     @cached_property
-    def _mse(self) -> NDArray:
+    def mse(self) -> NDArray:
+        """Of every candidate, by rising spikes."""
         return self.table["mse"].to_numpy()
 
     @cached_property
-    def _spikes(self) -> NDArray:
+    def spikes(self) -> NDArray:
+        """Of every candidate, mean per neuron."""
         return self.table["spikes"].to_numpy()
 
     def __len__(self) -> int:
         return len(self.table)
 
     def __iter__(self) -> Iterator[Candidate]:
-        return map(self._candidate, range(len(self)))
+        return map(self.__getitem__, range(len(self)))
 
     def choose(
         self, *, snr: float | None = None, penalty: float | None = None, price: float | None = None
@@ -116,29 +118,29 @@ class Front:
             Unless exactly one of them is given and finite (a price may be infinite: the fewest
             spikes), for one below 0 that is no SNR, and for an SNR out of reach.
         """
-        return self._candidate(self.position(snr=snr, penalty=penalty, price=price))
+        return self[self.position(snr=snr, penalty=penalty, price=price)]
 
     def position(self, **criterion: float | None) -> int:
         """The row of the table that :meth:`choose` takes."""
         ((kind, value),) = check_criterion(**criterion).items()
         if kind == "snr":
-            enough = np.flatnonzero(self._mse <= self.power / 10 ** ((value - _SLACK) / 10))
+            enough = np.flatnonzero(self.mse <= self.power / 10 ** ((value - _SLACK) / 10))
             if not len(enough):
-                best = decibels(self.power, float(self._mse.min()))
+                best = decibels(self.power, float(self.mse.min()))
                 raise ValueError(f"no code tried reaches {value:g} dB; the best has {best:.1f} dB")
             return int(enough[0])
         if np.isinf(value):
             return 0
         price = value * self.power if kind == "penalty" else value
-        return int(np.argmin(self._mse + price * self._spikes))
+        return int(np.argmin(self.mse + price * self.spikes))
 
-    def _candidate(self, row: int) -> Candidate:
+    def __getitem__(self, row: int) -> Candidate:
         code = self.table["code"].iloc[row]
         scale, mse, spikes = (float(self.table[c].iloc[row]) for c in ("scale", "mse", "spikes"))
         return Candidate(code, scale, mse, spikes)
 
     def __repr__(self) -> str:
-        s, best = self._spikes, decibels(self.power, float(self._mse.min()))
+        s, best = self.spikes, decibels(self.power, float(self.mse.min()))
         return f"Front({len(self)} codes, {s[0]:.3g} to {s[-1]:.3g} spikes, up to {best:.1f} dB)"
 
 

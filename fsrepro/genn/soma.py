@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+
 from ..codes import SpikeCode
 
 __all__ = ["soma_code"]
@@ -19,6 +21,22 @@ _FUNCTIONS = {  # as in fsrepro.activations, operation by operation
     ),
     "hard_silu": "u * fmin(fmax((u / 6.0d) + 0.5d, 0.0d), 1.0d)",
     "hard_sigmoid": "fmin(fmax((u / 6.0d) + 0.5d, 0.0d), 1.0d)",
+    "hard_tanh": "fmin(fmax(u, -1.0d), 1.0d)",
+    "gelu_tanh": (
+        "rint((0.5d * u * (1.0d + tanh(0.7978845608028654d * (u + (0.044715d * (u * u * u)))))) "
+        "* 4294967296.0d) / 4294967296.0d"
+    ),
+    "selu": (
+        "1.0507009873554805d * ((u > 0.0d) ? u : (1.6732632423543772d * expm1(fmin(u, 0.0d))))"
+    ),
+    "softplus": "fmax(u, 0.0d) + log1p(exp(-fabs(u)))",
+    "softsign": "u / (1.0d + fabs(u))",
+    "mish": "u * tanh(fmax(u, 0.0d) + log1p(exp(-fabs(u))))",
+}
+_WITH_PARAMETERS = {
+    "leaky_relu": "(u >= 0.0d) ? u : ({0}d * u)",
+    "elu": "(u > 0.0d) ? u : ({0}d * expm1(fmin(u, 0.0d)))",
+    "relu": "(u >= {0}d) ? {0}d : ((u >= {2}d) ? u : ({1}d * (u - {2}d)))",
 }
 _SMALLEST = "1.1754943508222875e-38d"
 
@@ -28,8 +46,11 @@ def soma_code(code: SpikeCode) -> str:
     if not code.soma:
         return "V = x;"
     f = _FUNCTIONS.get(code.activation)
-    if leaky := re.fullmatch(r"leaky_relu\((.+)\)", code.activation):
-        f = f"(u >= 0.0d) ? u : ({float(leaky[1])!r}d * u)"
+    if given := re.fullmatch(r"(\w+)\((.+)\)", code.activation):
+        values = [*map(float, given[2].split(",")), 0.0, 0.0]
+        if given[1] == "relu":
+            values = [min(float(np.float32(value)), 1e39) for value in values]  # C has no inf
+        f = _WITH_PARAMETERS[given[1]].format(*map(repr, values))
     if f is None:
         raise ValueError(
             f"code {code.name!r}: {code.activation} has no C code for GeNN; add it to "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from ...conversion.graph import calls, copy_layer, rewrite
+from ...networks.graph import calls, copy_layer, rewrite
 
 __all__ = ["without_background"]
 

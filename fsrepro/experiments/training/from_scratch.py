@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ...conversion import check_images
-from ...conversion.graph import predict
+from ...networks.graph import predict
 from .batches import TrainingData
 from .checkpointing import resume, run
 from .schedules import SCHEDULES

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import keras
 
-from ...conversion.graph import rewrite
+from ...networks.graph import rewrite
 
 __all__ = ["FusedBatchNormalization", "bring_back", "twin"]
 
