@@ -297,12 +297,13 @@ def report(
     layers["spikes_per_neuron"] = per_image / layers["neurons"]
     layers["synops_per_image"] = np.asarray(synops, float) / images
     unknown = {"rmse": np.nan, "r2": np.nan} if task.name == "regression" else {"accuracy": np.nan}
-    known = labels is not None
+    quality = unknown if labels is None else task.measures(predictions, labels)
+    both = labels is not None and reference is not None
     return Report(
         images=images,
         task=task,
-        quality=task.measures(predictions, labels) if known else unknown,
-        ann_quality=task.measures(reference, labels) if known and reference is not None else {},
+        quality=quality,
+        ann_quality=task.measures(reference, labels) if both else {},  # type: ignore[arg-type]
         agreement=np.nan if reference is None else task.agreement(predictions, reference),
         spikes_per_neuron=float(per_image.sum() / snn.neurons),
         synops_per_image=float(layers["synops_per_image"].sum()),

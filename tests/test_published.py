@@ -46,10 +46,24 @@ def test_loads_the_published_file(cache, monkeypatch):
     file = cache / "resnet20-12fca82f.th"
     file.write_bytes(b"published")
     sha256 = hashlib.sha256(b"published").hexdigest()
-    monkeypatch.setattr(module, "_CHECKPOINTS", {"resnet20-12fca82f": (20, sha256)})
+    answers = models.resnet(20, shortcut="identity").predict_on_batch(0 * module._RAMP)
+    monkeypatch.setattr(module, "_CHECKPOINTS", {"resnet20-12fca82f": (20, sha256, answers[0])})
+    monkeypatch.setattr(module, "_RAMP", 0 * module._RAMP)
     loaded = []
     monkeypatch.setattr(module, "import_torch", lambda model, path: loaded.append((model, path)))
     network = models.published("resnet20-12fca82f")
     assert loaded == [(network.model, file)]
     assert isinstance(network.model, keras.Model)
     np.testing.assert_array_equal(network.std, [0.229, 0.224, 0.225])
+
+
+def test_refuses_a_network_that_does_not_answer_as_the_published_one(cache, monkeypatch):
+    """As with another padding, which takes the same weights without a word."""
+    file = cache / "resnet20-12fca82f.th"
+    file.write_bytes(b"published")
+    sha256 = hashlib.sha256(b"published").hexdigest()
+    entry = (20, sha256, module._CHECKPOINTS["resnet20-12fca82f"][2])
+    monkeypatch.setattr(module, "_CHECKPOINTS", {"resnet20-12fca82f": entry})
+    monkeypatch.setattr(module, "import_torch", lambda model, path: None)
+    with pytest.raises(ValueError, match="does not answer as PyTorch's"):
+        models.published("resnet20-12fca82f")

@@ -100,7 +100,7 @@ class _Folding:
         (output,), inputs = call.outputs, call.input_tensors
         if isinstance(layer, layers.Softmax):
             raise unsupported(layer, "softmax", "it is supported only as the last layer")
-        if isinstance(layer, (layers.BatchNormalization, layers.Rescaling, layers.Normalization)):
+        if isinstance(layer, (layers.BatchNormalization, layers.Rescaling)):
             return self.scaled(layer.name, x, *_scale_and_offset(layer), inputs[0], output)
         if isinstance(layer, layers.Subtract):
             a, b = x
@@ -178,13 +178,6 @@ def _scale_and_offset(layer) -> tuple[np.ndarray, np.ndarray]:
     shape = layer.input.shape[1:]
     if isinstance(layer, layers.Rescaling):
         return np.asarray(layer.scale, np.float64), np.asarray(layer.offset, np.float64)
-    if isinstance(layer, layers.Normalization):
-        mean, variance = (
-            np.asarray(keras.ops.convert_to_numpy(a), np.float64)[0]
-            for a in (layer.mean, layer.variance)
-        )
-        deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())
-        return (deviation, mean) if layer.invert else (1 / deviation, -mean / deviation)
     weights = (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
     gamma, beta, mean, variance = (
         default if weight is None else keras.ops.convert_to_numpy(weight).astype(np.float64)

@@ -25,6 +25,9 @@ from .few_spikes import FewSpikes
 from .population import Population, by_layer, check_function
 
 if TYPE_CHECKING:
+    import nir
+    import torch
+
     from ..synapses import Synapses
 
 __all__ = ["Budget", "SpikingModel"]
@@ -223,6 +226,18 @@ class SpikingModel:
 
         model = rewrite(self.keras_model, replace)
         return keras.Model(model.inputs[0], [*model.outputs, *counts], name=model.name)
+
+    def to_spikingjelly(self) -> torch.nn.Module:
+        """As :func:`fsrepro.export.to_spikingjelly`."""
+        from ..export import to_spikingjelly
+
+        return to_spikingjelly(self)
+
+    def to_nir(self) -> nir.NIRGraph:
+        """As :func:`fsrepro.export.to_nir`."""
+        from ..export import to_nir
+
+        return to_nir(self)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the network to one file: a zip of JSON and plain arrays, no pickles.

@@ -137,7 +137,7 @@ def _offsets(y: NDArray[np.float32]) -> list[float]:
     if least < 0 < y.max():
         found += [0.5 * least, 0.0]
     # In units of the range, if that is small; below 1 they would be coarse otherwise.
-    unit = 2.0 ** (min(0, math.floor(math.log2(max(np.ptp(y), 1e-30)))) - _OFFSET_BITS)
+    unit = 2.0 ** (min(0, math.floor(math.log2(max(float(np.ptp(y)), 1e-30)))) - _OFFSET_BITS)
     return sorted({round(value / unit) * unit for value in map(float, found)})
 
 

@@ -88,7 +88,7 @@ def _of_function(layer, function) -> str:
 
 
 def _is_softmax(function) -> bool:
-    x = np.float32([[0.0, 1.0, -2.0], [3.0, 3.5, 4.0]])
+    x = np.array([[0.0, 1.0, -2.0], [3.0, 3.5, 4.0]], np.float32)
     try:
         y = ops.convert_to_numpy(function(ops.convert_to_tensor(x)))
     except Exception:  # whatever a function raises that is none

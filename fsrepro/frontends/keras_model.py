@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +31,7 @@ from ..networks.kinds import (
 )
 from ..networks.self_check import answers, check_same
 from .keras_activations import ACTIVATION_LAYERS, activation_of, apply
-from .keras_operations import OPERATIONS, part
+from .keras_operations import OPERATIONS, part, scaled
 
 __all__ = ["from_keras", "read_keras"]
 
@@ -197,7 +198,7 @@ def _followed(layer, inputs) -> keras.Model:
 
 
 class _Plain:
-    """From the call of a layer to that of a plain one, see :func:`~...conversion.graph.follow`."""
+    """From the call of a layer to that of a plain one, see :func:`.networks.graph.follow`."""
 
     def __init__(self, input_name: str):
         self.names = {input_name}
@@ -216,6 +217,8 @@ class _Plain:
             return self.inner(_graph_of(layer, x.shape[1:]), layer, x)
         if kind in _TRAINING_ONLY:
             return x
+        if kind is layers.Normalization:
+            return scaled(x, *_normalisation(layer), self.name(layer.name))
         if kind is layers.TimeDistributed:
             return self.over_time(layer, x)
         if kind in _ADAPTIVE:
@@ -295,15 +298,17 @@ class _Plain:
 
     def operation(self, operation, args, kwargs):
         kind = type(operation).__name__
+        # By their kind: Keras counts operations up, and another trace must give the same names.
+        wanted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind).lower()
         if kind in OPERATIONS:
-            found = OPERATIONS[kind](self.name, operation, *args, **kwargs)
+            found = OPERATIONS[kind](self.name, wanted, operation, *args, **kwargs)
             if found is not None:
                 return found
         tensors = [x for x in keras.tree.flatten((args, kwargs)) if keras.utils.is_keras_tensor(x)]
         if len(tensors) == 1:
             layer = layers.Activation(_of_one_tensor(operation, args, kwargs), name=operation.name)
             try:
-                return apply(activation_of(layer), tensors[0], self.name(operation.name))
+                return apply(activation_of(layer), tensors[0], self.name(wanted))
             except UnsupportedLayerError:
                 pass  # it is no activation: refused as the operation that it is
         raise unsupported(operation, f"operation {kind}", _HINT)
@@ -320,6 +325,9 @@ def _only_inputs(layer, args, kwargs):
     given = [*args, *(kwargs.pop(name) for name in ("inputs", "x") if name in kwargs)]
     meant = {name for name, value in kwargs.items() if value is not None and value is not False}
     kind = type(layer).__name__
+    if "training" in meant:
+        default = inspect.signature(layer.call).parameters["training"].default
+        meant -= {"training"} if default is True else set()  # as layers of augmentation have it
     if "training" in meant:
         raise unsupported(layer, f"{kind} called with training=True", "call it without")
     if meant or len(given) != 1:
@@ -340,17 +348,37 @@ def _of_one_tensor(operation, args, kwargs) -> Callable:
     return function
 
 
+_TRAINING = ("_regularizer", "_constraint", "_initializer")
+
+
 def _plain_config(layer) -> dict:
     """The configuration of a layer, in float32, without what acts in training alone."""
-    config = {**layer.get_config(), "dtype": "float32"}
+    # What a user wrote may have no configuration of its own: it is taken off meanwhile.
+    kept = {key: value for key, value in vars(layer).items() if key.endswith(_TRAINING)}
+    kept |= {"activation": layer.activation} if hasattr(layer, "activation") else {}
+    try:
+        for key in kept:
+            setattr(layer, key, keras.activations.linear if key == "activation" else None)
+        config = {**layer.get_config(), "dtype": "float32"}
+    finally:
+        for key, value in kept.items():
+            setattr(layer, key, value)
     for key in config:
-        if key.endswith(("_regularizer", "_constraint")):
-            config[key] = None
-        elif key.endswith("_initializer"):
+        if key.endswith("_initializer"):
             config[key] = "zeros"  # no need to draw numbers: its weights follow
     for key in ("lora_rank", "lora_alpha", "quantization_config"):
         config.pop(key, None)
     return config
+
+
+def _normalisation(layer: layers.Normalization) -> tuple[np.ndarray, np.ndarray]:
+    """Scale and offset; both broadcast against one value of the batch."""
+    mean, variance = (
+        np.asarray(keras.ops.convert_to_numpy(value), np.float64)[0]
+        for value in (layer.mean, layer.variance)
+    )
+    deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())
+    return (deviation, mean) if layer.invert else (1 / deviation, -mean / deviation)
 
 
 def _checked_weights(layer) -> list[np.ndarray]:

@@ -1,7 +1,7 @@
 """Operators and functions on symbolic tensors (``a + b``, ``keras.ops``), as layers.
 
-Each entry of :data:`OPERATIONS` gets a function that gives new layers unique names, the operation,
-and what it was called with; it returns the new tensor, or None where it has no form as layers.
+Each entry of :data:`OPERATIONS` gets a function that makes names unique, a name, the operation, and
+what it was called with; it returns the new tensor, or None where it has no form as layers.
 """
 
 from __future__ import annotations
@@ -36,13 +36,14 @@ def _constant(value, x) -> np.ndarray | None:
     return value if value.ndim < len(x.shape) else None
 
 
-def _with_constant(name, operation, a, b, tensor_first: Callable, tensor_last: Callable):
+def _with_constant(name, wanted, a, b, tensor_first: Callable, tensor_last: Callable):
     """One of ``a`` and ``b`` a tensor: as (scale, offset) from the constant by one of the rules."""
     x, other, rule = (a, b, tensor_first) if _is_tensor(a) else (b, a, tensor_last)
     number = _constant(other, x)
     if number is None or np.broadcast_shapes(number.shape, x.shape[1:]) != tuple(x.shape[1:]):
         return None
-    return scaled(x, *rule(number), name(operation.name))
+    scale, offset = rule(number)
+    return scaled(x, scale, offset, name(wanted))
 
 
 def _same_rank(name, a, b):
@@ -55,88 +56,88 @@ def _same_rank(name, a, b):
     return [a, b]
 
 
-def _add(name, operation, x1, x2):
+def _add(name, wanted, operation, x1, x2):
     if _is_tensor(x1) and _is_tensor(x2):
-        return layers.Add(name=name(operation.name))(_same_rank(name, x1, x2))
-    return _with_constant(name, operation, x1, x2, lambda c: (1, c), lambda c: (1, c))
+        return layers.Add(name=name(wanted))(_same_rank(name, x1, x2))
+    return _with_constant(name, wanted, x1, x2, lambda c: (1, c), lambda c: (1, c))
 
 
-def _subtract(name, operation, x1, x2):
+def _subtract(name, wanted, operation, x1, x2):
     if _is_tensor(x1) and _is_tensor(x2):
-        x2 = scaled(x2, -1, 0, name(f"{operation.name}_minus"))
-        return layers.Add(name=name(operation.name))(_same_rank(name, x1, x2))
-    return _with_constant(name, operation, x1, x2, lambda c: (1, -c), lambda c: (-1, c))
+        x2 = scaled(x2, -1, 0, name(f"{wanted}_minus"))
+        return layers.Add(name=name(wanted))(_same_rank(name, x1, x2))
+    return _with_constant(name, wanted, x1, x2, lambda c: (1, -c), lambda c: (-1, c))
 
 
-def _multiply(name, operation, x1, x2):
+def _multiply(name, wanted, operation, x1, x2):
     if _is_tensor(x1) and _is_tensor(x2):
-        return layers.Multiply(name=name(operation.name))(_same_rank(name, x1, x2))
-    return _with_constant(name, operation, x1, x2, lambda c: (c, 0), lambda c: (c, 0))
+        return layers.Multiply(name=name(wanted))(_same_rank(name, x1, x2))
+    return _with_constant(name, wanted, x1, x2, lambda c: (c, 0), lambda c: (c, 0))
 
 
-def _divide(name, operation, x1, x2):
+def _divide(name, wanted, operation, x1, x2):
     if not _is_tensor(x1) or _is_tensor(x2):
         return None
-    return _with_constant(name, operation, x1, x2, lambda c: (1 / c, 0), lambda c: (1 / c, 0))
+    return _with_constant(name, wanted, x1, x2, lambda c: (1 / c, 0), lambda c: (1 / c, 0))
 
 
-def _negative(name, operation, x):
-    return scaled(x, -1, 0, name(operation.name))
+def _negative(name, wanted, operation, x):
+    return scaled(x, -1, 0, name(wanted))
 
 
-def _same(name, operation, x, *args, **kwargs):
+def _same(name, wanted, operation, x, *args, **kwargs):
     return x
 
 
-def _softmax(name, operation, x, **kwargs):
+def _softmax(name, wanted, operation, x, **kwargs):
     axis = getattr(operation, "axis", -1)
-    return layers.Softmax(name=name(operation.name))(x) if axis in (-1, len(x.shape) - 1) else None
+    return layers.Softmax(name=name(wanted))(x) if axis in (-1, len(x.shape) - 1) else None
 
 
-def _concatenate(name, operation, xs, **kwargs):
+def _concatenate(name, wanted, operation, xs, **kwargs):
     axis = operation.axis % len(xs[0].shape)
-    return layers.Concatenate(axis=axis, name=name(operation.name))(xs) if axis else None
+    return layers.Concatenate(axis=axis, name=name(wanted))(xs) if axis else None
 
 
-def _stack(name, operation, xs, **kwargs):
+def _stack(name, wanted, operation, xs, **kwargs):
     axis = operation.axis % (len(xs[0].shape) + 1)
     if not axis:
         return None
     shape = list(xs[0].shape[1:])
     shape.insert(axis - 1, 1)
-    grown = [layers.Reshape(tuple(shape), name=name(f"{operation.name}_part"))(x) for x in xs]
-    return layers.Concatenate(axis=axis, name=name(operation.name))(grown)
+    grown = [layers.Reshape(tuple(shape), name=name(f"{wanted}_part"))(x) for x in xs]
+    return layers.Concatenate(axis=axis, name=name(wanted))(grown)
 
 
-def _reshape(name, operation, x, *args, **kwargs):
+def _reshape(name, wanted, operation, x, *args, **kwargs):
     """Any operation that leaves all values in their order: told by the shape it gives."""
     shape = operation.compute_output_spec(x, *args, **kwargs).shape
     if None in shape[1:] or math.prod(shape[1:]) != math.prod(x.shape[1:]):
         return None
-    return layers.Reshape(shape[1:], name=name(operation.name))(x)
+    return layers.Reshape(shape[1:], name=name(wanted))(x)
 
 
-def _transpose(name, operation, x, *args, **kwargs):
+def _transpose(name, wanted, operation, x, *args, **kwargs):
     axes = getattr(operation, "axes", None)
     if axes is None or axes[0] % len(x.shape) != 0:
         return None
-    return layers.Permute([axis % len(x.shape) for axis in axes[1:]], name=name(operation.name))(x)
+    return layers.Permute([axis % len(x.shape) for axis in axes[1:]], name=name(wanted))(x)
 
 
 def _over_space(averages: bool):
-    def translate(name, operation, x, *args, **kwargs):
+    def translate(name, wanted, operation, x, *args, **kwargs):
         axis = operation.axis
         axes = sorted(a % len(x.shape) for a in ([axis] if isinstance(axis, int) else axis or ()))
         n = len(axes)
         if axes != list(range(1, len(x.shape) - 1)) or n not in (1, 2, 3):
             return None
         kind = getattr(layers, f"Global{'Average' if averages else 'Max'}Pooling{n}D")
-        return kind(keepdims=operation.keepdims, name=name(operation.name))(x)
+        return kind(keepdims=operation.keepdims, name=name(wanted))(x)
 
     return translate
 
 
-def _pad(name, operation, x, constant_values=None):
+def _pad(name, wanted, operation, x, constant_values=None):
     widths = [tuple(map(int, pair)) for pair in operation.pad_width]
     rank = len(x.shape) - 2
     if operation.mode != "constant" or rank not in (1, 2, 3) or any((*widths[0], *widths[-1])):
@@ -144,10 +145,10 @@ def _pad(name, operation, x, constant_values=None):
     if constant_values is not None and np.any(np.asarray(constant_values) != 0):
         return None
     padding = widths[1] if rank == 1 else tuple(widths[1:-1])
-    return getattr(layers, f"ZeroPadding{rank}D")(padding, name=name(operation.name))(x)
+    return getattr(layers, f"ZeroPadding{rank}D")(padding, name=name(wanted))(x)
 
 
-def _get_item(name, operation, x, key):
+def _get_item(name, wanted, operation, x, key):
     keys = list(key) if isinstance(key, tuple) else [key]
     rank = len(x.shape)
     if Ellipsis in keys:
@@ -160,18 +161,18 @@ def _get_item(name, operation, x, key):
     for axis, k in enumerate(keys[1:], 1):
         size = x.shape[axis]
         if isinstance(k, int):
-            x = part(name, operation.name, x, axis, range(size)[k : k + 1 or None])
+            x = part(name, wanted, x, axis, range(size)[k : k + 1 or None])
         elif isinstance(k, slice):
             chosen = range(size)[k]
             if not chosen or chosen.step < 0:
                 return None
-            x = part(name, operation.name, x, axis, chosen)
+            x = part(name, wanted, x, axis, chosen)
             shape.append(len(chosen))
         else:
             return None
     if tuple(shape) == tuple(x.shape[1:]):
         return x
-    return layers.Reshape(tuple(shape), name=name(f"{operation.name}_squeeze"))(x)
+    return layers.Reshape(tuple(shape), name=name(f"{wanted}_squeeze"))(x)
 
 
 def part(name, wanted: str, x, axis: int, chosen: range):
@@ -190,7 +191,7 @@ def part(name, wanted: str, x, axis: int, chosen: range):
     return layers.Reshape(new, name=name(f"{wanted}_part"))(y)
 
 
-def _split(name, operation, x):
+def _split(name, wanted, operation, x):
     axis, given = operation.axis % len(x.shape), operation.indices_or_sections
     size = x.shape[axis]
     if isinstance(given, int):
@@ -200,18 +201,18 @@ def _split(name, operation, x):
     if not axis:
         return None
     return [
-        part(name, operation.name, x, axis, range(int(start), int(end)))
+        part(name, wanted, x, axis, range(int(start), int(end)))
         for start, end in zip(starts, ends, strict=True)
     ]
 
 
-def _matmul(name, operation, x1, x2):
+def _matmul(name, wanted, operation, x1, x2):
     if not _is_tensor(x1) or _is_tensor(x2):
         return None
     kernel = np.asarray(ops.convert_to_numpy(x2), np.float32)
     if kernel.ndim != 2:
         return None
-    dense = layers.Dense(kernel.shape[1], use_bias=False, name=name(operation.name))
+    dense = layers.Dense(kernel.shape[1], use_bias=False, name=name(wanted))
     output = dense(x1)
     dense.set_weights([kernel])
     return output

@@ -1,3 +1,0 @@
-"""Moved."""
-
-from ..networks.kinds import *  # noqa
