@@ -109,10 +109,11 @@ def of_function(function: Callable) -> Activation | None:
     Known by what it gives, so ``keras.activations.relu``, ``tf.nn.relu`` and ``lambda x:
     keras.ops.maximum(x, 0)`` are the same to it.
     """
+    import keras
     from keras import ops
 
-    for name, registered in _KERAS_FUNCTIONS.items():
-        if registered is function:
+    for name in _REGISTERED:  # the usual ones at once
+        if _KERAS_FUNCTIONS.get(name, getattr(keras.activations, name, None)) is function:
             return _REGISTERED[name]
     x = np.concatenate([np.linspace(-8, 8, 321), *np.outer([-1, 1], np.geomspace(1e-3, 1e3, 80))])
     x = x.astype(np.float32)

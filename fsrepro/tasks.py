@@ -90,12 +90,12 @@ class Task:
         ``ValueError``, naming ``what``, for others.
         """
         found = np.asarray(answers)
-        wanted = logits if self._keeps_outputs(logits) else logits[:-1]
+        keeps = self._keeps_outputs(logits) and logits[-1] != 1
+        wanted = logits if keeps else logits[:-1]
         if logits[-1] > 1 and found.shape == logits and self.name in _WITH_CLASSES:
             found = _from_one_hot(found, what)
         if found.shape == (*wanted, 1):
             found = found[..., 0]
-        wanted = wanted[:-1] if wanted[-1:] == (1,) and len(wanted) > 1 else wanted
         if found.shape != wanted:
             raise ValueError(
                 f"{logits[0]} images need as many {what}, of shape {wanted} for {self.name}, got "

@@ -32,7 +32,7 @@ def names(trained, calibration_images, test_images, digits):
 
 
 def test_readme_goes_from_a_model_to_a_report_in_four_lines(names, capsys):
-    first, second, third = blocks("README.md", "python")
+    first, _, second, third = blocks("README.md", "python")
     assert len([line for line in first.splitlines() if line]) == 4
     exec(first, names)
     shown = capsys.readouterr().out
@@ -47,6 +47,24 @@ def test_readme_goes_from_a_model_to_a_report_in_four_lines(names, capsys):
     else:
         with pytest.raises(ImportError, match="needs pygenn and ml_genn"):
             exec(third, names)
+
+
+def test_readme_goes_from_a_torch_module_to_a_report_in_ten_lines(capsys, tmp_path, monkeypatch):
+    sys.modules.setdefault("triton", None)  # it must not be imported after TensorFlow
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    models = pytest.importorskip("torchvision.models", reason="torchvision is not installed")
+    block = blocks("README.md", "python")[1]
+    assert len([line for line in block.splitlines() if line]) <= 10
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    torch.save(models.resnet18(num_classes=10).state_dict(), "resnet18.pt")
+    images = np.random.default_rng(0).normal(size=(40, 3, 64, 64)).astype(np.float32)
+    names = {"images": images, "test_images": images[:20], "test_labels": np.arange(20) % 10}
+    exec(block, names)
+    shown = capsys.readouterr().out
+    assert re.search(r"^same answer as ANN \d", shown, re.MULTILINE)
+    assert re.search(r"^spikes per neuron +[01].\d+ \(asked 1, planned ", shown, re.MULTILINE)
+    assert names["snn"].layers["neurons"].sum() > 100_000
 
 
 def test_command_lines_of_the_readme(names, tmp_path, monkeypatch):
@@ -127,4 +145,4 @@ def test_an_activation_is_registered(monkeypatch):
 
 def test_every_python_block_was_run():
     assert len(contributed()) == 5
-    assert len(blocks("README.md", "python")) == 3
+    assert len(blocks("README.md", "python")) == 4

@@ -1,6 +1,6 @@
-"""A trained Keras model -> a spiking model.
+"""A trained network -> a spiking model.
 
-``graph`` walks and rewrites a network, ``normal_form`` folds batch norm and checks every layer. A
+``normal_form`` folds what :mod:`fsrepro.frontends` read: linear layers and activations are left. A
 :class:`Plan` holds what networks are made from: what activations look like (``calibration``), the
 codes that suit them (:mod:`fsrepro.fitting`), how much each layer matters (``sensitivity``);
 ``allocation`` divides a budget of spikes among the layers, ``bias_correction`` mends their mean

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 from keras import layers
@@ -137,9 +140,16 @@ def read_keras(path: Path) -> keras.Model:
     for compiled in (True, False):  # its loss tells what the outputs are, but may be unknown here
         try:
             with warnings.catch_warnings(action="ignore"):
-                return keras.saving.load_model(path, compile=compiled)  # safe mode
+                model = keras.saving.load_model(path, compile=compiled)  # safe mode
         except Exception as error:  # whatever a damaged or foreign file makes Keras raise
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            continue
+        if not compiled and path.suffix != ".keras":
+            with suppress(Exception):  # Keras does not find the short names of losses there
+                with h5py.File(path) as file:
+                    config = json.loads(file.attrs["training_config"])
+                model.compile(loss=keras.losses.get(config["loss"]))
+        return model
     raise ValueError(f"{path} cannot be read as a Keras model: {reason}")
 
 
