@@ -276,5 +276,5 @@ def test_refusals_name_the_node():
 @pytest.mark.parametrize("name", ["onnx", "onnxscript"])
 def test_without_the_exporter(name, monkeypatch):
     monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ImportError, match=rf"need {name}: pip install fsrepro\[onnx\]"):
+    with pytest.raises(ImportError, match=rf"need {name}: pip install fsrepro\[torch\]"):
         from_torch(nn.Linear(3, 4), np.ones((2, 3), np.float32))

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import activations
 from ._onnx_values import Call, Value
 
 __all__ = ["OPERATORS"]
@@ -281,7 +282,6 @@ _NONNEGATIVE = ("relu", "sigmoid", "hard_sigmoid", "softplus")
 _PARAMETERS: dict[str, dict[str, tuple]] = {
     "HardSigmoid": {"alpha": (0.2, 1 / 6), "beta": (0.5, 0.5)},
     "Swish": {"alpha": (1.0, 1.0)},
-    "Gelu": {"approximate": ("none", "none")},
     "Selu": {"alpha": (1.6732632, 1.6732632), "gamma": (1.050701, 1.050701)},
 }
 """Of activations: what a parameter is if it is not given, and what it has to be."""
@@ -290,9 +290,12 @@ _PARAMETERS: dict[str, dict[str, tuple]] = {
 @operator(*_ACTIVATIONS)
 def _activation(call, x):
     kind = call.node.op_type
+    if kind == "Gelu" and call.attributes.get("approximate") == "tanh":
+        function = activations.get("gelu_tanh").tensor_function
+        return call.value(call.layer("Activation", x.tensor, activation=function), x.order)
     for parameter, (default, wanted) in _PARAMETERS.get(kind, {}).items():
         found = call.attributes.get(parameter, default)
-        if found != wanted and (found == "tanh" or abs(found - wanted) > 1e-6):
+        if abs(found - wanted) > 1e-6:
             raise call.refuse(f"its {parameter} is {found}, supported is {wanted}")
     name = _ACTIVATIONS[kind]
     tensor = call.layer("Activation", x.tensor, activation=name)
@@ -332,6 +335,9 @@ def _clip(call, x, low=None, high=None):
         limits.append(None if limit is None or abs(limit) > 3.4e38 else limit)
     if limits == [None, None]:
         return x
+    if limits == [-1, 1]:
+        tensor = call.layer("Activation", x.tensor, activation="hard_tanh")
+        return call.value(tensor, x.order)
     if limits[0] != 0:
         raise call.refuse(f"its limits are {limits[0]} and {limits[1]}; the lower one must be 0")
     if limits[1] is None:

@@ -51,7 +51,7 @@ def from_torch(module: torch.nn.Module, images: ArrayLike | torch.Tensor) -> ker
         try:
             __import__(name)
         except ImportError:
-            raise ImportError(f"PyTorch modules need {name}: pip install fsrepro[onnx]") from None
+            raise ImportError(f"PyTorch modules need {name}: pip install fsrepro[torch]") from None
     images = np.asarray(images.detach().cpu() if isinstance(images, torch.Tensor) else images)
     if images.ndim < 2 or not images.size:
         raise ValueError(f"images must be an array (N, ...) of at least one, got {images.shape}")
