@@ -176,3 +176,53 @@ def test_masks_of_a_u_net(digits):
     assert report.quality["mean_iou"] > report.ann_quality["mean_iou"] - 1
     under = fsrepro.convert(model, x[:300], spikes_per_neuron=0.5, steps=12)
     assert fsrepro.evaluate(under, x[1000:], ann=model).agreement > 95
+
+
+def test_a_file_of_onnx(model, digits, tmp_path, monkeypatch):
+    """The network of a PyTorch user, (N, C, H, W), in Python and on the command line."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    from onnx import TensorProto, helper, numpy_helper
+
+    monkeypatch.chdir(tmp_path)
+    x = digits.train.images.transpose(0, 3, 1, 2) / np.float32(digits.train.images.max())
+    x, y = x.astype(np.float32), digits.train.labels
+    keras.utils.set_random_seed(0)
+    trained = keras.Sequential(
+        [layers.Input((8, 8, 1)), layers.Conv2D(12, 3, padding="same", activation="relu"),
+         layers.MaxPooling2D(), layers.Permute((3, 1, 2)), layers.Flatten(), layers.Dense(10)]
+    )  # fmt: skip
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    trained.compile("adam", loss)
+    trained.fit(x.transpose(0, 2, 3, 1), y, epochs=8, verbose=0)
+    kernel, bias, dense, last = trained.get_weights()
+    tensors = {"w": kernel.transpose(3, 2, 0, 1), "b": bias, "d": dense.T, "e": last}
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["x", "w", "b"], ["c"], pads=[1, 1, 1, 1], name="/conv"),
+            helper.make_node("Relu", ["c"], ["r"], name="/relu"),
+            helper.make_node("MaxPool", ["r"], ["p"], kernel_shape=[2, 2], strides=[2, 2]),
+            helper.make_node("Flatten", ["p"], ["f"]),
+            helper.make_node("Gemm", ["f", "d", "e"], ["y"], transB=1, name="/fc"),
+        ],
+        "digits",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 1, "h", "w"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 10])],
+        [numpy_helper.from_array(np.ascontiguousarray(v), k) for k, v in tensors.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), "net.onnx")
+    test_x = digits.test.images.transpose(0, 3, 1, 2) / np.float32(digits.train.images.max())
+    np.savez("images.npz", images=x[:300])
+    np.savez("test.npz", images=test_x.astype(np.float32), labels=digits.test.labels)
+    runner = CliRunner()
+    for line in (
+        "convert net.onnx --calibration images.npz --spikes 0.7 -o net.fs",
+        "evaluate net.fs --images test.npz --ann net.onnx -o report.json",
+        "diagnose net.onnx net.fs --images test.npz",
+    ):
+        result = runner.invoke(app, line.split())
+        assert result.exit_code == 0, result.output
+    whole = json.loads((tmp_path / "report.json").read_text())[0]
+    snn = fsrepro.convert("net.onnx", x[:300], spikes_per_neuron=0.7)
+    report = fsrepro.evaluate(snn, test_x, digits.test.labels, ann="net.onnx")
+    assert whole["accuracy"] == report.accuracy > 85
+    assert report.agreement > 95
