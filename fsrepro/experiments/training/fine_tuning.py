@@ -16,6 +16,7 @@ from ...codes import SpikeCode
 from ...conversion import SpikingModel
 from ...conversion.few_spikes import FewSpikes
 from ...conversion.population import Population
+from ..datasets import checksum
 from .batches import TrainingData, mix
 from .checkpointing import resume, run
 from .from_scratch import check_settings, held_out_accuracy
@@ -115,7 +116,9 @@ def fine_tune(
     _check(snn, spikes_per_neuron, distillation, mixup, averaging)
     price = keras.Variable(0.0, trainable=False, name="price")
     model = _trainable(snn, price, precision)
+    teaches = None
     if teacher is not None:
+        teaches = checksum(*teacher.get_weights())
         teacher = twin(teacher, precision)
     rate = cosine_schedule(learning_rate, steps)
     momentum = max(0.0, 1 - 1 / max(1.0, averaging * data.steps))
@@ -126,7 +129,8 @@ def fine_tune(
     model.compile(optimizer, loss=keras.losses.CategoricalCrossentropy(from_logits=True))
     optimizer.build(model.trainable_variables)
     recipe = {
-        "model": model.name, "codes": [f"{name}: {code.name}" for name, code in snn.codes.items()],
+        "model": model.name, "weights": checksum(*snn.keras_model.get_weights()),
+        "teacher": teaches, "codes": [f"{name}: {code.name}" for name, code in snn.codes.items()],
         "data": data.identity, "spikes_per_neuron": spikes_per_neuron, "epochs": epochs,
         "distillation": distillation if teacher is not None else 0.0, "mixup": mixup,
         "batch_size": batch_size, "learning_rate": learning_rate, "weight_decay": weight_decay,
