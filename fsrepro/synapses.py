@@ -16,18 +16,32 @@ each of its values, and what comes out is no longer a spike.
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from dataclasses import dataclass
+from functools import reduce
 
 import keras
 import numpy as np
-from keras import layers, ops
 
-from .conversion.graph import calls, retrace
-from .conversion.kinds import PRODUCTS, WEIGHTED_LAYERS
 from .conversion.population import Population
 from .conversion.spiking_model import SpikingModel
+from .networks.graph import calls
+from .networks.kinds import (
+    AVERAGES,
+    GLOBAL_AVERAGES,
+    POOLING_BY_MAXIMUM,
+    PRODUCTS,
+    WEIGHTED_LAYERS,
+)
+from .wiring import routes, windows
 
 __all__ = ["Synapses", "count_synapses"]
+
+_POOLING = (*AVERAGES, *GLOBAL_AVERAGES, *POOLING_BY_MAXIMUM)
+
+_PADDING, _SPIKES, _VALUES = range(3)
+"""What a tensor holds; where several things meet, it is the last of them."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +50,10 @@ class Synapses:
 
     Parameters
     ----------
-    fan_out : dict of (H, W) or () int64
-        By spiking layer, synapses per neuron, the same in all channels. Zero for neurons with
-        decoders.
+    fan_out : dict of int64 arrays
+        By spiking layer, synapses per neuron: (H, W), () for vectors, or whatever the shape is
+        without channels, where all channels are alike; else the full shape, (H, W, C). Zero for
+        neurons with decoders.
     macs : int
         Multiplications per image in products and in layers that read analog values.
     ann_macs : int
@@ -54,125 +69,93 @@ class Synapses:
 
 
 def count_synapses(snn: SpikingModel) -> Synapses:
-    """Count the synapses of ``snn`` by the convention at the top of this module.
+    """Count the synapses of ``snn`` by the convention at the top of this module."""
+    model = snn.keras_model
+    return Synapses(
+        _fan_out(model),
+        _multiplications(model, spikes_are_analog=False),
+        _multiplications(model, spikes_are_analog=True),
+        _latency(model),
+    )
 
-    The network is rebuilt with every weight 1, so that a neuron's fan-out is the derivative of
-    all that arrives anywhere with respect to its spike.
 
-    Raises
-    ------
-    NotImplementedError
-        Where the fan-out differs between the channels of a layer.
-    """
-    sources = {}  # spiking layer -> a new input that stands for its spikes
-    arrivals = []  # sums over synapses of what arrives
-
-    def replace(call, *args, **kwargs):
-        layer = call.operation
-        (x,) = args
+def _fan_out(model: keras.Model) -> dict[str, np.ndarray]:
+    """From the outputs backwards: how many synapses a spike meets that is a value of a tensor."""
+    met: dict = defaultdict(float)  # by id of the tensor, in its shape; exact up to 2^53
+    met.update((id(x), 1.0) for x in model.outputs)
+    found = {}
+    for call in reversed([*calls(model)]):
+        layer, shapes = call.operation, [x.shape[1:] for x in call.input_tensors]
+        behind = np.broadcast_to(met[id(call.outputs[0])], call.outputs[0].shape[1:])
         if isinstance(layer, Population):
-            arrivals.append(_total(x))  # over skip connections; weighted layers send zeros
-            sources[layer.name] = keras.Input(layer.output.shape[1:], dtype="float64")
-            return sources[layer.name]
-        if isinstance(layer, WEIGHTED_LAYERS):
-            y = _with_ones(layer)(x)
-            arrivals.append(_total(y))
-            return 0 * y
-        if isinstance(layer, PRODUCTS):
-            arrivals.extend(_total(factor) for factor in x)
-            return 0 * _unnamed(layer)(x)
-        if isinstance(layer, (layers.AveragePooling2D, layers.MaxPooling2D)):
-            window = {"strides": layer.strides, "padding": layer.padding, "use_bias": False}
-            ones = {"depthwise_initializer": "ones", "dtype": "float64"}
-            return layers.DepthwiseConv2D(layer.pool_size, **window, **ones)(x)
-        if isinstance(layer, (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)):
-            return ops.sum(x, axis=(1, 2), keepdims=layer.keepdims)
-        return _unnamed(layer)(x, **kwargs)
-
-    inputs, outputs = retrace(snn.keras_model, replace)
-    arrivals.append(_total(outputs[0]))
-    names = list(sources)
-    total = keras.Model([*inputs, *sources.values()], sum(arrivals))
-    image = np.ones((1, *inputs[0].shape[1:]), np.float32)
-    spikes = [np.ones((1, *sources[name].shape[1:]), np.float32) for name in names]
-
-    slopes = _gradients(total, [0 * image, *spikes])[1:]
-    linear = {name: code.linear for name, code in snn.codes.items()}
-    fan_out = {
-        name: _same_in_all_channels(name, linear[name] * slope[0])
-        for name, slope in zip(names, slopes, strict=True)
-    }
-    macs = _multiplications(snn.keras_model, spikes_are_analog=False)
-    ann_macs = _multiplications(snn.keras_model, spikes_are_analog=True)
-    return Synapses(fan_out, macs, ann_macs, _latency(snn.keras_model))
+            fan_out = (behind * layer.code.linear).astype(np.int64)
+            alike = (fan_out == fan_out[..., :1]).all()
+            found[layer.name] = fan_out[..., 0] if alike else fan_out
+        if isinstance(layer, (Population, *PRODUCTS)):
+            before = [1.0] * len(shapes)
+        elif isinstance(layer, WEIGHTED_LAYERS):
+            before = [_weights_met(layer, shapes[0])]
+        elif isinstance(layer, _POOLING):
+            axes = [axis.backwards() for axis in windows(layer, shapes[0])]
+            sizes = [axis.size_in for axis in axes]
+            before = [_through(axes, behind.reshape(*sizes, -1), np.add)]
+        else:
+            before = [
+                _unrouted(route, behind, shape)
+                for route, shape in zip(routes(layer, shapes), shapes, strict=True)
+            ]
+        for x, synapses in zip(call.input_tensors, before, strict=True):
+            met[id(x)] = met[id(x)] + synapses
+    return dict(reversed(found.items()))
 
 
-def _with_ones(layer):
-    initializers = {"kernel_initializer", "depthwise_initializer"} & set(layer.get_config())
-    ones = dict.fromkeys(initializers, "ones")
-    return _unnamed(layer, **ones, use_bias=False)
+def _weights_met(layer, shape):
+    """How many weights read each value of the input of a weighted layer."""
+    reached = [np.bincount(axis.inputs, minlength=axis.size_in) for axis in windows(layer, shape)]
+    per_channel = math.prod(layer.kernel.shape[-2:]) // shape[-1]
+    return reduce(np.multiply.outer, [*reached, np.full(shape[-1], per_channel)])
 
 
-def _unnamed(layer, **changes):
-    """A new layer alike: its name is free to clash with those Keras gives to operations.
-
-    In float64, where counts are exact, and where TensorFlow's kernels do not crash on gradients of
-    filters that nobody asked for, as those of oneDNN may.
-    """
-    config = {**layer.get_config(), **changes, "name": None, "dtype": "float64"}
-    return type(layer).from_config(config)
+def _unrouted(route, behind, shape):
+    """For each value of the input, the sum of what lies behind the outputs that take it."""
+    found = np.bincount(route.ravel() + 1, behind.ravel(), minlength=math.prod(shape) + 1)
+    return found[1:].reshape(shape)
 
 
-def _total(x):
-    return ops.sum(ops.cast(ops.reshape(x, (-1,)), "float64"))  # float32 counts to 2^24 only
-
-
-def _gradients(model: keras.Model, inputs: list[np.ndarray]) -> list[np.ndarray]:
-    import tensorflow as tf
-
-    inputs = [tf.constant(x, tf.float64) for x in inputs]
-    with tf.GradientTape() as tape:
-        tape.watch(inputs)
-        total = model(inputs)
-    zeros = tf.UnconnectedGradients.ZERO
-    return [g.numpy() for g in tape.gradient(total, inputs, unconnected_gradients=zeros)]
-
-
-def _same_in_all_channels(name: str, slope: np.ndarray) -> np.ndarray:
-    """(H, W, C) -> (H, W) or (C,) -> ()."""
-    if not (slope == slope[..., :1]).all():
-        raise NotImplementedError(
-            f"neurons of layer {name!r} have a fan-out that differs between channels"
-        )
-    return np.rint(slope[..., 0]).astype(np.int64)
+def _through(axes, x, gather):
+    """What ``gather``, a sum or a maximum, makes of what windows along ``axes`` hold of ``x``."""
+    for n, axis in enumerate(axes):
+        rows = np.moveaxis(x, n, 0)
+        found = np.zeros((axis.size_out, *rows.shape[1:]), x.dtype)
+        gather.at(found, axis.outputs, rows[axis.inputs])
+        x = np.moveaxis(found, 0, n)
+    return x
 
 
 def _multiplications(model: keras.Model, *, spikes_are_analog: bool) -> int:
-    """Weights met by analog values: count the non-zero products of ones with ones."""
-    products = []
-
-    def replace(call, *args, **kwargs):
-        layer = call.operation
-        (x,) = args
+    """Weights met by analog values, and products."""
+    held = {id(x): np.full(x.shape[1:], _VALUES, np.int8) for x in model.inputs}
+    total = 0
+    for call in calls(model):
+        layer, shape = call.operation, call.outputs[0].shape[1:]
+        given = [held[id(x)] for x in call.input_tensors]
+        found = np.full(shape, _VALUES, np.int8)
         if isinstance(layer, WEIGHTED_LAYERS):
-            y = _with_ones(layer)(x)
-            products.append(_total(y))
-            return ops.ones_like(y)
-        if isinstance(layer, PRODUCTS):
-            y = ops.ones_like(_unnamed(layer)(x))
-            products.append(_total(y))
-            return y
-        if isinstance(layer, Population):
-            analog = spikes_are_analog or not layer.code.linear
-            return ops.ones_like(x) if analog else ops.zeros_like(x)
-        y = _unnamed(layer)(x, **kwargs)
-        # An addition or pooling of analog values is one analog value.
-        return ops.cast(y > 0, y.dtype)
-
-    inputs, _ = retrace(model, replace)
-    total = keras.Model(inputs, sum(products))
-    image = np.ones((1, *model.input_shape[1:]), np.float32)
-    return round(float(ops.convert_to_numpy(total([image]))))
+            total += int(_weights_met(layer, given[0].shape)[given[0] == _VALUES].sum())
+        elif isinstance(layer, PRODUCTS):
+            total += found.size
+        elif isinstance(layer, Population):
+            found[:] = _VALUES if spikes_are_analog or not layer.code.linear else _SPIKES
+        elif isinstance(layer, _POOLING):
+            found = _through(windows(layer, given[0].shape), given[0], np.maximum).reshape(shape)
+            # In a channel of values it puts out one also where all that it reads is padding.
+            values = (given[0] == _VALUES).any(axis=tuple(range(given[0].ndim - 1)))
+            found[(found == _PADDING) & values] = _VALUES
+        else:
+            moved = zip(given, routes(layer, [x.shape for x in given]), strict=True)
+            found = np.max([np.append(x, np.int8(_PADDING))[route] for x, route in moved], axis=0)
+        held[id(call.outputs[0])] = found
+    return total
 
 
 def _latency(model: keras.Model) -> int:
@@ -181,4 +164,4 @@ def _latency(model: keras.Model) -> int:
         steps = call.operation.code.steps if isinstance(call.operation, Population) else 0
         ready = max(done[id(x)] for x in call.input_tensors)
         done[id(call.outputs[0])] = ready + steps
-    return done[id(model.outputs[0])]
+    return max(done[id(x)] for x in model.outputs)

@@ -71,7 +71,7 @@ def same(a: at_scale.PictureReport, b: at_scale.PictureReport) -> bool:
 def test_the_figures_of_evaluate(networks, some, expected):
     ann, snn = networks
     x = array_of(some, PREPROCESSING)
-    reference = measures.predict_classes(ann, x, batch_size=16)
+    reference = measures.answers(ann, x, batch_size=16)
     whole = measures.evaluate(snn, x, some.labels, ann=reference, batch_size=16)
     found = expected.report
     assert found.row() == pytest.approx(whole.row())

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from keras import layers
 
-from fsrepro import codes, genn, measures
-from fsrepro.conversion import bias_maps, convert, with_decoders
-from fsrepro.conversion.graph import predict_list
+from fsrepro import activations, codes, genn, measures
+from fsrepro.conversion import SpikingModel, bias_maps, convert, with_decoders
+from fsrepro.conversion.few_spikes import FewSpikes
 from fsrepro.genn.linear_maps import arrivals
+from fsrepro.networks.graph import predict_list
+from fsrepro.networks.nonlinearity import Nonlinearity
 
 pytestmark = [
     pytest.mark.genn,
@@ -33,15 +35,15 @@ def network(activation="relu", shape=(8, 8, 3)):
         return layers.Conv2D(filters, 3, padding="same", name=name, **options)(x)
 
     x = conv(x, 4, "first")
-    x = skip = layers.Activation(activation, name="first_act")(layers.BatchNormalization()(x))
-    x = layers.Activation(activation, name="second_act")(conv(x, 4, "second"))
+    x = skip = Nonlinearity(activation, name="first_act")(layers.BatchNormalization()(x))
+    x = Nonlinearity(activation, name="second_act")(conv(x, 4, "second"))
     x = layers.Add()([conv(x, 4, "third", bias_initializer="normal"), skip])
-    x = layers.Activation(activation, name="third_act")(x)
+    x = Nonlinearity(activation, name="third_act")(x)
     x = layers.DepthwiseConv2D(2, strides=2, padding="same", bias_initializer="normal")(x)
-    x = layers.Activation(activation, name="fourth_act")(x)
+    x = Nonlinearity(activation, name="fourth_act")(x)
     x = layers.AveragePooling2D(2)(x)
     x = layers.Dense(6, name="hidden")(layers.Flatten()(x))
-    x = layers.Activation(activation, name="hidden_act")(x)
+    x = Nonlinearity(activation, name="hidden_act")(x)
     return keras.Model(inputs, layers.Dense(5, bias_initializer="normal", name="logits")(x))
 
 
@@ -149,13 +151,12 @@ def test_strict_neurons_of_silu_and_sigmoid(activation, kind):
 
 @pytest.mark.parametrize(
     "activation",
-    ["silu", "sigmoid", "tanh", "gelu", "hard_silu", "hard_sigmoid", "relu6", "leaky_relu"],
+    [*activations.names()[1:], "leaky_relu(0.2)", "elu(0.7)", "relu(1.3,0.1)", "relu(inf,0,0.2)"],
 )
 def test_neurons_with_a_soma(activation):
     x = images()
     model = network(activation)
-    name = "leaky_relu(0.2)" if activation == "leaky_relu" else activation
-    code = codes.soma(codes.mixed_radix((3, 3, 2), 2.0), name, offset=-0.25)
+    code = codes.soma(codes.mixed_radix((3, 3, 2), 2.0), activation, offset=-0.25)
     agrees(convert(model, x, code=code), x)
 
 
@@ -174,6 +175,67 @@ def test_graded_and_plain_spikes_meet():
     graded = codes.ExponentMantissa(2, 3, 2.0)
     mixed = {name: graded if i % 2 else codes.binary(4, 2.0) for i, name in enumerate(names)}
     agrees(with_decoders(model, mixed), x)
+
+
+def spiking(inputs, *row):
+    """A network of these layers and a dense one, its sums so coarse that they are exact."""
+    x = inputs
+    for layer in row:
+        x = layer(x)
+    outputs = layers.Dense(5, bias_initializer="normal")(layers.Flatten()(x))
+    return dyadic(SpikingModel(keras.Model(inputs, outputs), {}))
+
+
+def neurons(steps=6):
+    return FewSpikes(codes.binary(steps, 2.0))
+
+
+def agrees_with_keras(snn, x):
+    x = np.round(x * 8) / 8
+    agrees(snn, x)
+    spikes, outputs = specified(snn, x)
+    np.testing.assert_array_equal(outputs, snn.predict(x))
+    for name, expected in snn.spike_trains(x).items():
+        np.testing.assert_array_equal(spikes[name], expected)
+        assert expected.any()
+
+
+def test_one_dimension():
+    keras.utils.set_random_seed(1)
+    skipped = layers.Conv1D(4, 3, padding="causal", dilation_rate=2)
+    snn = spiking(
+        keras.Input((12, 3)),
+        *(layers.Conv1D(4, 3, strides=2, padding="same"), neurons()),
+        *(lambda x: layers.Add()([x, skipped(x)]), neurons(5)),
+        *(layers.AveragePooling1D(2), layers.UpSampling1D(3), layers.ZeroPadding1D((0, 1))),
+        *(layers.Conv1DTranspose(4, 3, strides=2, padding="same"), neurons()),
+        *(layers.DepthwiseConv1D(2, depth_multiplier=2), neurons(4)),
+    )
+    agrees_with_keras(snn, images()[:, :4].reshape(3, -1, 3)[:, :12])
+
+
+def test_transposed_convolutions_and_upsampling():
+    keras.utils.set_random_seed(1)
+    snn = spiking(
+        keras.Input((8, 8, 3)),
+        *(layers.Conv2D(4, 3, strides=2, padding="same"), neurons()),
+        *(layers.Conv2DTranspose(4, 3, strides=2, padding="same", output_padding=0), neurons(5)),
+        *(layers.UpSampling2D((2, 1)), layers.Conv2D(4, 3, strides=(2, 1), padding="same")),
+        neurons(),
+    )
+    agrees_with_keras(snn, images())
+
+
+def test_values_that_move():
+    keras.utils.set_random_seed(1)
+    snn = spiking(
+        keras.Input((8, 8, 3)),
+        *(layers.Conv2D(6, 3), neurons(), layers.Cropping2D(((1, 0), (0, 2)))),
+        *(layers.Permute((3, 2, 1)), layers.Conv2D(4, 3, padding="same"), neurons(4)),
+        *(layers.Reshape((3, 2, 4, 4)), layers.Conv3D(3, 2, padding="same"), neurons()),
+        *(layers.Reshape((4, 6, 3)), layers.Permute((2, 1, 3)), layers.Dense(2), neurons()),
+    )
+    agrees_with_keras(snn, images())
 
 
 def test_on_threshold_inputs_fire():

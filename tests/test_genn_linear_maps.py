@@ -42,17 +42,74 @@ LAYERS = [
     layers.Flatten(),
     layers.Reshape((6, 7, 4)),
     layers.Dense(5),
+    *(
+        layers.Conv2DTranspose(3, kernel, padding=padding, **options)
+        for kernel in (2, (3, 4))
+        for padding in ("same", "valid")
+        for options in (
+            {"strides": 2},
+            {"strides": (3, 2), "output_padding": (2, 1)},
+            {"dilation_rate": 2},
+        )
+    ),
+    layers.Cropping2D(((1, 0), (2, 1))),
+    layers.Permute((3, 1, 2)),
+    layers.UpSampling2D((2, 3)),
+]
+OTHER_DIMENSIONS = [
+    (layers.Conv1D(6, 3, padding="causal", dilation_rate=2), (9, 4)),
+    (layers.Conv1D(6, 2, strides=2, padding="same", groups=2), (9, 4)),
+    (layers.DepthwiseConv1D(3, padding="same", depth_multiplier=2), (9, 4)),
+    (layers.Conv1DTranspose(3, 4, strides=2, padding="same"), (9, 4)),
+    (layers.AveragePooling1D(3, 2, padding="same"), (9, 4)),
+    (layers.GlobalAveragePooling1D(), (9, 4)),
+    (layers.Cropping1D((0, 2)), (9, 4)),
+    (layers.UpSampling1D(3), (9, 4)),
+    (layers.ZeroPadding1D(2), (9, 4)),
+    (layers.Dense(5), (4,)),
+    (layers.RepeatVector(3), (4,)),
+    (layers.Conv3D(2, (2, 3, 1), strides=2, padding="same"), (4, 3, 5, 2)),
+    (layers.Conv3D(4, 2, groups=2), (4, 3, 5, 2)),
+    (layers.Conv3DTranspose(3, 2, strides=(1, 2, 3)), (4, 3, 5, 2)),
+    (layers.AveragePooling3D((2, 1, 3), padding="same"), (4, 3, 5, 2)),
+    (layers.GlobalAveragePooling3D(keepdims=True), (4, 3, 5, 2)),
+    (layers.Cropping3D(1), (4, 3, 5, 2)),
+    (layers.UpSampling3D((1, 2, 1)), (4, 3, 5, 2)),
+    (layers.ZeroPadding3D(((0, 1), (2, 0), (0, 0))), (4, 3, 5, 2)),
 ]
 
 
-@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
-def test_a_layer_is_its_matrix(layer):
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [*((layer, SHAPE) for layer in LAYERS), *OTHER_DIMENSIONS],
+    ids=lambda x: getattr(x, "name", None),
+)
+def test_a_layer_is_its_matrix(layer, shape):
     keras.utils.set_random_seed(0)
-    x = np.random.default_rng(0).normal(size=(3, *SHAPE)).astype(np.float32)
+    x = np.random.default_rng(0).normal(size=(3, *shape)).astype(np.float32)
     y = np.asarray(layer(x))
-    (found,) = matrices(layer, [SHAPE])
-    assert found.shape == (np.prod(SHAPE), np.prod(y.shape[1:]))
+    (found,) = matrices(layer, [shape])
+    assert found.dtype == np.float32
+    assert found.shape == (np.prod(shape), np.prod(y.shape[1:]))
     np.testing.assert_allclose(x.reshape(3, -1) @ found, y.reshape(3, -1), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shapes"),
+    [
+        (layers.Add(), [(4, 3, 2), (4, 3, 2)]),
+        (layers.Add(), [(4, 3, 2), (1, 1, 2), (4, 3, 1)]),
+        (layers.Concatenate(), [(4, 3, 2), (4, 3, 1), (4, 3, 2)]),
+        (layers.Concatenate(1), [(4, 3, 2), (1, 3, 2)]),
+    ],
+)
+def test_layers_of_several_inputs_have_a_matrix_for_each(layer, shapes):
+    rng = np.random.default_rng(0)
+    inputs = [rng.normal(size=(3, *shape)).astype(np.float32) for shape in shapes]
+    expected = np.asarray(layer(inputs)).reshape(3, -1)
+    found = matrices(layer, shapes)
+    total = sum(x.reshape(3, -1) @ matrix for x, matrix in zip(inputs, found, strict=True))
+    np.testing.assert_allclose(total, expected, atol=1e-6)
 
 
 def network():

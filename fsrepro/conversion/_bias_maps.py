@@ -67,6 +67,7 @@ def bias_maps(snn: SpikingModel) -> dict[str, np.ndarray]:
 
     inputs, outputs = retrace(snn.keras_model, silence)
     model = keras.Model(inputs, [*received.values(), *outputs])
-    nothing = np.zeros((1, *snn.keras_model.input_shape[1:]), np.float32)
+    # Two images: in a batch of one, Keras 3.15 may take what is added for a bias of channels.
+    nothing = np.zeros((2, *snn.keras_model.input_shape[1:]), np.float32)
     names = [*received, "output"]
     return {name: x[0] for name, x in zip(names, predict_list(model, nothing), strict=True)}

@@ -7,18 +7,27 @@ multiply. Neurons are counted as in a flattened NHWC array. Biases are not in th
 
 from __future__ import annotations
 
-from itertools import product
+import math
 
 import keras
 import numpy as np
 from keras import layers
 from scipy import sparse
 
-from ..conversion._normal_form import UnsupportedLayerError
-from ..conversion.graph import calls
-from ..conversion.kinds import MERGING_LAYERS
 from ..conversion.population import Population
 from ..conversion.spiking_model import SpikingModel
+from ..networks.graph import calls
+from ..networks.kinds import (
+    AVERAGES,
+    DEPTHWISE,
+    GLOBAL_AVERAGES,
+    MERGING_LAYERS,
+    ROUTING,
+    TRANSPOSED,
+    WEIGHTED_LAYERS,
+    UnsupportedLayerError,
+)
+from ..wiring import routes, windows
 
 __all__ = ["arrivals", "matrices"]
 
@@ -69,38 +78,21 @@ def _one_kind(name, maps):
 
 
 def matrices(layer: keras.layers.Layer, shapes: list[tuple]) -> list[sparse.csr_array]:
-    """A linear layer as y = x A for each of its inputs, (H, W, C) or (C,) each, without the bias.
+    """A linear layer as y = x A for each of its inputs, (H, W, C) or the like, without the bias.
 
     ``UnsupportedLayerError`` for a layer that has no such matrix.
     """
-    shape = shapes[0]
-    if isinstance(layer, layers.Conv2D):
-        return [_convolution(layer, shape, np.asarray(layer.kernel), layer.groups)]
-    if isinstance(layer, layers.DepthwiseConv2D):
-        return [_convolution(layer, shape, *_by_channel(np.asarray(layer.kernel)))]
-    if isinstance(layer, layers.Dense):  # works on the last axis
-        pixels = sparse.eye_array(int(np.prod(shape[:-1])))
-        return [sparse.csr_array(sparse.kron(pixels, np.asarray(layer.kernel), format="csr"))]
-    if isinstance(layer, layers.AveragePooling2D):
-        window = np.ones((*layer.pool_size, shape[-1], 1), np.float32)
-        found = _convolution(layer, shape, *_by_channel(window))
-        inside = found.sum(0)  # padding is left out
-        found.data /= inside[found.indices]
+    if isinstance(layer, WEIGHTED_LAYERS):
+        return [_windowed(layer, shapes[0], *_grouped(layer))]
+    if isinstance(layer, (*AVERAGES, *GLOBAL_AVERAGES)):
+        places = getattr(layer, "pool_size", shapes[0][:-1])
+        channels = shapes[0][-1]
+        found = _windowed(layer, shapes[0], np.ones((*places, 1, channels), np.float32), channels)
+        found.data /= found.sum(0)[found.indices]  # padding is left out of the mean
         return [found]
-    if isinstance(layer, layers.GlobalAveragePooling2D):
-        h, w, c = shape
-        return [sparse.csr_array(np.tile(np.eye(c, dtype=np.float32) / (h * w), (h * w, 1)))]
-    if isinstance(layer, layers.ZeroPadding2D):
-        (top, bottom), (left, right) = layer.padding
-        h, w, c = shape
-        to = np.arange((h + top + bottom) * (w + left + right) * c)
-        to = to.reshape(h + top + bottom, w + left + right, c)
-        return [_moved(to[top : top + h, left : left + w], to.size)]
-    if isinstance(layer, (layers.Flatten, layers.Reshape, layers.Add)):
-        same = sparse.eye_array(int(np.prod(shape)), format="csr", dtype=np.float32)
-        return [same] * len(shapes)
-    if isinstance(layer, layers.Concatenate):
-        return _side_by_side(layer, shapes)
+    if isinstance(layer, (*ROUTING, layers.Add)):
+        sizes = [math.prod(shape) for shape in shapes]
+        return [_routed(*pair) for pair in zip(routes(layer, shapes), sizes, strict=True)]
     kind = type(layer).__name__
     what = "products" if isinstance(layer, MERGING_LAYERS) else "it"
     raise UnsupportedLayerError(
@@ -109,61 +101,43 @@ def matrices(layer: keras.layers.Layer, shapes: list[tuple]) -> list[sparse.csr_
     )
 
 
-def _by_channel(kernel):
-    """A depthwise kernel, (h, w, C, M), as one of groups, and their number."""
-    return kernel.reshape(*kernel.shape[:2], 1, -1), kernel.shape[2]
+def _grouped(layer):
+    """The kernel of a weighted layer, (places, ..., C / groups, F), and the number of groups."""
+    kernel = np.asarray(layer.kernel)
+    if isinstance(layer, DEPTHWISE):  # (places, ..., C, M)
+        return kernel.reshape(*kernel.shape[:-2], 1, -1), kernel.shape[-2]
+    if isinstance(layer, TRANSPOSED):  # (places, ..., F, C)
+        return kernel.swapaxes(-2, -1), 1
+    return kernel, getattr(layer, "groups", 1)
 
 
-def _along(size, kernel, stride, dilation, padding):
-    """One axis: the output's size, and for each place of the kernel (input, output) indices."""
-    span = (kernel - 1) * dilation + 1
-    if padding == "same":
-        out = -(-size // stride)
-        before = max((out - 1) * stride + span - size, 0) // 2
-    else:
-        out, before = (size - span) // stride + 1, 0
-    pairs = []
-    for place in range(kernel):
-        i = np.arange(out) * stride + place * dilation - before
-        inside = (i >= 0) & (i < size)
-        pairs.append((i[inside], np.flatnonzero(inside)))
-    return out, pairs
-
-
-def _convolution(layer, shape, kernel, groups):
-    """What slides ``kernel``, (h, w, C / groups, F), over its input, (H, W, C)."""
-    width, channels = shape[1:]
-    per_group, filters = kernel.shape[2:]
-    dilation = getattr(layer, "dilation_rate", (1, 1))
-    (out_height, down), (out_width, along) = (
-        _along(shape[i], kernel.shape[i], layer.strides[i], dilation[i], layer.padding)
-        for i in (0, 1)
-    )
+def _windowed(layer, shape, kernel, groups):
+    """What slides ``kernel`` over an input of this shape."""
+    per_group, filters = kernel.shape[-2:]
+    axes = windows(layer, shape)
+    places = kernel.shape[:-2] or (1,) * len(axes)  # a dense layer has one
     f = np.arange(filters)
     first = f // (filters // groups) * per_group  # of the channels that a filter reads
-    c = first[None, :] + np.arange(per_group)[:, None]  # (C / groups, F)
-    rows, columns, weights = [], [], []
-    for (a, (i, out_i)), (b, (j, out_j)) in product(enumerate(down), enumerate(along)):
-        pixels = (i[:, None] * width + j).reshape(-1, 1, 1)
-        out_pixels = (out_i[:, None] * out_width + out_j).reshape(-1, 1, 1)
-        rows.append((pixels * channels + c).ravel())
-        columns.append((out_pixels * filters + np.broadcast_to(f, c.shape)).ravel())
-        weights.append(np.broadcast_to(kernel[a, b], (len(pixels), *c.shape)).ravel())
-    row, column, weight = (np.concatenate(parts) for parts in (rows, columns, weights))
-    size = int(np.prod(shape)), out_height * out_width * filters
-    return sparse.coo_array((weight.astype(np.float32), (row, column)), shape=size).tocsr()
+    c = first + np.arange(per_group)[:, None]  # (C / groups, F)
+    pixels = _flat([axis.inputs for axis in axes], shape[:-1])
+    out_pixels = _flat([axis.outputs for axis in axes], [axis.size_out for axis in axes])
+    place = _flat([axis.places for axis in axes], places)
+    rows = pixels[:, None, None] * shape[-1] + c
+    columns = np.broadcast_to(out_pixels[:, None, None] * filters + f, rows.shape)
+    weights = kernel.reshape(-1, per_group, filters)[place].astype(np.float32)
+    size = math.prod(shape), math.prod(axis.size_out for axis in axes) * filters
+    return sparse.csr_array((weights.ravel(), (rows.ravel(), columns.ravel())), shape=size)
 
 
-def _moved(to, size):
-    to = np.asarray(to).ravel()
-    ones = np.ones(to.size, np.float32)
-    return sparse.csr_array((ones, (np.arange(to.size), to)), shape=(to.size, size))
+def _flat(indices, sizes):
+    """All combinations of indices along each axis, as indices into the flattened array."""
+    flat = np.zeros(1, int)
+    for index, size in zip(indices, sizes, strict=True):
+        flat = np.add.outer(flat * size, index).ravel()
+    return flat
 
 
-def _side_by_side(layer, shapes):
-    axis = layer.axis % (len(shapes[0]) + 1) - 1
-    total = list(shapes[0])
-    total[axis] = sum(shape[axis] for shape in shapes)
-    to = np.arange(int(np.prod(total))).reshape(total)
-    ends = np.cumsum([shape[axis] for shape in shapes])
-    return [_moved(part, to.size) for part in np.split(to, ends[:-1], axis)]
+def _routed(route, size):
+    target = np.flatnonzero(route >= 0)
+    ones = np.ones(len(target), np.float32)
+    return sparse.csr_array((ones, (route.ravel()[target], target)), shape=(size, route.size))

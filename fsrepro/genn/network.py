@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from ..codes import ExponentMantissa, SpikeCode
 from ..conversion import SpikingModel, bias_maps, check_images
-from ..conversion.graph import predict_list
+from ..networks.graph import predict_list
 from .compiler import AnyCodeCompiler
 from .decode import Decode
 from .few_spike import FewSpikeInput, FewSpikeNeuron
