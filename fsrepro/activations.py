@@ -121,7 +121,7 @@ def of_function(function: Callable) -> Activation | None:
         with warnings.catch_warnings(action="ignore"):
             rows, columns = (
                 ops.convert_to_numpy(function(ops.convert_to_tensor(x.reshape(shape)))).ravel()
-                for shape in ((1, -1), (-1, 1))
+                for shape in ((1, -1), (13, -1))
             )
     except Exception:  # whatever a function raises that is no activation
         return None

@@ -83,7 +83,10 @@ def fold(graph: keras.Model, images: np.ndarray | None = None) -> keras.Model:
             if id(call.outputs[0]) not in folding.changed
         ]
         check_same(graph, folded, images, pairs, what="its normal form")
-    return _folded_forwards(folded)
+    forwards = _folded_forwards(folded)
+    if images is not None and forwards is not folded:
+        check_same(folded, forwards, images, [], what="its form with scales folded forwards")
+    return forwards
 
 
 class _Folding:
@@ -240,10 +243,15 @@ def _folded_forwards(graph: keras.Model) -> keras.Model:
 
     new = rewrite(graph, skip)
     for name, readers in chosen.items():
-        kernel, bias = graph.get_layer(name).get_weights()
         for reader in readers:
-            scale_inputs(new.get_layer(reader.name), kernel.ravel().astype(float), bias)
+            scale_inputs(new.get_layer(reader.name), *_weights_of(graph.get_layer(name)))
     return new
+
+
+def _weights_of(scaling) -> tuple[np.ndarray, np.ndarray]:
+    """Scale and offset of each channel."""
+    kernel, *bias = (np.asarray(weight, np.float64) for weight in scaling.get_weights())
+    return kernel.ravel(), bias[0] if bias else np.zeros(kernel.size)
 
 
 def _is_scaling(layer) -> bool:
@@ -264,14 +272,14 @@ def _from_activation(graph, tensor) -> bool:
 
 def _weighted_readers(graph, tensor, scaling) -> list:
     """The weighted layers that read ``tensor``, if these are all and can take up its scale."""
-    kernel, bias = scaling.get_weights()
+    scale, offset = _weights_of(scaling)
     found = []
     for call in calls(graph):
         if not any(x is tensor for x in call.input_tensors):
             continue
         layer = call.operation
         passes = isinstance(layer, (*AVERAGES, *GLOBAL_AVERAGES, layers.Flatten)) or (
-            isinstance(layer, POOLING_BY_MAXIMUM) and (kernel > 0).all()
+            isinstance(layer, POOLING_BY_MAXIMUM) and (scale > 0).all()
         )
         if passes:
             behind = _weighted_readers(graph, call.outputs[0], scaling)
@@ -280,7 +288,7 @@ def _weighted_readers(graph, tensor, scaling) -> list:
             found += behind
         elif isinstance(layer, layers.Dense) or (
             isinstance(layer, WEIGHTED_LAYERS)
-            and (not bias.any() or (layer.padding == "valid" and _slides(layer)))
+            and (not offset.any() or (layer.padding == "valid" and _slides(layer)))
         ):
             found.append(layer)
         else:

@@ -25,7 +25,7 @@ def activation_of(layer) -> str:
     if isinstance(layer, Nonlinearity):
         return layer.function
     if isinstance(layer, layers.Softmax):
-        if layer.axis not in (-1, len(layer.input.shape) - 1):
+        if layer.axis != -1 and not (layer._inbound_nodes and layer.axis == layer.input.ndim - 1):
             raise unsupported(layer, f"softmax, axis {layer.axis}", "the axis must be last")
         return "softmax"
     if isinstance(layer, layers.ELU):

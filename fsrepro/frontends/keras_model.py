@@ -111,7 +111,6 @@ def from_keras(
         sizes = tuple(old.shape[1:])
         if images is not None:
             images = check_array(sizes, images, what)
-            _refuse_pixels(graph, images, what)
         if None in sizes and shape is None:
             raise ValueError(
                 f"model {model.name!r} leaves sizes of its input open, {tuple(old.shape)}; pass "
@@ -122,6 +121,8 @@ def from_keras(
         new = follow(graph, [inputs], _Plain(name))
         plain = keras.Model(inputs, new[id(output)], name=model.name)
     if images is not None:
+        if "int" not in old.dtype:
+            _refuse_pixels(plain, images, what)
         pairs = [
             (call.operation.name, call.outputs[0], new[id(call.outputs[0])])
             for call in calls(graph)
@@ -154,11 +155,17 @@ def read_keras(path: Path) -> keras.Model:
 
 
 def _refuse_pixels(graph: keras.Model, images: np.ndarray, what: str) -> None:
-    """Refuse integers where the model takes floats, and does not scale them first."""
-    if not np.issubdtype(images.dtype, np.integer) or "int" in graph.inputs[0].dtype:
+    """Refuse integers where the plain ``graph`` does not begin by scaling its input."""
+    if not np.issubdtype(images.dtype, np.integer):
         return
-    first = [call.operation for call in calls(graph) if call.input_tensors[0] is graph.inputs[0]]
-    if not all(isinstance(layer, (layers.Rescaling, layers.Normalization)) for layer in first):
+    first, read = [], {id(graph.inputs[0])}
+    for call in calls(graph):
+        if any(id(x) in read for x in call.input_tensors):
+            if isinstance(call.operation, layers.Permute):  # channels last, of PyTorch's pictures
+                read.add(id(call.outputs[0]))
+            else:
+                first.append(call.operation)
+    if not all(isinstance(layer, layers.Rescaling) for layer in first):
         raise ValueError(
             f"the {what} go from {images.min()} to {images.max()} ({images.dtype}), which looks "
             "like raw pixels; normalise them as for training, or, if the network takes them so, "
@@ -240,6 +247,9 @@ class _Plain:
         if getattr(layer, "interpolation", "nearest") != "nearest":
             what = f"{kind.__name__}, {layer.interpolation}"
             raise unsupported(layer, what, "upsampling must be by nearest neighbours")
+        within = _layer_within(layer)
+        if within is not None and kind is layers.Activation:
+            return self.layer(within, x)
         if isinstance(layer, ACTIVATION_LAYERS):
             activation = activation_of(layer)
             return x if activation == "linear" else apply(activation, x, self.name(layer.name))
@@ -247,7 +257,7 @@ class _Plain:
         config = _plain_config(layer) | {"name": self.name(layer.name)}
         activation = "linear"
         if isinstance(layer, (*WEIGHTED_LAYERS, *_SEPARABLE)):
-            activation = activation_of(layer)
+            activation = "linear" if within is not None else activation_of(layer)
             config["activation"] = None
             if config.get("padding") == "causal":
                 config["padding"] = "valid"
@@ -256,6 +266,10 @@ class _Plain:
         copied = kind.from_config(config)
         output = copied(x)
         copied.set_weights(weights)
+        if within is not None:
+            if not within.built:  # as it would be when the model first runs
+                within.build(output.shape)
+            return self.layer(within, output)
         if activation == "linear":
             return output
         return apply(activation, output, self.name(f"{layer.name}_act"))
@@ -330,6 +344,13 @@ _HINT = (
 )
 
 
+def _layer_within(layer) -> keras.layers.Layer | None:
+    """A layer in the place of an activation function that is more than one, ``PReLU()`` say."""
+    function = getattr(layer, "activation", None)
+    is_layer = isinstance(function, keras.layers.Layer)
+    return function if is_layer and type(function) not in ACTIVATION_LAYERS else None
+
+
 def _only_inputs(layer, args, kwargs):
     """What a layer is called on; a call with anything else is refused."""
     given = [*args, *(kwargs.pop(name) for name in ("inputs", "x") if name in kwargs)]
@@ -399,7 +420,9 @@ def _checked_weights(layer) -> list[np.ndarray]:
     elif getattr(layer, "lora_enabled", False):
         found = {"kernel": layer.kernel} | ({"bias": layer.bias} if layer.use_bias else {})
     else:
-        found = {weight.path: weight for weight in layer.weights}
+        within = _layer_within(layer)
+        others = {id(weight) for weight in within.weights} if within is not None else set()
+        found = {weight.path: weight for weight in layer.weights if id(weight) not in others}
     arrays = []
     for name, weight in found.items():
         array = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(weight, "float32")))

@@ -124,6 +124,17 @@ def _transpose(name, wanted, operation, x, *args, **kwargs):
     return layers.Permute([axis % len(x.shape) for axis in axes[1:]], name=name(wanted))(x)
 
 
+def _moved_axes(move: Callable):
+    """Axes in another order, told by what NumPy makes of an array of unequal sizes."""
+
+    def translate(name, wanted, operation, x):
+        sizes = move(operation, np.empty(range(1, len(x.shape) + 1))).shape
+        order = [size - 1 for size in sizes]
+        return layers.Permute(order[1:], name=name(wanted))(x) if order[0] == 0 else None
+
+    return translate
+
+
 def _over_space(averages: bool):
     def translate(name, wanted, operation, x, *args, **kwargs):
         axis = operation.axis
@@ -230,6 +241,7 @@ OPERATIONS: dict[str, Callable] = {
     "Matmul": _matmul,
     "Max": _over_space(False),
     "Mean": _over_space(True),
+    "Moveaxis": _moved_axes(lambda op, a: np.moveaxis(a, op.source, op.destination)),
     "Multiply": _multiply,
     "Negative": _negative,
     "Pad": _pad,
@@ -241,6 +253,7 @@ OPERATIONS: dict[str, Callable] = {
     "Stack": _stack,
     "StopGradient": _same,
     "Subtract": _subtract,
+    "Swapaxes": _moved_axes(lambda op, a: np.swapaxes(a, op.axis1, op.axis2)),
     "Transpose": _transpose,
     "TrueDivide": _divide,
 }
