@@ -58,6 +58,7 @@ from fsrepro.experiments import datasets, models, notebook, rivals, training
 from fsrepro.experiments import figures as book_figures
 from fsrepro.experiments import results as result_files
 from fsrepro.experiments.sweep import Sweep
+from fsrepro.networks.graph import predict
 
 given = notebook.parameters(globals())
 display(Markdown(f"**Profile {profile}**: {network} on {dataset}, {images:,} test images."))
@@ -241,7 +242,7 @@ rates = sweep.table(
 
 def quantised(setting, bits):
     model = rivals.quantised_ann(ann, x_calibration, bits=bits, weight_bits=bits)
-    given = measures.answers(model, study.x)
+    given = predict(model, study.x).argmax(1)
     return {
         "accuracy": 100 * (given == study.labels).mean(),
         "agreement": 100 * (given == study.answers).mean(),

@@ -159,17 +159,18 @@ def test_a_registered_activation_is_converted(monkeypatch):
     monkeypatch.setattr(activations, "_REGISTERED", dict(activations._REGISTERED))
     monkeypatch.setattr(activations, "_KERAS_FUNCTIONS", {})
     inputs = keras.Input((8, 8, 2))
-    x = layers.Conv2D(3, 3, activation="softplus", name="soft")(inputs)
+    x = layers.Conv2D(3, 3, activation="squareplus", name="soft")(inputs)
     model = keras.Model(inputs, layers.Dense(4)(layers.Flatten()(x)))
-    with pytest.raises(ValueError, match=r"layer 'soft' \(activation 'softplus'\)"):
+    with pytest.raises(ValueError, match=r"layer 'soft' \(activation 'squareplus'\)"):
         convert(model, pictures())
-    activations.register("softplus", lambda x: np.logaddexp(0, x), keras.activations.softplus)
+    activations.register(
+        "squareplus", lambda x: (x + np.sqrt(x**2 + 4)) / 2, keras.activations.squareplus
+    )
     snn = convert(model, pictures(), code="binary", steps=12)
     expected = model.predict_on_batch(pictures())
     assert np.abs(snn.predict(pictures()) - expected).max() < 0.01 * np.ptp(expected)
-    assert snn.codes["soft_act"] == soma(
-        binary(12, snn.scales["soft_act"], rounding=True), "softplus", snn.codes["soft_act"].offset
-    )
+    code, scale = snn.codes["soft_act"], snn.scales["soft_act"]
+    assert code == soma(binary(12, scale, rounding=True), "squareplus", code.offset)
 
 
 def test_mixed_radix_of_relu6_keeps_the_limit():

@@ -88,7 +88,7 @@ def test_networks_with_decoders_too(ann, images):
 def test_refuses_what_does_not_fit(ann, snn, images):
     with pytest.raises(ValueError, match="was not converted from model 'resnet8'"):
         diagnose(models.resnet(8, (8, 8, 1)), snn, images)
-    with pytest.raises(ValueError, match=r"labels must have shape \(200,\), got \(3,\)"):
+    with pytest.raises(ValueError, match=r"200 images need as many labels, of shape \(200,\)"):
         diagnose(ann, snn, images, np.zeros(3))
     with pytest.raises(ValueError, match="the images must have shape"):
         diagnose(ann, snn, images[..., 0])

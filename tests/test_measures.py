@@ -71,7 +71,8 @@ def test_latency_is_the_longest_path(snn):
 
 @pytest.mark.parametrize(("depth", "neurons"), [(8, 73_728), (20, 188_416)])
 def test_resnet_neurons_and_multiplications(depth, neurons):
-    snn = convert(models.resnet(depth), random_images(4, (32, 32, 3)), steps=2)
+    images = random_images(4, (32, 32, 3))
+    snn = convert(models.resnet(depth), images, code="binary", scale=1.0, steps=2)
     assert snn.neurons == neurons
     synapses = count_synapses(snn)
 
