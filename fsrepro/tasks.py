@@ -230,6 +230,10 @@ def task_of(told: str | None, head: str, logits: tuple[int | None, ...], loss=No
 
 
 def _task_of_loss(loss) -> str | None:
+    if isinstance(loss, dict):
+        loss = list(loss.values())
+    if isinstance(loss, list | tuple):
+        return _task_of_loss(loss[0]) if len(loss) == 1 else None
     name = loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", ""))
     name = name.lower().removeprefix("sparse_") if isinstance(name, str) else ""
     return next((task for part, task in _LOSSES.items() if name.startswith(part)), None)

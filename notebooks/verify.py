@@ -38,6 +38,8 @@ KEYS = {
     },
     "06_mlgenn": {"": ["setting"], "agreement": ["code", "steps"]},
     "07_imagenet": {"": ["network", "setting"], "layers": ["network", "setting", "layer"]},
+    # It trains its networks anew, which another processor does a little differently.
+    "08_public_failures": {"diagnosis": ["layer"]},
 }
 
 

@@ -309,7 +309,7 @@ class SpikingModel:
                 raise ValueError(f"{path} names a layer of kind {layer['class_name']!r}: refused")
         if foreign := sorted(_modules(config) - {"builtins", "keras", "fsrepro"}):
             raise ValueError(f"{path} names objects of {', '.join(foreign)}: refused")
-        if not all(np.isfinite(weight).all() and weight.dtype == np.float32 for weight in weights):
+        if not all(weight.dtype == np.float32 and np.isfinite(weight).all() for weight in weights):
             raise ValueError(f"{path} holds weights that are not finite float32 numbers: refused")
         with plain_layers():
             model = keras.Model.from_config(config, custom_objects={"FewSpikes": FewSpikes})

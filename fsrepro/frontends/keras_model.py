@@ -32,6 +32,7 @@ from ..networks.kinds import (
     UnsupportedLayerError,
     unsupported,
 )
+from ..networks.nonlinearity import Nonlinearity
 from ..networks.self_check import answers, check_same
 from .keras_activations import ACTIVATION_LAYERS, activation_of, apply
 from .keras_operations import OPERATIONS, part, scaled
@@ -229,7 +230,7 @@ class _Plain:
         return unique(self.names, wanted)
 
     def layer(self, layer, x):
-        kind = type(layer)
+        kind = _kind_of(layer)
         if isinstance(layer, keras.Model):
             return self.inner(_graph_of(layer, x.shape[1:]), layer, x)
         if kind in _TRAINING_ONLY:
@@ -240,7 +241,7 @@ class _Plain:
             return self.over_time(layer, x)
         if kind in _ADAPTIVE:
             return self.adaptive(layer, x)
-        if kind not in _KEPT:  # exact types: a subclass may compute something else
+        if kind not in _KEPT:
             return self.custom(layer, x)
         if getattr(layer, "data_format", "channels_last") != "channels_last":
             raise unsupported(layer, kind.__name__, "its data_format must be channels_last (NHWC)")
@@ -254,7 +255,7 @@ class _Plain:
             activation = activation_of(layer)
             return x if activation == "linear" else apply(activation, x, self.name(layer.name))
         weights = _checked_weights(layer)
-        config = _plain_config(layer) | {"name": self.name(layer.name)}
+        config = _plain_config(layer, kind) | {"name": self.name(layer.name)}
         activation = "linear"
         if isinstance(layer, (*WEIGHTED_LAYERS, *_SEPARABLE)):
             activation = "linear" if within is not None else activation_of(layer)
@@ -282,8 +283,8 @@ class _Plain:
 
     def custom(self, layer, x):
         what = type(layer).__name__
-        known = ", ".join(sorted({kind.__name__ for kind in (*_KEPT, *_TRAINING_ONLY)}))
-        if type(layer).__module__.startswith("keras.") or isinstance(layer, layers.Lambda):
+        known = ", ".join(sorted(kind.__name__ for kind in _KEPT if kind is not Nonlinearity))
+        if type(layer).__module__.startswith("keras."):
             raise unsupported(layer, what, f"supported are {known}")
         inputs = keras.tree.map_structure(lambda t: keras.Input(t.shape[1:], dtype=t.dtype), x)
         try:
@@ -339,9 +340,18 @@ class _Plain:
 
 
 _HINT = (
-    "supported are sums, products, activations, pooling over space, and what moves values: "
-    f"{', '.join(OPERATIONS)}"
+    "supported are sums, products, quotients by constants, activations, pooling over all of space, "
+    "and what moves, joins or selects values in steps forward"
 )
+
+
+def _kind_of(layer) -> type[keras.layers.Layer]:
+    """The class of a layer, or that of Keras whose ``call`` it has inherited unchanged."""
+    kind: type[keras.layers.Layer] = type(layer)
+    for base in kind.__mro__:
+        if base in _KEPT or base in _TRAINING_ONLY:
+            return base if kind.call is getattr(base, "call", None) else kind
+    return kind
 
 
 def _layer_within(layer) -> keras.layers.Layer | None:
@@ -382,7 +392,7 @@ def _of_one_tensor(operation, args, kwargs) -> Callable:
 _TRAINING = ("_regularizer", "_constraint", "_initializer")
 
 
-def _plain_config(layer) -> dict:
+def _plain_config(layer, kind: type[keras.layers.Layer]) -> dict:
     """The configuration of a layer, in float32, without what acts in training alone."""
     # What a user wrote may have no configuration of its own: it is taken off meanwhile.
     kept = {key: value for key, value in vars(layer).items() if key.endswith(_TRAINING)}
@@ -390,7 +400,7 @@ def _plain_config(layer) -> dict:
     try:
         for key in kept:
             setattr(layer, key, keras.activations.linear if key == "activation" else None)
-        config = {**layer.get_config(), "dtype": "float32"}
+        config = {**kind.get_config(layer), "dtype": "float32"}
     finally:
         for key, value in kept.items():
             setattr(layer, key, value)
