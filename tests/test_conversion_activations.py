@@ -7,8 +7,7 @@ from keras import layers
 
 from fsrepro import activations, measures
 from fsrepro.codes import binary, fitted, leading_one, mixed_radix, published, soma
-from fsrepro.conversion import SpikingModel, convert, diagnose, plan, rescalable_layers
-from fsrepro.conversion import normal_form
+from fsrepro.conversion import SpikingModel, convert, diagnose, normal_form, plan, rescalable_layers
 from fsrepro.experiments import models, training
 
 F = np.float32
