@@ -30,6 +30,9 @@ export TF_ENABLE_ONEDNN_OPTS ?= 1
 # Time steps in vectors of 512 bits on processors that have them: up to twice as fast, the same bits.
 export XLA_FLAGS ?= --xla_cpu_prefer_vector_width=512
 
+# Two tests or notebooks at a time: threads of BLAS would wait for each other, up to twenty times over.
+test book: export OPENBLAS_NUM_THREADS = 1
+
 LIBRARY := $(shell find fsrepro -name '*.py' -o -name '*.json' -o -name '*.csv' | sort)
 NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/[0-9][0-9]_*.py)))
 EXECUTED := $(NOTEBOOKS:%=book/notebooks/%.ipynb)
