@@ -107,7 +107,7 @@ def plain_layers() -> Iterator[None]:
 
 
 def check_array(sizes: tuple[int | None, ...], images, what: str) -> np.ndarray:
-    """``images`` as an array of finite (N, *sizes), ``None`` for any, or ``ValueError``."""
+    """``images`` as a finite array, N of ``sizes`` (``None``: of any), or ``ValueError``."""
     images = np.asarray(images)
     if images.ndim != 1 + len(sizes) or any(
         size not in (None, found) for size, found in zip(sizes, images.shape[1:], strict=True)
