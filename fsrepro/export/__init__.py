@@ -37,7 +37,7 @@ does not, a kernel gets zeros at its edge.
 References
 ----------
 Fang et al. (2023), SpikingJelly, https://doi.org/10.1126/sciadv.adi1480; version 2.0.0,
-``spikingjelly.activation_based.neuron.few_spike``. Pedersen et al. (2024), NIR,
+module ``neuron.few_spike``. Pedersen et al. (2024), NIR,
 https://doi.org/10.1038/s41467-024-52259-9; version 1.0.8.
 """
 
