@@ -298,12 +298,14 @@ def report(
     layers["synops_per_image"] = np.asarray(synops, float) / images
     unknown = {"rmse": np.nan, "r2": np.nan} if task.name == "regression" else {"accuracy": np.nan}
     quality = unknown if labels is None else task.measures(predictions, labels)
-    both = labels is not None and reference is not None
+    ann_quality = {}
+    if labels is not None and reference is not None:
+        ann_quality = task.measures(reference, labels)
     return Report(
         images=images,
         task=task,
         quality=quality,
-        ann_quality=task.measures(reference, labels) if both else {},  # type: ignore[arg-type]
+        ann_quality=ann_quality,
         agreement=np.nan if reference is None else task.agreement(predictions, reference),
         spikes_per_neuron=float(per_image.sum() / snn.neurons),
         synops_per_image=float(layers["synops_per_image"].sum()),

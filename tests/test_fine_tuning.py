@@ -108,6 +108,7 @@ def test_fewer_spikes_and_no_less_accuracy(spiking, digits):
     assert after.accuracy >= before.accuracy - 1
     assert after.spikes_per_neuron < 0.85 * before.spikes_per_neuron
     assert list(history["epoch"]) == list(range(1, 13))
+    assert (tuned.task, tuned.inputs) == (snn.task, snn.inputs) and snn.inputs is not None
     assert {code.name for code in tuned.codes.values()} == {c.name for c in snn.codes.values()}
     # All constants stay whole multiples of an eight-bit unit: exact in any simulator.
     for code in tuned.codes.values():

@@ -50,6 +50,19 @@ def test_a_layer_folded_wrongly_is_refused_and_named(monkeypatch):
         normal_form(network(), images())
 
 
+def test_a_scale_taken_up_wrongly_by_the_layers_behind_is_refused_and_named(monkeypatch):
+    module = sys.modules["fsrepro.conversion._normal_form"]
+    genuine = module.scale_inputs
+    monkeypatch.setattr(module, "scale_inputs", lambda layer, *a: genuine(layer, 1.1 * a[0], a[1]))
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, activation="relu")(inputs)
+    x = layers.GlobalAveragePooling2D()(layers.Rescaling([1.0, 2.0, 3.0, 4.0], 0.5)(x))
+    x = layers.Dense(5, activation="relu", name="behind")(x)
+    model = keras.Model(inputs, layers.Dense(3)(x), name="net")
+    with pytest.raises(ValueError, match=r"'net' and its normal form .* first at layer 'behind'"):
+        normal_form(model, images())
+
+
 def test_a_model_that_does_more_than_its_graph_is_compared_with_itself():
     class Odd(keras.Model):
         def call(self, x):

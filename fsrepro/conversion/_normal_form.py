@@ -76,17 +76,18 @@ def fold(graph: keras.Model, images: np.ndarray | None = None) -> keras.Model:
         folding = _Folding(graph)
         new = follow(graph, [x], folding)
         folded = keras.Model(x, new[id(graph.outputs[0])], name=graph.name)
+    final = _folded_forwards(folded)
     if images is not None:
-        pairs = [
-            (call.operation.name, call.outputs[0], new[id(call.outputs[0])])
-            for call in calls(graph)
-            if id(call.outputs[0]) not in folding.changed
-        ]
-        check_same(graph, folded, images, pairs, what="its normal form")
-    forwards = _folded_forwards(folded)
-    if images is not None and forwards is not folded:
-        check_same(folded, forwards, images, [], what="its form with scales folded forwards")
-    return forwards
+        left = {layer.name for layer in final.layers}
+        pairs = []
+        for call in calls(graph):
+            (old,) = call.outputs
+            layer = new[id(old)]._keras_history.operation
+            # What stands before the layers that took up a scale or an offset differs by design.
+            if id(old) not in folding.changed and layer.name in left and not _passes(layer):
+                pairs.append((call.operation.name, old, final.get_layer(layer.name).output))
+        check_same(graph, final, images, pairs, what="its normal form")
+    return final
 
 
 class _Folding:
@@ -105,13 +106,6 @@ class _Folding:
             raise unsupported(layer, "softmax", "it is supported only as the last layer")
         if isinstance(layer, (layers.BatchNormalization, layers.Rescaling)):
             return self.scaled(layer.name, x, *_scale_and_offset(layer), inputs[0], output)
-        if isinstance(layer, layers.Subtract):
-            a, b = x
-            minus = self.scaled(f"{layer.name}_minus", b, -1.0, 0.0, inputs[1])
-            return layers.Add(name=layer.name)([a, minus])
-        if isinstance(layer, layers.Average):
-            total = layers.Add(name=unique(self.names, f"{layer.name}_sum"))(x)
-            return self.scaled(layer.name, total, 1 / len(x), 0.0)
         if isinstance(layer, layers.PReLU):
             return self.two_sided(layer, x)
         if isinstance(layer, (layers.SeparableConv1D, layers.SeparableConv2D)):
@@ -278,10 +272,7 @@ def _weighted_readers(graph, tensor, scaling) -> list:
         if not any(x is tensor for x in call.input_tensors):
             continue
         layer = call.operation
-        passes = isinstance(layer, (*AVERAGES, *GLOBAL_AVERAGES, layers.Flatten)) or (
-            isinstance(layer, POOLING_BY_MAXIMUM) and (scale > 0).all()
-        )
-        if passes:
+        if _passes(layer) and (not isinstance(layer, POOLING_BY_MAXIMUM) or (scale > 0).all()):
             behind = _weighted_readers(graph, call.outputs[0], scaling)
             if not behind:
                 return []
@@ -294,6 +285,11 @@ def _weighted_readers(graph, tensor, scaling) -> list:
         else:
             return []
     return [] if any(tensor is x for x in graph.outputs) else found
+
+
+def _passes(layer) -> bool:
+    """Whether a scale of each channel may be taken behind a layer instead of before it."""
+    return isinstance(layer, (*AVERAGES, *GLOBAL_AVERAGES, *POOLING_BY_MAXIMUM, layers.Flatten))
 
 
 def _slides(layer) -> bool:

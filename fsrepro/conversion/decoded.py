@@ -59,7 +59,8 @@ def with_decoders(
     codes : mapping of Code
         By name of the activation layer (see :func:`~fsrepro.conversion.record`).
     images : (N, ...) array
-        A few, for what :func:`~fsrepro.conversion.normal_form` needs them for.
+        A few, for what :func:`~fsrepro.conversion.normal_form` needs them for, and so that images
+        in other units are refused later.
     task : str
         See :func:`~fsrepro.conversion.convert`.
 
@@ -72,4 +73,5 @@ def with_decoders(
     graph = fold(network.graph, images)
     codes = by_layer("codes", codes, activation_layers(graph))
     spiking = populate(graph, lambda name: Decoded(codes[name], name=name))
-    return SpikingModel(spiking, {}, task=network.task)
+    inputs = None if images is None else (float(np.min(images)), float(np.max(images)))
+    return SpikingModel(spiking, {}, task=network.task, inputs=inputs)

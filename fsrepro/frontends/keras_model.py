@@ -40,11 +40,10 @@ from .keras_operations import OPERATIONS, part, scaled
 __all__ = ["from_keras", "read_keras"]
 
 _SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
-_FOLDED = (
-    layers.Average, layers.BatchNormalization, layers.Normalization, layers.PReLU, layers.Rescaling,
-    layers.Subtract,
-)  # fmt: skip
+_FOLDED = (layers.BatchNormalization, layers.PReLU, layers.Rescaling)
 _KEPT = (*LINEAR_LAYERS, *POOLING_BY_MAXIMUM, *PRODUCTS, *_SEPARABLE, *_FOLDED, *ACTIVATION_LAYERS)
+_WRITTEN_OUT = (layers.Average, layers.Normalization, layers.Subtract)
+_KNOWN = (*_KEPT, *_WRITTEN_OUT)
 
 _TRAINING_ONLY = (
     layers.ActivityRegularization, layers.AlphaDropout, layers.AugMix, layers.CutMix,
@@ -81,6 +80,8 @@ def from_keras(
         Built; left as it is.
     images : (N, ...) array, optional
         As the model takes them; the graph is held against the model on a few.
+    what : str
+        What messages call the images.
 
     Raises
     ------
@@ -235,8 +236,8 @@ class _Plain:
             return self.inner(_graph_of(layer, x.shape[1:]), layer, x)
         if kind in _TRAINING_ONLY:
             return x
-        if kind is layers.Normalization:
-            return scaled(x, *_normalisation(layer), self.name(layer.name))
+        if kind in _WRITTEN_OUT:
+            return self.written_out(layer, kind, x)
         if kind is layers.TimeDistributed:
             return self.over_time(layer, x)
         if kind in _ADAPTIVE:
@@ -275,6 +276,17 @@ class _Plain:
             return output
         return apply(activation, output, self.name(f"{layer.name}_act"))
 
+    def written_out(self, layer, kind, x):
+        """Layers that are sums and scales."""
+        name = self.name(layer.name)
+        if kind is layers.Normalization:
+            return scaled(x, *_normalisation(layer), name)
+        if kind is layers.Average:
+            total = layers.Add(name=self.name(f"{layer.name}_sum"))(x)
+            return scaled(total, 1 / len(x), 0, name)
+        minus = scaled(x[1], -1, 0, self.name(f"{layer.name}_minus"))
+        return layers.Add(name=name)([x[0], minus])
+
     def inner(self, graph: keras.Model, layer, x):
         """The layers of a model, or of a layer of a user's own, in their place."""
         if len(graph.outputs) != 1:
@@ -283,7 +295,7 @@ class _Plain:
 
     def custom(self, layer, x):
         what = type(layer).__name__
-        known = ", ".join(sorted(kind.__name__ for kind in _KEPT if kind is not Nonlinearity))
+        known = ", ".join(sorted(kind.__name__ for kind in _KNOWN if kind is not Nonlinearity))
         if type(layer).__module__.startswith("keras."):
             raise unsupported(layer, what, f"supported are {known}")
         inputs = keras.tree.map_structure(lambda t: keras.Input(t.shape[1:], dtype=t.dtype), x)
@@ -349,7 +361,7 @@ def _kind_of(layer) -> type[keras.layers.Layer]:
     """The class of a layer, or that of Keras whose ``call`` it has inherited unchanged."""
     kind: type[keras.layers.Layer] = type(layer)
     for base in kind.__mro__:
-        if base in _KEPT or base in _TRAINING_ONLY:
+        if base in _KNOWN or base in _TRAINING_ONLY:
             return base if kind.call is getattr(base, "call", None) else kind
     return kind
 

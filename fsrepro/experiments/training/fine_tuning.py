@@ -164,7 +164,7 @@ def fine_tune(
         status="{calibration_accuracy:.2f} %, {spikes_per_neuron:.3f} spikes",
     )  # fmt: skip
     with _mean_weights(model, averaging):
-        return _spiking(model), table
+        return _spiking(model, snn), table
 
 
 @contextmanager
@@ -217,7 +217,8 @@ def _trainable(snn: SpikingModel, price: keras.Variable, precision: str) -> kera
     return twin(snn.keras_model, precision, learned)
 
 
-def _spiking(model: keras.Model) -> SpikingModel:
+def _spiking(model: keras.Model, begun: SpikingModel) -> SpikingModel:
+    """The network that was trained, of the task and for the images of the one it began as."""
     scales = {layer.name: layer.scale for layer in model.layers if isinstance(layer, LearnedCode)}
 
     def exact(layer):
@@ -225,7 +226,8 @@ def _spiking(model: keras.Model) -> SpikingModel:
             return None
         return FewSpikes(layer.code.scaled(scales[layer.name]), name=layer.name)
 
-    return SpikingModel(twin(model, "float32", exact), scales)
+    trained = twin(model, "float32", exact)
+    return SpikingModel(trained, scales, task=begun.task, inputs=begun.inputs)
 
 
 def _taught(images, targets, teacher, distillation) -> np.ndarray:
