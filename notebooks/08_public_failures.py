@@ -78,8 +78,9 @@ def noted(case, thread, outcome, report, measure="accuracy"):
 
 
 def said(refusal):
-    """A message, in lines that fit the page."""
-    print(textwrap.fill(f"{type(refusal).__name__}: {refusal}", 96))
+    """A message, in lines that fit the page, without the folder of this run."""
+    text = f"{type(refusal).__name__}: {refusal}".replace(f"{folder}/", "")
+    print(textwrap.fill(text, 80))
 
 
 display(Markdown(f"**Profile {profile}**: {len(x):,} test images."))

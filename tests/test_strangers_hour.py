@@ -65,7 +65,7 @@ def test_in_python(model, pictures, tmp_path):
     again = fsrepro.SpikingModel.load(snn.save(tmp_path / "net.fs"))
     np.testing.assert_array_equal(again(test_x), snn.predict(test_x))
     assert str(fsrepro.evaluate(again, test_x, test_y, ann=model)) == str(report)
-    assert repr(again) == repr(snn) and "classification" in repr(snn)
+    assert repr(again) == repr(snn) and "classification, 2 spiking layers" in repr(snn)
 
     table = fsrepro.diagnose(model, snn, test_x[:100], test_y[:100])
     assert (table["agreement_alone"] > 90).all()

@@ -435,13 +435,9 @@ PADDED = {
                            (3, VOLUME, layers.Conv3D)]
     for padding, stride in [("same", 1), ("valid", 1), ("same", 2)]
 }  # fmt: skip
-FUSED = "TensorFlow moves padding into a Conv3D of padding 'same', wrongly, also in model.predict"
 
 
-@pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=[xfail(FUSED)] if case[:2] == ("3D", "same") else [])
-             for case in PADDED], ids=str,
-)  # fmt: skip
+@pytest.mark.parametrize("case", PADDED, ids=str)
 def test_a_graph_computes_what_its_layers_do_one_by_one(case, monkeypatch):
     """TensorFlow rewrites what it runs as a whole; networks are held against single calls."""
     monkeypatch.setattr(keras.Model, "predict_on_batch", PREDICT_ON_BATCH)

@@ -84,10 +84,11 @@ class SpikingModel:
         self.inputs, self.budget = inputs, budget
 
     def __repr__(self) -> str:
-        layers, neurons = len(self.spiking_layers), self.neurons
+        count = len(self.spiking_layers)
+        layers = f"{count} spiking layer{'s' if count != 1 else ''}"
         return (
-            f"SpikingModel({self.name!r}, {self.task.name}, {layers} spiking layers, "
-            f"{neurons:,} neurons, K = {self.steps})"
+            f"SpikingModel({self.name!r}, {self.task.name}, {layers}, {self.neurons:,} neurons, "
+            f"K = {self.steps})"
         )
 
     def __call__(self, images: np.ndarray) -> np.ndarray:

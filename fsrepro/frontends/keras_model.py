@@ -265,6 +265,10 @@ class _Plain:
                 config["padding"] = "valid"
                 before = (layer.kernel_size[0] - 1) * layer.dilation_rate[0]
                 x = layers.ZeroPadding1D((before, 0), name=self.name(f"{layer.name}_pad"))(x)
+            if kind is layers.Conv3D and config["padding"] == "same" and _is_padding(x):
+                config["padding"] = "valid"
+                name = self.name(f"{layer.name}_pad")
+                x = layers.ZeroPadding3D(_zeros_around(layer, x.shape[1:-1]), name=name)(x)
         copied = kind.from_config(config)
         output = copied(x)
         copied.set_weights(weights)
@@ -371,6 +375,25 @@ def _layer_within(layer) -> keras.layers.Layer | None:
     function = getattr(layer, "activation", None)
     is_layer = isinstance(function, keras.layers.Layer)
     return function if is_layer and type(function) not in ACTIVATION_LAYERS else None
+
+
+def _is_padding(x) -> bool:
+    """Whether ``x`` has zeros around it already.
+
+    TensorFlow 2.20 moves these into a Conv3D that reads them, and then forgets the layer's own.
+    """
+    return isinstance(x._keras_history.operation, layers.ZeroPadding3D)
+
+
+def _zeros_around(layer, sizes) -> list[tuple[int, int]]:
+    """What padding "same" puts before and behind each axis."""
+    pairs = []
+    for size, width, stride, dilation in zip(
+        sizes, layer.kernel_size, layer.strides, layer.dilation_rate, strict=True
+    ):
+        total = max((-(-size // stride) - 1) * stride + (width - 1) * dilation + 1 - size, 0)
+        pairs.append((total // 2, total - total // 2))
+    return pairs
 
 
 def _only_inputs(layer, args, kwargs):
