@@ -16,7 +16,7 @@ from keras import layers
 
 from .networks.kinds import TRANSPOSED
 
-__all__ = ["Axis", "routes", "windows"]
+__all__ = ["Axis", "border", "borders", "routes", "windows"]
 
 _CROPPING = (layers.Cropping1D, layers.Cropping2D, layers.Cropping3D)
 _PADDING = (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
@@ -51,23 +51,40 @@ def windows(layer: keras.layers.Layer, shape: tuple[int, ...]) -> list[Axis]:
     return _windows(layer, shape[:-1])
 
 
-def _windows(layer, sizes):
+def borders(layer: keras.layers.Layer, sizes: tuple[int, ...]) -> list[tuple[int, int]]:
+    """How many zeros the ``padding`` of a layer puts before and after an input of these sizes."""
+    return [border(*axis) for axis in _axes(layer, sizes)]
+
+
+def border(padding: str, size: int, places: int, stride: int, dilation: int = 1) -> tuple[int, int]:
+    """The same along one axis, for a window of so many ``places``."""
+    span = (places - 1) * dilation + 1
+    if padding == "causal":
+        return span - 1, 0
+    if padding == "same":
+        total = max((-(-size // stride) - 1) * stride + span - size, 0)
+        return total // 2, total - total // 2
+    return 0, 0
+
+
+def _axes(layer, sizes):
+    """What :func:`border` asks for, axis by axis."""
     ones = (1,) * len(sizes)
     places = getattr(layer, "kernel_size", getattr(layer, "pool_size", sizes))
     if isinstance(layer, layers.Dense):
         places = ones
     strides, dilation = (getattr(layer, name, ones) for name in ("strides", "dilation_rate"))
-    padding = getattr(layer, "padding", "valid")
-    return [_slide(padding, *axis) for axis in zip(sizes, places, strides, dilation, strict=True)]
+    padding = (getattr(layer, "padding", "valid"),) * len(sizes)
+    return zip(padding, sizes, places, strides, dilation, strict=True)
+
+
+def _windows(layer, sizes):
+    return [_slide(*axis) for axis in _axes(layer, sizes)]
 
 
 def _slide(padding, size, places, stride, dilation):
-    span = (places - 1) * dilation + 1
-    before = span - 1 if padding == "causal" else 0
-    count = (size + before - span) // stride + 1
-    if padding == "same":
-        count = -(-size // stride)
-        before = max((count - 1) * stride + span - size, 0) // 2
+    before, after = border(padding, size, places, stride, dilation)
+    count = (size + before + after - (places - 1) * dilation - 1) // stride + 1
     place, output = np.indices((places, count)).reshape(2, -1)
     read = output * stride + place * dilation - before
     inside = (read >= 0) & (read < size)

@@ -1,4 +1,4 @@
-"""Kernels and borders of Keras's layers as PyTorch and NIR have them: channels before space."""
+"""Kernels of Keras's layers as PyTorch and NIR have them: channels before space."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..networks.kinds import DEPTHWISE, UnsupportedLayerError
 
-__all__ = ["borders", "check", "kernel", "refusal"]
+__all__ = ["check", "kernel", "refusal"]
 
 
 def refusal(layer: keras.layers.Layer, where: str, why: str) -> UnsupportedLayerError:
@@ -42,22 +42,3 @@ def kernel(layer: keras.layers.Layer) -> tuple[NDArray[np.float32], int]:
         weights = np.moveaxis(weights, (-2, -1), (0, 1))
         return weights.reshape(-1, 1, *weights.shape[2:]), channels
     return np.moveaxis(weights, (-1, -2), (0, 1)), getattr(layer, "groups", 1)
-
-
-def borders(layer: keras.layers.Layer, sizes: tuple[int, ...]) -> list[tuple[int, int]]:
-    """How many zeros the layer's ``padding`` puts before and after an input of these ``sizes``."""
-    ones = (1,) * len(sizes)
-    places = getattr(layer, "kernel_size", getattr(layer, "pool_size", ones))
-    dilation = getattr(layer, "dilation_rate", ones)
-    axes = zip(sizes, places, layer.strides, dilation, strict=True)
-    return [_border(layer.padding, *axis) for axis in axes]
-
-
-def _border(padding, size, places, stride, dilation):
-    span = (places - 1) * dilation + 1
-    if padding == "causal":
-        return span - 1, 0
-    if padding == "same":
-        total = max((-(-size // stride) - 1) * stride + span - size, 0)
-        return total // 2, total - total // 2
-    return 0, 0

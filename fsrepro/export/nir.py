@@ -18,7 +18,8 @@ from ..conversion import SpikingModel
 from ..conversion.few_spikes import FewSpikes
 from ..files import atomic
 from ..networks.graph import calls
-from .layouts import borders, check, kernel, refusal
+from ..wiring import borders
+from .layouts import check, kernel, refusal
 from .nir_neuron import Nodes, few_spikes_graph
 
 __all__ = ["to_nir", "write_nir"]

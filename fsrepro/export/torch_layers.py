@@ -14,7 +14,8 @@ from torch import nn
 from torch.nn.functional import pad
 
 from ..networks.kinds import AVERAGES, CONVOLUTIONS, DEPTHWISE, GLOBAL_AVERAGES, TRANSPOSED
-from .layouts import borders, kernel, refusal
+from ..wiring import borders
+from .layouts import kernel, refusal
 
 __all__ = ["Convolution", "Mean", "counterpart"]
 

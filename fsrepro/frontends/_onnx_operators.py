@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import activations
+from ..wiring import border
 from ._onnx_values import Call, Value
 
 __all__ = ["OPERATORS"]
@@ -52,8 +53,7 @@ class Windows(NamedTuple):
             self.sizes, self.spans, self.strides, self.pads, strict=True
         ):
             count = (size + sum(pads) - span) // stride + 1
-            total = max((count - 1) * stride + span - size, 0)
-            if count != -(-size // stride) or pads != (total // 2, total - total // 2):
+            if count != -(-size // stride) or pads != border("same", size, span, stride):
                 return False
         return True
 
@@ -80,11 +80,8 @@ def _windows(call: Call, sizes, kernel) -> Windows:
 def _asked_pads(call: Call, sizes, spans, strides) -> list[tuple[int, int]]:
     given, rule = call.attributes, call.attributes.get("auto_pad", "NOTSET")
     if rule in ("SAME_UPPER", "SAME_LOWER"):
-        totals = [
-            max((-(-size // stride) - 1) * stride + span - size, 0)
-            for size, span, stride in zip(sizes, spans, strides, strict=True)
-        ]
-        halves = [(total // 2, total - total // 2) for total in totals]
+        axes = zip(sizes, spans, strides, strict=True)
+        halves = [border("same", size, span, stride) for size, span, stride in axes]
         return halves if rule == "SAME_UPPER" else [(after, before) for before, after in halves]
     pads = given.get("pads", []) if rule == "NOTSET" else []
     pads = pads or [0] * (2 * len(sizes))

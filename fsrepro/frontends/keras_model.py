@@ -34,6 +34,7 @@ from ..networks.kinds import (
 )
 from ..networks.nonlinearity import Nonlinearity
 from ..networks.self_check import answers, check_same
+from ..wiring import borders
 from .keras_activations import ACTIVATION_LAYERS, activation_of, apply
 from .keras_operations import OPERATIONS, part, scaled
 
@@ -261,14 +262,10 @@ class _Plain:
         if isinstance(layer, (*WEIGHTED_LAYERS, *_SEPARABLE)):
             activation = "linear" if within is not None else activation_of(layer)
             config["activation"] = None
-            if config.get("padding") == "causal":
+            twice = kind is layers.Conv3D and layer.padding == "same" and _is_padding(x)
+            if twice or config.get("padding") == "causal":
+                x = self.padded(layer, x)
                 config["padding"] = "valid"
-                before = (layer.kernel_size[0] - 1) * layer.dilation_rate[0]
-                x = layers.ZeroPadding1D((before, 0), name=self.name(f"{layer.name}_pad"))(x)
-            if kind is layers.Conv3D and config["padding"] == "same" and _is_padding(x):
-                config["padding"] = "valid"
-                name = self.name(f"{layer.name}_pad")
-                x = layers.ZeroPadding3D(_zeros_around(layer, x.shape[1:-1]), name=name)(x)
         copied = kind.from_config(config)
         output = copied(x)
         copied.set_weights(weights)
@@ -279,6 +276,13 @@ class _Plain:
         if activation == "linear":
             return output
         return apply(activation, output, self.name(f"{layer.name}_act"))
+
+    def padded(self, layer, x):
+        """``x`` with the zeros around it that the layer's own padding would put there."""
+        around = borders(layer, x.shape[1:-1])
+        padding = getattr(layers, f"ZeroPadding{len(around)}D")
+        name = self.name(f"{layer.name}_pad")
+        return padding(around[0] if len(around) == 1 else around, name=name)(x)
 
     def written_out(self, layer, kind, x):
         """Layers that are sums and scales."""
@@ -383,17 +387,6 @@ def _is_padding(x) -> bool:
     TensorFlow 2.20 moves these into a Conv3D that reads them, and then forgets the layer's own.
     """
     return isinstance(x._keras_history.operation, layers.ZeroPadding3D)
-
-
-def _zeros_around(layer, sizes) -> list[tuple[int, int]]:
-    """What padding "same" puts before and behind each axis."""
-    pairs = []
-    for size, width, stride, dilation in zip(
-        sizes, layer.kernel_size, layer.strides, layer.dilation_rate, strict=True
-    ):
-        total = max((-(-size // stride) - 1) * stride + (width - 1) * dilation + 1 - size, 0)
-        pairs.append((total // 2, total - total // 2))
-    return pairs
 
 
 def _only_inputs(layer, args, kwargs):
