@@ -14,7 +14,8 @@ __all__ = ["function", "in_float64"]
 def in_float64(f: Callable, x: torch.Tensor) -> torch.Tensor:
     """f(x), float32 -> float32, as :class:`~fsrepro.activations.Activation` computes it."""
     numbers = torch.finfo(torch.float32)
-    y = f(x.double().clamp(numbers.min, numbers.max)).float()
+    x = torch.where(x.abs() < numbers.tiny, 0.0, x).double()
+    y = f(x.clamp(numbers.min, numbers.max)).clamp(numbers.min, numbers.max).float()
     return torch.where(y.abs() < numbers.tiny, 0.0, y)
 
 

@@ -39,6 +39,11 @@ _WITH_PARAMETERS = {
     "relu": "(u >= {0}d) ? {0}d : ((u >= {2}d) ? u : ({1}d * (u - {2}d)))",
 }
 _SMALLEST = "1.1754943508222875e-38d"
+_LARGEST = "3.4028234663852886e+38d"
+
+
+def _bounded(value: str) -> str:
+    return f"fmin(fmax({value}, -{_LARGEST}), {_LARGEST})"
 
 
 def soma_code(code: SpikeCode) -> str:
@@ -57,7 +62,8 @@ def soma_code(code: SpikeCode) -> str:
             'fsrepro/genn/soma.py, or evaluate with simulator="keras"'
         )
     return f"""
-                const double u = x;
-                const double f = {f};
+                const double u = (fabs(x) < {_SMALLEST}) ? 0.0d : {_bounded("(double)x")};
+                const double g = {f};
+                const double f = {_bounded("g")};
                 V = (fabs(f) < {_SMALLEST}) ? 0.0f : (float)f;
                 V -= {float(code.offset)!r}f;"""
