@@ -13,6 +13,7 @@ import numpy as np
 import typer
 
 from fsrepro.codes import published
+from fsrepro.files import write_text
 from fsrepro.fitting import fit, gaussian, measure, mixture, uniform
 
 TABLES = Path(__file__).parents[1] / "fsrepro" / "codes" / "fitted.json"
@@ -85,7 +86,7 @@ def main(seeds: int = 4, only: str = "", write: bool = False) -> None:
             },
         }
     if write:
-        TABLES.write_text(dump([entries[key] for key in sorted(entries)]), encoding="utf-8")
+        write_text(TABLES, dump([entries[key] for key in sorted(entries)]))
 
 
 def dump(entries: list[dict]) -> str:

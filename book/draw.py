@@ -20,7 +20,7 @@ from fsrepro import figures
 from fsrepro.experiments import figures as book_figures
 from fsrepro.experiments import picture_stream, pictures, results
 from fsrepro.experiments.preprocessing import Preprocessing
-from fsrepro.files import atomic
+from fsrepro.files import atomic, write_table, write_text
 
 PROJECT = Path(__file__).parents[1]
 RESULTS, CHECKPOINTS = PROJECT / "results" / "full", PROJECT / "checkpoints"
@@ -76,7 +76,7 @@ def float_codes(folder: Path) -> None:
     wide = earlier.pivot(index="code", columns="range", values=["SNR (dB)", "spikes"]).round(2)
     wide = wide.sort_index(axis=1, level=[0, 1], ascending=[True, False])
     wide.columns = [f"{what}, [0, {high:g}]" for what, high in wide.columns]
-    wide.loc[earlier["code"].unique()].to_csv(folder / "float_codes_earlier.csv")
+    write_text(folder / "float_codes_earlier.csv", wide.loc[earlier["code"].unique()].to_csv())
 
 
 def silu_sigmoid(folder: Path) -> None:
@@ -148,7 +148,7 @@ def experiment(name: str) -> tuple[Callable[..., pd.DataFrame], dict]:
     """What reads the result tables of an experiment, and its headline."""
 
     def read(part: str = "") -> pd.DataFrame:
-        return pd.read_csv(RESULTS / f"{name}{part and '_'}{part}.csv", dtype={"word": str})
+        return results.table(RESULTS, name, part, dtype={"word": str})
 
     return read, results.read(RESULTS, name)["headline"]
 
@@ -174,7 +174,7 @@ def rounds(network: str) -> pd.DataFrame:
 
 
 def table(rows: pd.DataFrame, columns: list[str] | None, path: Path) -> None:
-    results.shown(rows, columns).to_csv(path.with_suffix(".csv"), index=False)
+    write_table(results.shown(rows, columns), path.with_suffix(".csv"), overwrite=True)
 
 
 def save(axes: Axes | Sequence[Axes], path: Path) -> None:

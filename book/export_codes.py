@@ -17,6 +17,7 @@ import numpy as np
 
 from fsrepro import codes
 from fsrepro.codes import Code, PrefixCode
+from fsrepro.files import write_text
 
 OUTPUT = Path(__file__).parent / "static" / "neuron" / "codes.js"
 STEPS = range(1, 17)
@@ -115,7 +116,7 @@ def write(path: Path = OUTPUT) -> None:
         for family in FAMILIES
     ]
     text = json.dumps(families, ensure_ascii=False, separators=(",", ":"))
-    path.write_text(f"window.fsCodes = {text};\n", encoding="utf-8")
+    write_text(path, f"window.fsCodes = {text};\n")
 
 
 if __name__ == "__main__":

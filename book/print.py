@@ -19,6 +19,7 @@ from bs4 import BeautifulSoup, Tag
 from pypdf import PdfReader
 
 from fsrepro.experiments.results import commit
+from fsrepro.files import atomic, write_text
 
 PROJECT = Path(__file__).parents[1]
 SOURCE = PROJECT / "_build" / "singlehtml" / "index.html"
@@ -161,7 +162,7 @@ def printed(page: BeautifulSoup, folder: Path) -> bytes:
             "install one (apt-get install chromium), then `make pdf`"
         )
     html = folder / "print.html"
-    html.write_text(str(page), encoding="utf-8")
+    write_text(html, str(page))
     with tempfile.TemporaryDirectory() as scratch:
         pdf = Path(scratch) / "print.pdf"
         command = [
@@ -185,7 +186,8 @@ def main() -> None:
     page = paper(SOURCE.read_text(encoding="utf-8"), config, parts, profile)
     fill_pages(page, pages_of_anchors(printed(page, SOURCE.parent)))
     TARGET.parent.mkdir(parents=True, exist_ok=True)
-    TARGET.write_bytes(printed(page, SOURCE.parent))
+    with atomic(TARGET) as partial:
+        partial.write_bytes(printed(page, SOURCE.parent))
     print(f"The book on paper is in {TARGET.relative_to(PROJECT)} (profile {profile})")
 
 

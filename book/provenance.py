@@ -10,6 +10,7 @@ import pandas as pd
 
 from fsrepro.experiments import results
 from fsrepro.experiments.models.checkpoint import file_sha256
+from fsrepro.files import write_table
 
 PROJECT = Path(__file__).parents[1]
 RESULTS, CHECKPOINTS = PROJECT / "results" / "full", PROJECT / "checkpoints"
@@ -83,4 +84,5 @@ if __name__ == "__main__":
         "weights": table("weights", cards),
     }
     for name, rows in tables.items():
-        rows.to_csv(PROJECT / "book" / "figures" / f"provenance_{name}.csv", index=False)
+        path = PROJECT / "book" / "figures" / f"provenance_{name}.csv"
+        write_table(rows, path, overwrite=True)

@@ -1,11 +1,11 @@
 """Refill the tables of README.md and REPRODUCING.md, and a picture, from the published results."""
 
-import shutil
 from pathlib import Path
 
 import pandas as pd
 
 from fsrepro.experiments import results
+from fsrepro.files import write_text
 
 PROJECT = Path(__file__).parents[1]
 RESULTS = PROJECT / "results" / "full"
@@ -94,7 +94,7 @@ def filled(name: str, text: str) -> str:
 if __name__ == "__main__":
     for name in FILLED:
         path = PROJECT / name
-        path.write_text(filled(name, path.read_text(encoding="utf-8")), encoding="utf-8")
+        write_text(path, filled(name, path.read_text(encoding="utf-8")))
     picture = PROJECT / "book" / "figures" / "network_codes.svg"
     if picture.exists():
-        shutil.copy(picture, RESULTS / "accuracy_against_spikes.svg")
+        write_text(RESULTS / "accuracy_against_spikes.svg", picture.read_text(encoding="utf-8"))

@@ -2,7 +2,7 @@
 
     python checkpoints/fine_tune.py resnet20_cifar10_K8        # resumes if it was interrupted
 
-Progress goes to ``~/.cache/fsrepro/NAME.weights.h5``; the network, its card and its history to this
+Progress goes to ``~/.cache/fsrepro/NAME.training``; the network, its card and its history to this
 folder. A new network needs ``NAME.json`` with its ``ann`` (a name of ``train.py``), a ``recipe``,
 and how to ``convert`` the ANN or the spiking network to ``start`` from.
 """
@@ -15,6 +15,7 @@ from train import HERE, NETWORKS, arguments, card_of, chosen, new_card
 from fsrepro import measures
 from fsrepro.conversion import SpikingModel, convert
 from fsrepro.experiments import datasets, models, training
+from fsrepro.files import write_table, write_text
 
 
 def main(name: str) -> None:
@@ -36,13 +37,13 @@ def main(name: str) -> None:
     origin = {key: old[key] for key in ("ann", "start", "convert") if key in old}
     card = new_card(origin, data, history, measured)
     tuned.save(HERE / f"{name}.fs", overwrite=True)
-    (HERE / f"{name}.json").write_text(json.dumps(card, indent=2) + "\n")
+    write_text(HERE / f"{name}.json", json.dumps(card, indent=2) + "\n")
     history = history.drop(columns="seconds").round(5)
     if start:  # the epochs of earlier rounds come first
         earlier = pd.read_csv(HERE / f"{start}.history.csv")
         history["epoch"] += earlier["epoch"].max()
         history = pd.concat([earlier, history])
-    history.to_csv(HERE / f"{name}.history.csv", index=False)
+    write_table(history, HERE / f"{name}.history.csv", overwrite=True)
     print(card)
 
 

@@ -2,7 +2,7 @@
 
     python checkpoints/train.py resnet8_cifar10        # resumes if it was interrupted
 
-Progress goes to ``~/.cache/fsrepro/NAME.weights.h5``; the finished weights and their card to
+Progress goes to ``~/.cache/fsrepro/NAME.training``; the finished weights and their card to
 this folder. A new network needs a line in ``NETWORKS`` and ``NAME.json`` with a ``recipe``.
 """
 
@@ -18,6 +18,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # twice as fast where Tenso
 import keras
 
 from fsrepro.experiments import datasets, models, training
+from fsrepro.files import write_table
 
 HERE = Path(__file__).parent
 NETWORKS = {
@@ -40,7 +41,7 @@ def arguments(train, name: str, data: datasets.Dataset) -> dict:
     return {
         **dict(zip("xy", data.arrays("train"), strict=True)),
         "validation": data.arrays("calibration"),
-        "checkpoint": Path.home() / ".cache" / "fsrepro" / f"{name}.weights.h5",
+        "checkpoint": Path.home() / ".cache" / "fsrepro" / f"{name}.training",
         **{key: recipe[key] for key in settings},
     }
 
@@ -76,7 +77,8 @@ def main(name: str) -> None:
     card = new_card({"network": model.name, **origin}, data, history, measured)
     model.optimizer = None  # the kept file holds the weights only
     models.save_checkpoint(model, HERE / f"{name}.weights.h5", card)
-    history.drop(columns="seconds").round(5).to_csv(HERE / f"{name}.history.csv", index=False)
+    history = history.drop(columns="seconds").round(5)
+    write_table(history, HERE / f"{name}.history.csv", overwrite=True)
     print(card)
 
 

@@ -1,28 +1,97 @@
 """The command line: convert, evaluate and diagnose a network of your own, design codes.
 
-Exit codes: 0 done, 1 refused (with the reason), 2 wrong usage. Nothing is ever overwritten unless
-told so. Images come as ``.npz`` files with arrays ``images`` (N, ...), as the network takes them,
-and ``labels``: (N,), classes from 0, or what else the network's task has, see
-:mod:`fsrepro.tasks`.
+Exit codes: 0 done, 1 refused, 2 wrong usage, 130 interrupted; whatever is wrong is one line on
+stderr. Nothing is ever overwritten unless told so. Images come as ``.npz`` files with arrays
+``images`` (N, ...), as the network takes them, and ``labels``: (N,), classes from 0, or what else
+the network's task has, see :mod:`fsrepro.tasks`.
 """
 
 from __future__ import annotations
 
-import functools
+import logging
+import math
 import os
+import sys
+import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
-from .files import atomic, check_table_path, write_table
+from . import __version__
+from .archive import read_arrays
+from .codes.checks import MAX_STEPS
+from .files import atomic, check_place, one_line, write_table
+
+_FIGURES = (".svg", ".pdf", ".png")
+_TABLES = (".csv", ".json")
+# Of click, or of the click that Typer has within.
+_WrongUsage: Any = typer.BadParameter.__mro__[1]
+
+
+class _OneLine(typer.core.TyperGroup):
+    """Commands whose errors are one line; with ``--debug``, wherever it stands, a traceback."""
+
+    def main(self, args=None, *rest, **options):
+        given = list(sys.argv[1:] if args is None else args)
+        debug = "--debug" in given
+        arguments = [argument for argument in given if argument != "--debug"]
+        options["standalone_mode"] = False
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: _say("warning", message)
+            try:
+                sys.exit(super().main(arguments, *rest, **options) or 0)
+            except _WrongUsage as error:
+                if message := error.format_message():  # none after the help
+                    command = error.ctx.command_path if error.ctx else "fsrepro"
+                    _say("error", f"{message.rstrip('.')}; see {command} --help")
+                sys.exit(error.exit_code)
+            except (typer.Abort, KeyboardInterrupt):
+                _say("error", "interrupted")
+                sys.exit(130)
+            except Exception as error:
+                if debug:
+                    raise
+                _say("error", error)
+                sys.exit(1)
+
+
+def _say(kind: str, what) -> None:
+    """One line on stderr, with the kind of error where an error's text alone would not tell."""
+    unnamed = isinstance(what, Exception) and not isinstance(what, (ValueError, TypeError, OSError))
+    name = f"{type(what).__name__}: " if unnamed else ""
+    typer.echo(f"{kind}: {name}{one_line(what)}", err=True)
+
 
 app = typer.Typer(
+    name="fsrepro",
+    cls=_OneLine,
     help="Few-spikes conversion: a trained network becomes one that writes in spikes.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fsrepro {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _start(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Which this is.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    # Before TensorFlow is imported, which otherwise talks on stderr.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    logging.getLogger("tensorflow").setLevel("ERROR")
+
 
 Model = Annotated[Path, typer.Argument(help="A trained network: .keras, .h5 or .onnx.")]
 Task = Annotated[
@@ -35,34 +104,18 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output 
 AnyRange = Annotated[
     bool, typer.Option("--any-range", help="Take images whose values look like raw pixels.")
 ]
+Steps = Annotated[int, typer.Option(help="Time steps K of every layer.", min=1, max=MAX_STEPS)]
 Table = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write all of it to this .csv or .json file.")
 ]
 
 
-def _command(function):
-    """A command; errors that name what was wrong become a line on stderr and exit code 1."""
-
-    @app.command()
-    @functools.wraps(function)
-    def wrapped(*args, **kwargs):
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-        try:
-            return function(*args, **kwargs)
-        except (ValueError, TypeError, OSError) as error:
-            typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(1) from None
-
-    return wrapped
-
-
-@_command
+@app.command()
 def convert(
     model: Model,
     calibration: Annotated[Path, typer.Option(help="An .npz or .npy file of images.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The spiking network to write.")],
-    steps: Annotated[int, typer.Option(help="Time steps K of every layer.")] = 8,
+    steps: Steps = 8,
     spikes: Annotated[
         float | None,
         typer.Option(
@@ -83,7 +136,7 @@ def convert(
 
     Example: fsrepro convert model.keras --calibration images.npz --steps 8 --spikes 0.6 -o net.fs
     """
-    _writable(overwrite, output)
+    _writable(output, overwrite)
     images, _ = _images(calibration, any_range, labels=False)
     from .conversion import convert
 
@@ -98,7 +151,7 @@ def convert(
         typer.echo(f"spikes per neuron: asked {asked:g}, planned {planned:.3f}")
 
 
-@_command
+@app.command()
 def evaluate(
     spiking: Spiking,
     images: Images,
@@ -113,7 +166,7 @@ def evaluate(
 
     Example: fsrepro evaluate net.fs --images test.npz --ann model.keras
     """
-    _table_writable(overwrite, output)
+    _writable(output, overwrite, _TABLES)
     x, labels = _images(images, any_range)
     from . import measures
     from .conversion import SpikingModel
@@ -124,7 +177,7 @@ def evaluate(
     typer.echo(report)
 
 
-@_command
+@app.command()
 def diagnose(
     model: Model,
     spiking: Spiking,
@@ -141,8 +194,8 @@ def diagnose(
 
     Example: fsrepro diagnose model.keras net.fs --images test.npz --figure layers.svg
     """
-    _writable(overwrite, figure)
-    _table_writable(overwrite, output)
+    _writable(figure, overwrite, _FIGURES)
+    _writable(output, overwrite, _TABLES)
     x, labels = _images(images, any_range)
     from .conversion import SpikingModel
     from .conversion import diagnose as diagnosed
@@ -164,9 +217,9 @@ def diagnose(
     typer.echo(table.to_string(index=False, float_format="%.2f"))
 
 
-@_command
+@app.command()
 def codes(
-    steps: Annotated[int, typer.Option(help="Time steps K.")] = 8,
+    steps: Steps = 8,
     snr: Annotated[float, typer.Option(help="Signal-to-noise ratio to reach, in dB.")] = 30.0,
     samples: Annotated[
         Path | None,
@@ -179,47 +232,48 @@ def codes(
 
     Example: fsrepro codes --steps 8 --snr 30 -o tables.csv
     """
-    _table_writable(overwrite, output)
+    _writable(output, overwrite, _TABLES)
     import pandas as pd
 
     from . import fitting
 
     distribution = fitting.gaussian(-0.3, 1)
     if samples:
-        distribution = fitting.empirical(_array(samples).reshape(-1), name=samples.name)
+        values = read_arrays(samples)
+        if isinstance(values, dict):
+            raise ValueError(f"{samples} holds arrays by name; save the samples with numpy.save")
+        distribution = fitting.empirical(values.reshape(-1), name=samples.name)
     code = fitting.mixed_radix_of(steps).best(distribution, snr=snr).code
     found = fitting.measure(code, fitting.relu, distribution)
-    lowest = fitting.bound(distribution.map(fitting.relu), steps, found.snr)
+    lowest = 0.0
+    if math.isfinite(found.snr):  # a code may be exact
+        lowest = fitting.bound(distribution.map(fitting.relu), steps, found.snr)
     tables = {name: getattr(code, name) for name in ("threshold", "reset", "weight")}
     table = pd.DataFrame({"t": range(1, code.steps + 1), **tables})
     if output:
         write_table(table, output, overwrite=overwrite)
     typer.echo(table.to_string(index=False))
+    against = f" ({found.spikes / lowest:.2f} times the bound)" if lowest else ""
     typer.echo(
-        f"{code.name}: {found.spikes:.3f} spikes per neuron at {found.snr:.2f} dB "
-        f"({found.spikes / lowest:.2f} times the bound) on {distribution.name}"
+        f"{code.name}: {found.spikes:.3f} spikes per neuron at {found.snr:.2f} dB{against} on "
+        f"{distribution.name}"
     )
 
 
-def _writable(overwrite: bool, *paths: Path | None) -> None:
-    for path in filter(None, paths):
-        if path.exists() and not overwrite:
-            raise FileExistsError(f"{path} exists; choose another name or pass --overwrite")
-        if not path.resolve().parent.is_dir():
-            raise FileNotFoundError(f"the folder {path.resolve().parent} does not exist")
-
-
-def _table_writable(overwrite: bool, path: Path | None) -> None:
-    if path:
-        check_table_path(path, overwrite=True)
-        _writable(overwrite, path)
+def _writable(path: Path | None, overwrite: bool, suffixes: tuple[str, ...] = ()) -> None:
+    if path is None:
+        return
+    try:
+        check_place(path, suffixes=suffixes, overwrite=overwrite)
+    except FileExistsError:
+        raise FileExistsError(f"{path} exists; choose another name or pass --overwrite") from None
 
 
 def _images(path: Path, any_range: bool, labels: bool = True):
     """Images as float32, and labels or None, or ``ValueError`` with what is wrong."""
     import numpy as np
 
-    found = _array(path)
+    found = read_arrays(path)
     arrays = found if isinstance(found, dict) else {"images": found}
     if "images" not in arrays:
         raise ValueError(f"{path} has no array `images`, only {', '.join(arrays) or 'nothing'}")
@@ -237,21 +291,3 @@ def _images(path: Path, any_range: bool, labels: bool = True):
     if labels and "labels" not in arrays:
         raise ValueError(f"{path} has no array `labels`")
     return x.astype(np.float32) if any_range else x, arrays.get("labels")
-
-
-def _array(path: Path):
-    import zipfile
-
-    import numpy as np
-
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist")
-    try:
-        found = np.load(path, allow_pickle=False)
-        return dict(found) if hasattr(found, "files") else found
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is not a file of plain arrays, or is damaged ({error})") from None
-
-
-if __name__ == "__main__":
-    app()

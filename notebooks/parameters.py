@@ -15,6 +15,8 @@ from pathlib import Path
 import typer
 import yaml
 
+from fsrepro.files import write_text
+
 PROFILES = Path(__file__).parents[1] / "profiles"
 
 
@@ -46,7 +48,7 @@ def write(profile: str, folder: Path) -> None:
     for name, parameters in read(profile).items():
         path, text = folder / f".{name}.yml", yaml.safe_dump(parameters)
         if not path.is_file() or path.read_text() != text:
-            path.write_text(text)
+            write_text(path, text)
 
 
 if __name__ == "__main__":

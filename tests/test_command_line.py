@@ -2,13 +2,16 @@
 
 import pickle
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from fsrepro import measures
+import fsrepro
+from fsrepro import command_line, measures
 from fsrepro.command_line import app
 from fsrepro.conversion import SpikingModel
 
@@ -37,8 +40,10 @@ def refused(*arguments):
     """The message of a command that must fail with exit code 1, without a traceback."""
     result = run(*arguments)
     assert result.exit_code == 1, result.output
-    assert result.stderr.splitlines()[-1].startswith("error: ")
-    return result.stderr
+    *bars, message = result.stderr.strip("\n").split("\n")
+    assert message.startswith("error: ")
+    assert all("%|" in line for line in bars)
+    return message
 
 
 def test_convert_writes_a_network_of_that_budget(folder):
@@ -112,10 +117,52 @@ def test_nothing_is_overwritten(folder):
     assert "table.xlsx must end in .csv or .json" in refused(*evaluated)
 
 
-def test_usage_errors_have_exit_code_2(folder):
-    assert run("convert").exit_code == 2
-    assert run("convert", folder / "model.keras", "--steps", "many").exit_code == 2
-    assert run("nonsense").exit_code == 2
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["convert"], "Missing argument"),
+        (["convert", "model.keras", "--steps", "many"], "--steps"),
+        (["codes", "--steps", "0"], "--steps"),
+        (["codes", "--steps", "65"], "--steps"),
+        (["nonsense"], "nonsense"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(arguments, message):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert re.fullmatch(rf"error: .*{message}.*; see fsrepro( \w+)? --help\n", result.stderr)
+
+
+def test_version_from_the_command_line_and_as_a_module():
+    assert run("--version").output == f"fsrepro {fsrepro.__version__}\n"
+    done = subprocess.run([sys.executable, "-m", "fsrepro", "--version"], capture_output=True)
+    assert done.stdout.decode() == f"fsrepro {fsrepro.__version__}\n"
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_traceback_only_when_asked_for(place):
+    arguments = ["codes", "--samples", "missing.npy"]
+    assert "error: missing.npy does not exist" in refused(*arguments)
+    arguments.insert(place, "--debug")
+    assert isinstance(run(*arguments).exception, FileNotFoundError)
+
+
+def test_errors_of_any_kind_are_one_line(monkeypatch):
+    """Also those that nobody foresaw."""
+
+    def fails(*_, **__):
+        raise RecursionError("too deep\nand more")
+
+    monkeypatch.setattr(command_line, "read_arrays", fails)
+    message = refused("codes", "--samples", "samples.npy")
+    assert message == "error: RecursionError: too deep and more"
+
+
+@pytest.mark.parametrize("values", [np.full(9, 2.0), np.arange(3.0)])
+def test_codes_of_few_values(tmp_path, values):
+    np.save(tmp_path / "samples.npy", values)
+    result = run("codes", "--samples", tmp_path / "samples.npy", "--snr=-5")
+    assert result.exit_code == 0, result.output
 
 
 class Bomb:
@@ -133,11 +180,11 @@ def test_bad_networks(folder, tmp_path):
     assert "missing.keras does not exist" in refused("convert", "missing.keras", *calibrated)
     whole = (folder / "model.keras").read_bytes()
     (tmp_path / "cut.keras").write_bytes(whole[: len(whole) // 2])
-    assert "cannot be read as a Keras model" in refused(
+    assert "cut.keras is not a Keras model, or is damaged" in refused(
         "convert", tmp_path / "cut.keras", *calibrated
     )
     (tmp_path / "bomb.keras").write_bytes(pickle.dumps(Bomb(tmp_path / "gone off")))
-    assert "cannot be read" in refused("convert", tmp_path / "bomb.keras", *calibrated)
+    assert "bomb.keras is not" in refused("convert", tmp_path / "bomb.keras", *calibrated)
     assert not (tmp_path / "gone off").exists()
     cut = (folder / "net.fs").read_bytes()[:500]
     (tmp_path / "cut.fs").write_bytes(cut)
@@ -177,14 +224,13 @@ def test_bad_images(folder, tmp_path, change, message):
 def test_a_pickle_among_the_images_is_refused_unopened(folder, tmp_path):
     np.save(tmp_path / "bomb.npy", np.array([Bomb(tmp_path / "gone off")], dtype=object))
     message = refused("evaluate", folder / "net.fs", "--images", tmp_path / "bomb.npy")
-    assert "not a file of plain arrays" in message
+    assert "bomb.npy is not a file of plain arrays, or is damaged" in message
     assert not (tmp_path / "gone off").exists()
 
 
 def test_impossible_requests(folder, tmp_path):
     base = ["convert", folder / "model.keras", "--calibration", folder / "calibration.npz"]
     for options, message in (
-        (["--steps", 0], "steps must be"),
         (["--spikes", -1], "spikes_per_neuron must be positive and finite, got -1"),
         (["--spikes", 0.5, "--snr", 20], "exclude each other"),
         (["--code", "morse"], "unknown code 'morse'"),

@@ -10,10 +10,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from fsrepro.experiments import datasets, models
+from fsrepro.experiments.download import fetched
 
 
 def test_digits_split_is_fixed_and_covers_everything(digits):
@@ -107,14 +109,26 @@ class Server(http.server.BaseHTTPRequestHandler):
 
     content = bytes(range(256)) * 2000
     cuts: list = []  # noqa: RUF012
-    answers = 0
+    resumes = True
+    answers: list = []  # noqa: RUF012 - how many bytes each was to have
 
     def do_GET(self):
-        type(self).answers += 1
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(self.content)))
+        start = 0
+        if self.resumes and (wanted := self.headers.get("Range")):
+            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+        if start and start >= len(self.content):
+            self.send_response(416)
+            self.end_headers()
+            return
+        rest = self.content[start:]
+        self.answers.append(len(rest))
+        self.send_response(206 if start else 200)
+        if start:
+            end = len(self.content)
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{end}")
+        self.send_header("Content-Length", str(len(rest)))
         self.end_headers()
-        self.wfile.write(self.content[: self.cuts.pop() if self.cuts else None])
+        self.wfile.write(rest[: self.cuts.pop() if self.cuts else None])
 
     def log_message(self, *arguments):
         pass
@@ -123,7 +137,8 @@ class Server(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setattr(Server, "content", Server.content)
-    monkeypatch.setattr(Server, "answers", 0)
+    monkeypatch.setattr(Server, "answers", [])
+    monkeypatch.setattr(Server, "cuts", [])
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{running.server_port}/file"
@@ -134,32 +149,62 @@ def md5_of_content():
     return "md5:" + hashlib.md5(Server.content).hexdigest()
 
 
+def seen(folder):
+    """What is in a folder, but for the hidden lock."""
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith(".lock-"))
+
+
 def test_downloaded_once(server, tmp_path):
     for _ in range(2):
-        path = datasets.fetched(server, tmp_path / "new", md5_of_content())
+        path = fetched(server, tmp_path / "new", md5_of_content())
         assert path == tmp_path / "new" / "file"
         assert path.read_bytes() == Server.content
-    assert Server.answers == 1
-    assert list(path.parent.iterdir()) == [path]
+    assert len(Server.answers) == 1
+    assert seen(path.parent) == ["file"]
 
 
 def test_another_file_of_that_name_is_replaced(server, tmp_path):
     (tmp_path / "file").write_bytes(b"something else")
-    assert datasets.fetched(server, tmp_path, md5_of_content()).read_bytes() == Server.content
+    assert fetched(server, tmp_path, md5_of_content()).read_bytes() == Server.content
 
 
-def test_interrupted_download_leaves_nothing_and_can_be_repeated(server, tmp_path):
+@pytest.mark.parametrize("resumes", [True, False])
+def test_a_download_goes_on_where_it_was_cut(server, tmp_path, monkeypatch, resumes):
+    monkeypatch.setattr(Server, "resumes", resumes)
     Server.cuts.append(100_000)
-    with pytest.raises(FileNotFoundError, match=r"file is not in .*Call again, or fetch it"):
-        datasets.fetched(server, tmp_path, md5_of_content())
-    assert not list(tmp_path.iterdir())
-    assert datasets.fetched(server, tmp_path, md5_of_content()).read_bytes() == Server.content
+    with pytest.raises(FileNotFoundError, match=r"file is not in .*Call again, .*or fetch it"):
+        fetched(server, tmp_path, md5_of_content())
+    assert seen(tmp_path) == ["file.part"]
+    kept = (tmp_path / "file.part").stat().st_size
+    assert 0 < kept <= 100_000
+    assert fetched(server, tmp_path, md5_of_content()).read_bytes() == Server.content
+    whole = len(Server.content)
+    assert Server.answers == [whole, whole - kept if resumes else whole]
+    assert seen(tmp_path) == ["file"]
+
+
+def test_a_download_killed_after_its_last_byte_is_complete(server, tmp_path):
+    (tmp_path / "file.part").write_bytes(Server.content)
+    assert fetched(server, tmp_path, md5_of_content()).read_bytes() == Server.content
+    assert Server.answers == []
+
+
+@pytest.mark.parametrize("wrong", [b"x" * 1000, b"y" * 10**6])
+def test_the_beginning_of_another_file_is_dropped(server, tmp_path, wrong):
+    (tmp_path / "file.part").write_bytes(wrong)
+    assert fetched(server, tmp_path, md5_of_content()).read_bytes() == Server.content
+    assert seen(tmp_path) == ["file"]
 
 
 def test_wrong_download_leaves_nothing(server, tmp_path):
     with pytest.raises(FileNotFoundError, match="did not give the published file"):
-        datasets.fetched(server, tmp_path, "md5:" + "0" * 32)
-    assert not list(tmp_path.iterdir())
+        fetched(server, tmp_path, "md5:" + "0" * 32)
+    assert seen(tmp_path) == []
+
+
+def test_a_server_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="did not give the published file"):
+        fetched("http://127.0.0.1:9/file", tmp_path, md5_of_content())
 
 
 def test_cifar10_is_downloaded_and_unpacked_by_several_at_once(server, tmp_path, monkeypatch):
@@ -177,7 +222,8 @@ def test_cifar10_is_downloaded_and_unpacked_by_several_at_once(server, tmp_path,
     assert {path.name: path.read_text() for path in root.iterdir()} == {
         name: name for name in datasets.CIFAR10_FILES
     }
-    assert {path.name for path in tmp_path.iterdir()} == {root.name, "file"}
+    assert seen(tmp_path) == [root.name, "file"]
+    assert len(Server.answers) == 1
 
 
 def test_cifar10_itself():
@@ -204,14 +250,45 @@ def test_checkpoint_round_trip(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["net.json", "net.weights.h5"]
 
 
+def unsealed(path):
+    """Weights as they were kept before the card was within."""
+    with h5py.File(path, "a") as file:  # HDF5 cuts off what is behind its end
+        del file.attrs["card"]
+    card = path.with_name("net.json")
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    card.write_text(json.dumps({"weights_sha256": sha256}))
+
+
+def test_the_card_beside_is_for_readers(tmp_path):
+    """A kill between weights and card leaves the card of earlier weights, or none."""
+    model = models.small_cnn()
+    path = models.save_checkpoint(model, tmp_path / "net.weights.h5", {"epochs": 2})
+    (tmp_path / "net.json").write_text('{"epochs": 1, "weights_sha256": "0"}')
+    assert models.load_checkpoint(model, path)["epochs"] == 2
+    (tmp_path / "net.json").unlink()
+    assert models.load_checkpoint(model, path)["epochs"] == 2
+
+
 def test_checkpoints_that_do_not_fit_are_refused(tmp_path):
     path = models.save_checkpoint(models.small_cnn(), tmp_path / "net.weights.h5", {})
+    damaged = bytearray(path.read_bytes())
+    damaged[5000] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match="does not match the SHA-256 at its end"):
+        models.load_checkpoint(models.small_cnn(), path)
+    path = models.save_checkpoint(models.small_cnn(), path, {})
+    unsealed(path)
+    models.load_checkpoint(models.small_cnn(), path)
     with pytest.raises(ValueError, match="does not fit model 'small_cnn'"):
         models.load_checkpoint(models.small_cnn(width=4), path)
     card = json.loads((tmp_path / "net.json").read_text())
-    (tmp_path / "net.json").write_text(json.dumps(card | {"weights_sha256": "0"}))
-    with pytest.raises(ValueError, match="does not match the SHA-256"):
-        models.load_checkpoint(models.small_cnn(), path)
+    for wrong, message in (
+        (card | {"weights_sha256": "0"}, r"does not match the SHA-256 in net\.json"),
+        ({"epochs": 1}, r"has a card, net\.json, without weights_sha256"),
+    ):
+        (tmp_path / "net.json").write_text(json.dumps(wrong))
+        with pytest.raises(ValueError, match=message):
+            models.load_checkpoint(models.small_cnn(), path)
     (tmp_path / "net.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"net\.json is missing"):
         models.load_checkpoint(models.small_cnn(), path)

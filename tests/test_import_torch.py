@@ -180,7 +180,7 @@ def test_truncated_anywhere(write, tmp_path, torch_names):
     for length in range(0, len(whole), 7):
         path.write_bytes(whole[:length])
         with pytest.raises(
-            ValueError, match=r"network\.pt is no PyTorch checkpoint, or is damaged"
+            ValueError, match=r"network\.pt is not a PyTorch checkpoint, or is damaged"
         ):
             read_tensors(path)
 
@@ -203,7 +203,7 @@ def test_other_files(tmp_path, torch_names):
     with pytest.raises(FileNotFoundError, match=r"network\.pt does not exist"):
         read_tensors(path)
     path.write_text("weights")
-    with pytest.raises(ValueError, match="is no PyTorch checkpoint, or is damaged"):
+    with pytest.raises(ValueError, match="is not a PyTorch checkpoint, or is damaged"):
         read_tensors(path)
     with pytest.raises(ValueError, match="holds no state dict"):
         read_tensors(write_zip(path, [1, 2], []))

@@ -7,7 +7,9 @@ from numbers import Real
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["check_activations", "check_scale", "check_spikes", "check_steps", "is_whole"]
+__all__ = [
+    "MAX_STEPS", "check_activations", "check_scale", "check_spikes", "check_steps", "is_whole",
+]  # fmt: skip
 
 MAX_STEPS = 64
 _LARGEST = float(np.finfo(np.float32).max)

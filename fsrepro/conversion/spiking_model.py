@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from zipfile import BadZipFile
 
 import keras
 import numpy as np
 import pandas as pd
 
+from .. import archive
 from ..codes import Code, SpikeCode
-from ..files import atomic
-from ..networks.graph import plain_layers, predict, predict_list, rewrite
+from ..files import Refused, check_place, reading
+from ..networks.graph import at_most, plain_layers, predict, predict_list, rewrite
 from ..networks.kinds import LINEAR_LAYERS, POOLING_BY_MAXIMUM, PRODUCTS
 from ..tasks import Task
 from .calibration import check_images
@@ -33,8 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Budget", "SpikingModel"]
 
 _FORMAT = "fsrepro spiking model 1"
+_KINDS = (*LINEAR_LAYERS, *PRODUCTS, *POOLING_BY_MAXIMUM)
 _OTHER_UNITS = 4
-_DAMAGED = (ValueError, KeyError, TypeError, OSError, EOFError, BadZipFile, zlib.error)
 
 
 class Budget(NamedTuple):
@@ -246,7 +244,8 @@ class SpikingModel:
         Raises
         ------
         FileExistsError
-            If ``path`` exists, unless ``overwrite``.
+            If ``path`` exists, unless ``overwrite``; else as
+            :func:`~fsrepro.files.check_place`.
         TypeError
             For a network with decoders, which is made anew from its codes.
         """
@@ -257,20 +256,17 @@ class SpikingModel:
                     f"layer {name!r} has the code {code.name!r}, which needs decoders; only "
                     "networks of linear codes can be saved. Make it again by with_decoders()"
                 )
-        if path.exists() and not overwrite:
-            raise FileExistsError(f"{path} exists; choose another name or pass overwrite=True")
-        config = self.keras_model.get_config()
+        check_place(path, overwrite=overwrite)
         header = {
             "format": _FORMAT,
             "scales": self.scales,
-            "model": config,
+            "model": self.keras_model.get_config(),
             "task": asdict(self.task),
             "inputs": self.inputs,
             "budget": self.budget,
         }
         weights = {f"weight_{i}": w for i, w in enumerate(self.keras_model.get_weights())}
-        with atomic(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, header=np.array(json.dumps(header)), **weights)
+        archive.write(path, header, weights)
         return path
 
     @classmethod
@@ -282,40 +278,41 @@ class SpikingModel:
         FileNotFoundError
             If ``path`` is no file.
         ValueError
-            For a file that is damaged, of another kind, or that names a layer which conversion
-            never produces, or objects of foreign packages.
+            For a file that is damaged, of another kind, that holds other numbers or more weights
+            than it declares, or names a layer which conversion never produces, or objects of
+            foreign packages.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} does not exist")
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                header = json.loads(str(file["header"]))
-                weights = [file[f"weight_{i}"] for i in range(len(file.files) - 1)]
-            found = header["format"]
-            scales, config = (header.get(key) for key in ("scales", "model"))
+        with reading(path, "a spiking model", "make it again with fsrepro.convert"):
+            header, arrays = archive.read(path)
+            if (found := header.get("format")) != _FORMAT:
+                raise Refused(f"has format {found!r}, expected {_FORMAT!r}")
+            scales, config = header["scales"], header["model"]
             task = Task(**header.get("task", {}))
             inputs, budget = (header.get(key) for key in ("inputs", "budget"))
             inputs = inputs and (float(inputs[0]), float(inputs[1]))
             budget = budget and Budget(*map(float, budget))
-        except _DAMAGED as error:
-            raise ValueError(f"{path} is not a spiking model, or is damaged ({error})") from None
-        if found != _FORMAT:
-            raise ValueError(f"{path} has format {found!r}, expected {_FORMAT!r}")
-        if not isinstance(scales, dict) or not isinstance(config, dict) or "layers" not in config:
-            raise ValueError(f"{path} lacks the table of scales or the layers of the network")
-        known = (keras.layers.InputLayer, FewSpikes, *LINEAR_LAYERS, *PRODUCTS, *POOLING_BY_MAXIMUM)
-        for layer in config["layers"]:
-            if layer["class_name"] not in {kind.__name__ for kind in known}:
-                raise ValueError(f"{path} names a layer of kind {layer['class_name']!r}: refused")
-        if foreign := sorted(_modules(config) - {"builtins", "keras", "fsrepro"}):
-            raise ValueError(f"{path} names objects of {', '.join(foreign)}: refused")
-        if not all(weight.dtype == np.float32 and np.isfinite(weight).all() for weight in weights):
-            raise ValueError(f"{path} holds weights that are not finite float32 numbers: refused")
-        with plain_layers():
-            model = keras.Model.from_config(config, custom_objects={"FewSpikes": FewSpikes})
-        model.set_weights(weights)
-        return cls(model, scales, task=task, inputs=inputs, budget=budget)
+            scales = {str(name): float(scale) for name, scale in scales.items()}
+            _check_config(config)
+            weights = [arrays.pop(f"weight_{i}") for i in range(len(arrays))]
+            if not all(w.dtype == np.float32 and np.isfinite(w).all() for w in weights):
+                raise Refused("holds weights that are not finite float32 numbers: refused")
+            with plain_layers(), at_most(sum(weight.size for weight in weights)):
+                model = keras.Model.from_config(config, custom_objects={"FewSpikes": FewSpikes})
+            model.set_weights(weights)
+            if not any(isinstance(layer, Population) for layer in model.layers):
+                raise Refused("has no spiking layer")
+            return cls(model, scales, task=task, inputs=inputs, budget=budget)
+
+
+def _check_config(config: dict) -> None:
+    """Refuse what conversion never produces."""
+    for layer in config["layers"]:
+        if layer["class_name"] not in {
+            kind.__name__ for kind in (keras.layers.InputLayer, FewSpikes, *_KINDS)
+        }:
+            raise Refused(f"names a layer of kind {layer['class_name']!r}: refused")
+    if foreign := sorted(_modules(config) - {"builtins", "keras", "fsrepro"}):
+        raise Refused(f"names objects of {', '.join(foreign)}: refused")
 
 
 def _modules(config) -> set[str]:

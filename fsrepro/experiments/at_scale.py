@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,6 +26,7 @@ from ..conversion.population import Population
 from ..conversion.spiking_model import SpikingModel
 from ..measures import Report, report
 from ..networks.graph import batch_slices
+from .identity import source_of
 from .picture_stream import batches
 from .pictures import Pictures
 from .sweep import Sweep
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["PictureReport", "evaluate_pictures"]
 
 _AT_ONCE = 16  # pictures that are computed together, fewer for large networks
+_LOADING = threading.Lock()
 _NORMAL = 1.96  # of standard errors, for 95 percent
 
 
@@ -120,23 +124,22 @@ def evaluate_pictures(
     together = min(_AT_ONCE, batch_slices(snn.keras_model, _AT_ONCE, None)[0].stop)
     per_task = max(1, round(pictures_per_task / together)) * together
     synapses = snn.synapses
-    if client is None:
-        networks: _Networks | distributed.Future = _Networks(ann, snn.counting_model)
-    else:
-        networks = client.submit(_same, _packed(ann, snn))
     sweep = Sweep(
         checkpoint,
         pictures=pictures.checksum,
         networks=[_fingerprint(ann), _fingerprint(snn.keras_model)],
-        preprocessing=repr(preprocessing),
+        preprocessing=source_of(preprocessing),
     )
+    networks = _Networks(ann, snn.counting_model) if client is None else _packed(ann, snn)
+    names = [os.path.relpath(file, pictures.folder) for file in pictures.files]
     starts = range(0, len(pictures), per_task)
     rows = sweep.table(
         f"{snn.name}, tasks of {per_task} pictures",
         [{"start": start, "stop": min(start + per_task, len(pictures))} for start in starts],
         _count,
+        each=lambda task: {"names": names[task["start"] : task["stop"]]},
         shared={
-            "pictures": pictures,
+            "folder": pictures.folder,
             "preprocessing": preprocessing,
             "together": together,
             "fan_out": [synapses.fan_out[name] for name in snn.codes],
@@ -154,13 +157,18 @@ class _Networks:
     counting: keras.Model
 
 
-def _count(*, start, stop, pictures, preprocessing, together, fan_out, workers, networks) -> dict:
+def _count(
+    *, start, stop, names, folder, preprocessing, together, fan_out, workers, networks
+) -> dict:
     """Answers, spikes and synaptic operations of one task."""
     if not isinstance(networks, _Networks):
         networks = _unpacked(networks)
+    pictures = Pictures(
+        folder, tuple(folder / name for name in names), np.zeros(stop - start, np.int64), ()
+    )
     row: dict[str, list] = {"index": [], "ann": [], "snn": [], "unreadable": []}
     spikes, synops = np.zeros((2, len(fan_out)))
-    for batch in batches(pictures[start:stop], preprocessing, together, workers):
+    for batch in batches(pictures, preprocessing, together, workers):
         row["unreadable"] += [[str(file), reason] for file, reason in batch.unreadable]
         n = len(batch.images)
         if n == 0:
@@ -231,11 +239,6 @@ def _fingerprint(model: keras.Model) -> str:
 # --- networks on their way to workers ------------------------------------------------------------
 
 
-def _same(networks: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
-    """As a task, so that the cluster can make it again when the worker that holds it dies."""
-    return networks
-
-
 def _packed(ann: keras.Model, snn: SpikingModel) -> tuple[bytes, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         paths = Path(folder, "ann.keras"), Path(folder, "snn.fs")
@@ -244,8 +247,14 @@ def _packed(ann: keras.Model, snn: SpikingModel) -> tuple[bytes, bytes]:
         return paths[0].read_bytes(), paths[1].read_bytes()
 
 
-@lru_cache(maxsize=2)
 def _unpacked(networks: tuple[bytes, bytes]) -> _Networks:
+    """Once per process, whatever its threads."""
+    with _LOADING:
+        return _loaded(networks)
+
+
+@lru_cache(maxsize=2)
+def _loaded(networks: tuple[bytes, bytes]) -> _Networks:
     with tempfile.TemporaryDirectory() as folder:
         paths = Path(folder, "ann.keras"), Path(folder, "snn.fs")
         for path, content in zip(paths, networks, strict=True):

@@ -12,12 +12,13 @@ import io
 import os
 import pickle
 import tarfile
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pooch
+
+from ..files import atomic
+from .download import fetched
 
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Dataset", "Part", "cifar10", "digits", "load"]
 
@@ -229,28 +230,13 @@ def _download_cifar10(place: Path) -> Path:
     archive = fetched(CIFAR10_URL, place, f"md5:{CIFAR10_ARCHIVE_MD5}")
     root = archive.with_name("cifar-10-batches-py")
     root.mkdir(exist_ok=True)
-    with tarfile.open(archive) as tar, tempfile.TemporaryDirectory(dir=root) as scratch:
+    with tarfile.open(archive) as tar:
         for name in CIFAR10_FILES:  # only the files we name, never whole paths of the archive
-            tar.extract(f"{root.name}/{name}", scratch, filter="data")
-            Path(scratch, root.name, name).replace(root / name)
+            content = tar.extractfile(f"{root.name}/{name}")
+            assert content is not None, f"{name} is a file in the published archive"
+            with atomic(root / name) as partial:
+                partial.write_bytes(content.read())
     return root
-
-
-def fetched(url: str, place: Path, checksum: str) -> Path:
-    """The file that ``url`` names, in folder ``place``; downloaded if it is not there already.
-
-    ``checksum``: of the published file, ``"md5:..."`` or ``"sha256:..."``. A download gets its
-    name once it is whole and right, so that programs which start together do not disturb each
-    other. Raises ``FileNotFoundError`` if there is no way to the published file.
-    """
-    name = url.rpartition("/")[2]
-    try:
-        return Path(pooch.retrieve(url, checksum, name, place, progressbar=True))
-    except (OSError, ValueError) as error:
-        raise FileNotFoundError(
-            f"{name} is not in {place}, and {url} did not give the published file ({error}). "
-            "Call again, or fetch it by other means and put it there."
-        ) from None
 
 
 class _ArrayUnpickler(pickle.Unpickler):

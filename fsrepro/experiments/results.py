@@ -7,6 +7,7 @@ tables, prose reads the JSON.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import io
 import json
@@ -18,11 +19,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
-from filelock import FileLock
 
-from ..files import atomic
+from ..files import Refused, check_place, locked, reading, write_text
 
-__all__ = ["HEADLINE_COLUMNS", "commit", "read", "shown", "write"]
+__all__ = ["HEADLINE_COLUMNS", "commit", "read", "shown", "table", "write"]
 
 HEADLINE_COLUMNS = [
     "experiment", "dataset", "network", "activation", "code", "steps", "fine_tuned", "images",
@@ -54,6 +54,7 @@ _FORMS = {
 }
 _FORM_OF = {column: form for form, columns in _FORMS.items() for column in columns.split()}
 
+_AGAIN = "run the notebook again"
 _FORM = "%.9g"
 _PACKAGES = ("fsrepro", "numpy", "keras", "tensorflow-cpu", "tensorflow", "scikit-learn")
 _START = time.time()  # a notebook imports this module when it starts
@@ -72,7 +73,8 @@ def write(
 ) -> None:
     """Write the results of experiment ``name`` into ``folder``, which is made if needed.
 
-    Every file is written to a temporary name and moved into place, the JSON last.
+    Every file is written whole, the JSON last: it has the checksums of the tables and of itself, so
+    that what belongs to different runs is not read together.
 
     Parameters
     ----------
@@ -93,7 +95,10 @@ def write(
     Raises
     ------
     ValueError
-        For a headline row whose columns are not :data:`HEADLINE_COLUMNS`.
+        For a headline row whose columns are not :data:`HEADLINE_COLUMNS`, and for a file
+        ``headline.csv`` of other columns.
+    OSError
+        As :func:`~fsrepro.files.check_place`, before anything is written.
     """
     folder = Path(folder)
     rows = [{"experiment": name, **row, "commit": commit()} for row in headline_rows]
@@ -102,10 +107,10 @@ def write(
             odd = sorted(set(row) ^ set(HEADLINE_COLUMNS))
             raise ValueError(f"a headline row must have exactly the columns defined; check {odd}")
     folder.mkdir(parents=True, exist_ok=True)
-    for suffix, table in tables.items():
-        stem = f"{name}_{suffix}" if suffix else name
-        _write_text(folder / f"{stem}.csv", _csv(table))
-    _update_headline(folder / "headline.csv", name, rows)
+    texts = {_path(folder, name, suffix): _csv(table) for suffix, table in tables.items()}
+    headline_path, document_path = folder / "headline.csv", folder / f"{name}.json"
+    for path in (*texts, headline_path, document_path):
+        check_place(path)
     document = {
         "headline": {key: _rounded(value) for key, value in headline.items()},
         "provenance": {
@@ -116,20 +121,59 @@ def write(
             "machine": {"cores": os.cpu_count(), "processor": platform.machine()},
             "commit": commit(),
             "minutes": round((time.time() - _START + seconds_before) / 60, 2),
+            "tables": {path.name: _sha256(text) for path, text in texts.items()},
         },
     }
-    _write_text(folder / f"{name}.json", json.dumps(document, indent=1, default=float) + "\n")
+    document = json.loads(json.dumps(document, default=float))  # as it will be read
+    document["sha256"] = _sha256(json.dumps(document))
+    with locked(document_path):
+        for path, text in texts.items():
+            write_text(path, text)
+        _update_headline(headline_path, name, rows)
+        write_text(document_path, json.dumps(document, indent=1) + "\n")
 
 
 def read(folder: str | Path, name: str) -> dict:
     """The JSON of experiment ``name``: ``headline`` and ``provenance``.
 
-    Where it is missing, ``FileNotFoundError`` says how to make it.
+    Where it is missing, ``FileNotFoundError`` says how to make it; ``ValueError`` where it is
+    damaged.
     """
     path = Path(folder) / f"{name}.json"
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; `make book` writes it by running {name}.py")
-    return json.loads(path.read_text(encoding="utf-8"))
+    with reading(path, "a result file", _AGAIN):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        # Files that were written before there was a checksum have none.
+        sha256 = document.pop("sha256", None)
+        if not isinstance(document["headline"], dict) or not isinstance(
+            document["provenance"], dict
+        ):
+            raise Refused("lacks headline or provenance")
+        if sha256 is not None and sha256 != _sha256(json.dumps(document)):
+            raise Refused("does not match the checksum in it")
+        return document
+
+
+def table(folder: str | Path, name: str, suffix: str = "", **options) -> pd.DataFrame:
+    """A table of experiment ``name``, as :func:`read` and with the same errors.
+
+    ``options`` go to :func:`pandas.read_csv`. ``ValueError`` also for a table of another run than
+    the JSON beside it.
+    """
+    path = _path(Path(folder), name, suffix)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; `make book` writes it by running {name}.py")
+    known = read(folder, name)["provenance"].get("tables", {})
+    with reading(path, "a table of results", _AGAIN):
+        text = path.read_text(encoding="utf-8")
+        if path.name in known and _sha256(text) != known[path.name]:
+            raise Refused(f"is not the table that {name}.json was written with")
+        return pd.read_csv(io.StringIO(text), **options)
+
+
+def _path(folder: Path, name: str, suffix: str) -> Path:
+    return folder / (f"{name}_{suffix}.csv" if suffix else f"{name}.csv")
 
 
 def shown(rows: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFrame:
@@ -174,11 +218,15 @@ def _rounded(value):
 def _update_headline(path: Path, name: str, rows: list[dict]) -> None:
     # As texts: how a number is written must not depend on which other experiments are there.
     table = _texts(io.StringIO(_csv(pd.DataFrame(rows, columns=HEADLINE_COLUMNS))))
-    with FileLock(path.with_name(f".lock-{path.name}")):  # notebooks run at the same time
+    with locked(path):  # notebooks run at the same time
         if path.exists():
             others = _texts(path)
+            if list(others) != HEADLINE_COLUMNS:
+                raise ValueError(
+                    f"{path} has other columns than it should; delete it, and run again"
+                )
             table = pd.concat([others[others["experiment"] != name], table])
-        _write_text(path, _csv(table.sort_values("experiment", kind="stable")))
+        write_text(path, _csv(table.sort_values("experiment", kind="stable")))
 
 
 def _texts(csv: Path | io.StringIO) -> pd.DataFrame:
@@ -189,6 +237,5 @@ def _csv(table: pd.DataFrame) -> str:
     return table.to_csv(index=False, float_format=_FORM)
 
 
-def _write_text(path: Path, text: str) -> None:
-    with atomic(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

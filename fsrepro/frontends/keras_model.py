@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import re
 import warnings
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +17,11 @@ import keras
 import numpy as np
 from keras import layers
 
+from ..archive import check_sizes
+from ..files import reading
+from ..hdf5 import numbers_in
 from ..networks.graph import (
+    at_most,
     calls,
     check_array,
     follow,
@@ -39,6 +45,8 @@ from .keras_activations import ACTIVATION_LAYERS, activation_of, apply
 from .keras_operations import OPERATIONS, part, scaled
 
 __all__ = ["from_keras", "read_keras"]
+
+_FEW = 1024  # weights that Keras does not write
 
 _SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
 _FOLDED = (layers.BatchNormalization, layers.PReLU, layers.Rescaling)
@@ -138,23 +146,36 @@ def from_keras(
 def read_keras(path: Path) -> keras.Model:
     """The model in a file of Keras, ``.keras`` or ``.h5``; nothing in the file is run.
 
-    ``ValueError`` for what Keras cannot read.
+    ``ValueError`` for what Keras cannot read, or what declares more weights than it holds.
     """
-    reason = ""
-    for compiled in (True, False):  # its loss tells what the outputs are, but may be unknown here
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                model = keras.saving.load_model(path, compile=compiled)  # safe mode
-        except Exception as error:  # whatever a damaged or foreign file makes Keras raise
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            continue
-        if not compiled and path.suffix != ".keras":
+    with reading(path, "a Keras model"):
+        weights = _weights_in(path)
+        try:  # its loss tells what the outputs are, but may be unknown here
+            return _load(path, weights, compiled=True)
+        except Exception:
+            model = _load(path, weights, compiled=False)
+        if path.suffix != ".keras":
             with suppress(Exception):  # Keras does not find the short names of losses there
                 with h5py.File(path) as file:
                     config = json.loads(file.attrs["training_config"])
                 model.compile(loss=keras.losses.get(config["loss"]))
         return model
-    raise ValueError(f"{path} cannot be read as a Keras model: {reason}")
+
+
+def _load(path: Path, weights: int, compiled: bool) -> keras.Model:
+    with warnings.catch_warnings(action="ignore"), at_most(weights + _FEW):
+        return keras.saving.load_model(path, compile=compiled)  # safe mode
+
+
+def _weights_in(path: Path) -> int:
+    """How many numbers a file of Keras holds; ``ValueError`` if it declares what it cannot hold."""
+    if not zipfile.is_zipfile(path):
+        with h5py.File(path) as file:
+            return numbers_in(file)
+    with zipfile.ZipFile(path) as archive:
+        check_sizes(archive, path)
+        with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
+            return numbers_in(file)
 
 
 def _refuse_pixels(graph: keras.Model, images: np.ndarray, what: str) -> None:

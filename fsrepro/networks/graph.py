@@ -6,6 +6,7 @@ The one place that knows how Keras keeps its graph.
 from __future__ import annotations
 
 import math
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,12 +16,13 @@ import keras
 import numpy as np
 
 __all__ = [
-    "batch_slices", "calls", "check_array", "copy_layer", "follow", "has_own_call", "model_of",
-    "plain_layers", "predict", "predict_list", "retrace", "rewrite", "unique", "uses",
+    "at_most", "batch_slices", "calls", "check_array", "copy_layer", "follow", "has_own_call",
+    "model_of", "plain_layers", "predict", "predict_list", "retrace", "rewrite", "unique", "uses",
 ]  # fmt: skip
 
 _FLOATS_AT_ONCE = 2**28  # all activations of a batch: 1 GiB
 _MOST_IMAGES = 250
+_BUILDING = threading.Lock()
 
 
 def calls(model: keras.Model) -> Iterator[keras.src.ops.node.Node]:
@@ -104,6 +106,30 @@ def plain_layers() -> Iterator[None]:
         keras.config.set_floatx(float_type)
         keras.config.set_dtype_policy(policy)
         keras.config.set_image_data_format(layout)
+
+
+@contextmanager
+def at_most(weights: int) -> Iterator[None]:
+    """This thread makes so many weights at most; ``ValueError`` before memory is taken for more.
+
+    A network read from a file must not need more than the file holds, whatever it declares.
+    """
+    genuine, reader, left = keras.layers.Layer.add_weight, threading.get_ident(), weights
+
+    def add_weight(layer, shape=None, *args, **kwargs):
+        nonlocal left
+        if threading.get_ident() == reader:
+            left -= math.prod(shape or ())
+            if left < 0:
+                raise ValueError(f"layer {layer.name!r} declares more weights than there are")
+        return genuine(layer, shape, *args, **kwargs)
+
+    with _BUILDING:
+        keras.layers.Layer.add_weight = add_weight
+        try:
+            yield
+        finally:
+            keras.layers.Layer.add_weight = genuine
 
 
 def check_array(sizes: tuple[int | None, ...], images, what: str) -> np.ndarray:

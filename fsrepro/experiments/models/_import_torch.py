@@ -77,8 +77,10 @@ def import_torch(
                     f"{layer.name!r} of model {model.name!r} needs "
                     f"{tuple(target.shape[i] for i in order)}"
                 )
+            with np.errstate(over="ignore"):
+                value = value.astype(np.float32)
             if not np.isfinite(value).all():
-                raise ValueError(f"tensor {key!r} of {path} holds NaN or infinite values")
+                raise ValueError(f"tensor {key!r} of {path} holds values beyond float32")
             loaded.append((target, value))
     left = [key for key in tensors if key not in used and not key.endswith("num_batches_tracked")]
     if left:

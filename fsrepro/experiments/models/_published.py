@@ -8,7 +8,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from ..datasets import IMAGENET_MEAN, IMAGENET_STD, fetched
+from ..datasets import IMAGENET_MEAN, IMAGENET_STD
+from ..download import fetched
 from ._import_torch import import_torch
 from ._resnet import resnet
 

@@ -1,4 +1,9 @@
-"""Trained weights on disk: one HDF5 file of tensors, and a card beside it that says what it is."""
+"""Trained weights on disk: one HDF5 file of tensors that says what it is, and the same beside it.
+
+The card (data, recipe, seed, duration, accuracy) is in the file of the weights, so that a kill
+leaves old weights with their card or new weights with theirs; ``NAME.json`` beside it is for
+readers. The file ends in a checksum of all before, so that nothing damaged reaches HDF5.
+"""
 
 from __future__ import annotations
 
@@ -6,47 +11,88 @@ import hashlib
 import json
 from pathlib import Path
 
+import h5py
 import keras
+import numpy as np
 
-from ...files import atomic
+from ...files import Refused, atomic, reading, write_text
+from ...hdf5 import numbers_in
 
 __all__ = ["existing", "file_sha256", "load_checkpoint", "save_checkpoint"]
 
+_BYTES = 5  # of a weight, with all around
+_SEAL = b"sha256:"
+_SEALED = len(_SEAL) + 64
+
 
 def save_checkpoint(model: keras.Model, path: str | Path, card: dict) -> Path:
-    """Write ``path`` (``NAME.weights.h5``: tensors only) and then its card ``NAME.json``.
+    """Write ``path`` (``NAME.weights.h5``: tensors and card) and then the card, ``NAME.json``.
 
-    The card says data, recipe, seed, duration and accuracy; the SHA-256 of the weights is added.
+    The card says data, recipe, seed, duration and accuracy; in ``NAME.json`` the SHA-256 of the
+    weights is added.
     """
     path, card_path = _paths(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(path) as partial:
+    with atomic(path, size=_BYTES * model.count_params()) as partial:
         model.save_weights(partial)
-    with atomic(card_path) as partial:
-        whole = {**card, "weights_sha256": file_sha256(path)}
-        partial.write_text(json.dumps(whole, indent=2) + "\n")
+        with h5py.File(partial, "a") as file:
+            file.attrs["card"] = json.dumps(card)
+        with partial.open("ab") as file:
+            file.write(_SEAL + file_sha256(partial).encode())
+    whole = {**card, "weights_sha256": file_sha256(path)}
+    write_text(card_path, json.dumps(whole, indent=2) + "\n")
     return path
 
 
 def load_checkpoint(model: keras.Model, path: str | Path) -> dict:
     """Load the weights ``path`` into ``model`` in place and return the card.
 
-    Raises ``FileNotFoundError`` if weights or card are missing, and ``ValueError`` if the weights
-    are not the ones the card describes or do not fit the model.
+    Raises ``FileNotFoundError`` if the weights are missing, or have their card beside them alone
+    and that is missing, and ``ValueError`` if the weights are damaged, are not the ones that the
+    card describes, or do not fit the model.
     """
     path, card_path = _paths(path)
-    for needed in (path, card_path):
-        if not needed.is_file():
-            raise FileNotFoundError(
-                f"{needed} is missing; weights and card belong together in {path.parent}"
-            )
-    card = json.loads(card_path.read_text())
-    if file_sha256(path) != card["weights_sha256"]:
-        raise ValueError(f"{path} does not match the SHA-256 in {card_path.name}")
-    try:
-        model.load_weights(path)
-    except ValueError as error:
-        raise ValueError(f"{path} does not fit model {model.name!r}: {error}") from None
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; see checkpoints/train.py for how it is made")
+    with reading(path, "a checkpoint", "restore it, or train the network again"):
+        sha256 = file_sha256(path)
+        if not _is_sealed(path):
+            card = _card_beside(path, card_path, sha256)
+        with h5py.File(path) as file:
+            numbers_in(file)
+            if "card" in file.attrs:
+                card = json.loads(file.attrs["card"])
+        try:
+            model.load_weights(path)
+        except ValueError as error:
+            raise Refused(f"does not fit model {model.name!r}: {error}") from None
+        if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+            raise Refused("holds NaN or infinite weights")
+        return {**card, "weights_sha256": sha256}
+
+
+def _is_sealed(path: Path) -> bool:
+    """Whether the file ends in the checksum of all before; ``Refused`` if in another."""
+    content = path.read_bytes()
+    body, seal = content[:-_SEALED], content[-_SEALED:]
+    if not seal.startswith(_SEAL):
+        return False
+    if hashlib.sha256(body).hexdigest().encode() != seal.removeprefix(_SEAL):
+        raise Refused("is damaged: it does not match the SHA-256 at its end")
+    return True
+
+
+def _card_beside(path: Path, card_path: Path, sha256: str) -> dict:
+    """Of weights that have no card within."""
+    if not card_path.is_file():
+        raise FileNotFoundError(
+            f"{card_path} is missing; weights and card belong together in {path.parent}"
+        )
+    card = json.loads(card_path.read_text(encoding="utf-8"))
+    if not isinstance(card, dict) or "weights_sha256" not in card:
+        raise Refused(f"has a card, {card_path.name}, without weights_sha256")
+    if sha256 != card["weights_sha256"]:
+        raise Refused(f"does not match the SHA-256 in {card_path.name}")
     return card
 
 

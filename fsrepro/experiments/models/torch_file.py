@@ -1,34 +1,22 @@
-"""Tensors out of a PyTorch checkpoint, without PyTorch and without running anything in it.
-
-``torch.save`` writes a pickle, and a pickle may call any function when it is read. This reader
-admits the few names that tensors are made of, stands its own harmless objects for them, and
-refuses a file that names anything else.
-"""
+"""Tensors out of a PyTorch checkpoint, without PyTorch and without running anything in it."""
 
 from __future__ import annotations
 
-import math
-import pickle
 import struct
 import zipfile
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .checkpoint import existing
+from ...archive import check_memory, check_sizes
+from ...files import Refused, reading
+from .tensor_pickle import Tensor, load
 
 __all__ = ["read_tensors"]
 
 _MAGIC = 0x1950A86A20F9469CFC6C  # of the format before PyTorch 1.6
-_DTYPES = {
-    "DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "LongStorage": "<i8",
-    "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "<i1", "ByteStorage": "<u1",
-    "BoolStorage": "?",
-}  # fmt: skip
 
 
 def read_tensors(path: str | Path) -> dict[str, NDArray]:
@@ -39,104 +27,16 @@ def read_tensors(path: str | Path) -> dict[str, NDArray]:
     ``"state_dict"`` or ``"model"``. What is not a tensor is left out. The prefix ``module.`` of
     data-parallel training is removed. Raises ``FileNotFoundError`` if ``path`` is no file, and
     ``ValueError`` for a file that is damaged, is no checkpoint, or names anything but tensors: then
-    nothing of it has been run.
+    nothing of it has been run. Values that are not finite are refused too.
     """
-    path = existing(path)
-    try:
-        content = _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(path)
-    except _Refused as error:
-        raise ValueError(f"{path} {error}") from None
-    except Exception as error:  # a damaged pickle makes its reader raise nearly anything
-        detail = str(error) or type(error).__name__
-        raise ValueError(f"{path} is no PyTorch checkpoint, or is damaged ({detail})") from None
-    for key in ("state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds no state dict; save model.state_dict(), not the model")
-    tensors = {
-        str(name).removeprefix("module."): value
-        for name, value in content.items()
-        if isinstance(value, np.ndarray)
-    }
-    if not tensors:
-        raise ValueError(f"{path} holds a dict without tensors")
-    return tensors
+    path = Path(path)
+    with reading(path, "a PyTorch checkpoint", "save model.state_dict() again"):
+        return _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(path)
 
 
-class _Refused(Exception):
-    """The file names something that is no tensor."""
-
-
-@dataclass(frozen=True)
-class _Type:
-    """Stands for ``torch.FloatStorage`` and its kin."""
-
-    dtype: np.dtype
-
-
-@dataclass(frozen=True)
-class _Lazy:
-    """A tensor whose numbers are read after the pickle: ``shape`` and ``stride`` into a storage."""
-
-    storage: str
-    dtype: np.dtype
-    offset: int
-    shape: tuple[int, ...]
-    stride: tuple[int, ...]
-
-    def array(self, data: bytes) -> NDArray:
-        numbers = np.frombuffer(data, self.dtype)
-        if any(size < 0 for size in (*self.shape, *self.stride, self.offset)):
-            raise ValueError("a tensor has a negative shape, stride or offset")
-        last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.stride, strict=True))
-        if not math.prod(self.shape):
-            return np.zeros(self.shape, self.dtype)
-        if last >= len(numbers):
-            raise ValueError(f"a tensor of shape {self.shape} is larger than its storage")
-        strides = [s * self.dtype.itemsize for s in self.stride]
-        return np.lib.stride_tricks.as_strided(numbers[self.offset :], self.shape, strides).copy()
-
-
-def _tensor(storage, offset, shape, stride, *_) -> _Lazy:
-    key, dtype = storage
-    return _Lazy(key, dtype, int(offset), tuple(map(int, shape)), tuple(map(int, stride)))
-
-
-_ADMITTED: dict[tuple[str, str], Callable | _Type] = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("torch._utils", "_rebuild_tensor"): _tensor,
-    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
-    ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
-    **{("torch", name): _Type(np.dtype(dtype)) for name, dtype in _DTYPES.items()},
-}
-
-
-class _Unpickler(pickle.Unpickler):
-    """Knows the names of ``_ADMITTED`` alone, and remembers the storages that tensors need."""
-
-    def __init__(self, file):
-        super().__init__(file)
-        self.itemsize: dict[str, int] = {}
-
-    def find_class(self, module, name):
-        if (module, name) not in _ADMITTED:
-            raise _Refused(
-                f"names {module}.{name}, which is no tensor: refused, and nothing was run. Save "
-                "the state dict alone, with tensors as its values"
-            )
-        return _ADMITTED[module, name]
-
-    def persistent_load(self, reference):
-        kind, storage_type, key, *_ = reference
-        if kind != "storage" or not isinstance(storage_type, _Type):
-            raise pickle.UnpicklingError(f"unknown reference {kind!r}")
-        self.itemsize[str(key)] = storage_type.dtype.itemsize
-        return str(key), storage_type.dtype
-
-
-def _read_zip(path: Path):
+def _read_zip(path: Path) -> dict[str, NDArray]:
     with zipfile.ZipFile(path) as archive:
+        check_sizes(archive, path)
         names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
         if len(names) != 1:
             raise ValueError("a zip without one data.pkl")
@@ -146,31 +46,50 @@ def _read_zip(path: Path):
             if order != b"little":
                 raise ValueError(f"byte order {order!r} is not supported")
         with archive.open(names[0]) as file:
-            content = _Unpickler(file).load()
-        return _filled(content, lambda key: archive.read(f"{folder}data/{key}"))
+            content = load(file)
+        return _arrays(content, lambda key: archive.read(f"{folder}data/{key}"))
 
 
-def _read_legacy(path: Path):
+def _read_legacy(path: Path) -> dict[str, NDArray]:
     with path.open("rb") as file:
-        if _Unpickler(file).load() != _MAGIC:
+        if load(file) != _MAGIC:
             raise ValueError("no magic number")
         for _ in ("protocol version", "system"):
-            _Unpickler(file).load()
-        reader = _Unpickler(file)
-        content, keys = reader.load(), _Unpickler(file).load()
+            load(file)
+        content, keys = load(file), load(file)
+        itemsize = {tensor.storage.key: tensor.storage.dtype.itemsize for tensor in _in(content)}
         storages = {}
         for key in map(str, keys):
             (numel,) = struct.unpack("<q", file.read(8))
-            length = numel * reader.itemsize.get(key, 1)
-            storages[key] = file.read(length) if length >= 0 else b""
-            if len(storages[key]) != length:
+            length = numel * itemsize.get(key, 1)
+            left = path.stat().st_size - file.tell()
+            if not 0 <= length <= left:
                 raise EOFError("it ends before its tensors do")
-        return _filled(content, storages.__getitem__)
+            storages[key] = file.read(length)
+        return _arrays(content, storages.__getitem__)
 
 
-def _filled(content, data: Callable[[str], bytes]):
-    if isinstance(content, _Lazy):
-        return content.array(data(content.storage))
-    if isinstance(content, dict):
-        return {key: _filled(value, data) for key, value in content.items()}
+def _state_dict(content) -> dict:
+    for key in ("state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict):
+        raise Refused("holds no state dict; save model.state_dict(), not the model")
     return content
+
+
+def _in(content) -> list[Tensor]:
+    return [value for value in _state_dict(content).values() if isinstance(value, Tensor)]
+
+
+def _arrays(content, data: Callable[[str], bytes]) -> dict[str, NDArray]:
+    check_memory(sum(tensor.nbytes for tensor in _in(content)))
+    arrays = {}
+    for name, value in _state_dict(content).items():
+        if isinstance(value, Tensor):
+            array = arrays[str(name).removeprefix("module.")] = value.array(data(value.storage.key))
+            if not np.isfinite(array).all():
+                raise Refused(f"holds tensor {name!r} with NaN or infinite values")
+    if not arrays:
+        raise Refused("holds a dict without tensors")
+    return arrays

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import h5py
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ...files import atomic
+from ... import archive
+from ...files import Refused, reading
+from ..datasets import checksum
 from .batches import TrainingData
 
 __all__ = ["resume", "run", "save"]
+
+_FORMAT = "fsrepro training 1"
 
 
 def run(
@@ -66,31 +69,39 @@ def run(
 def save(model, path: Path, recipe: dict, history: list[dict]) -> None:
     """Write the checkpoint of a finished epoch to ``path``, all or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(path) as partial:
-        model.save_weights(partial)
-        with h5py.File(partial, "a") as file:
-            file.attrs["recipe"] = json.dumps(recipe)
-            file.attrs["history"] = json.dumps(history)
+    reached = checksum(*model.get_weights())
+    header = {"format": _FORMAT, "recipe": recipe, "history": history, "reached": reached}
+    arrays = {f"array_{i}": np.asarray(variable) for i, variable in enumerate(_state(model))}
+    archive.write(path, header, arrays)
 
 
 def resume(model, path: str | Path | None, recipe: dict) -> list[dict]:
     """The history of the run in ``path``, its state put into ``model``; empty if there is none.
 
-    Raises ``ValueError`` if the file is no checkpoint, or that of another run.
+    The run may have begun from the weights in the recipe, or have reached them. Raises
+    ``ValueError`` if the file is no checkpoint, or that of another run.
     """
     if path is None or not Path(path).exists():
         return []
-    try:
-        with h5py.File(path) as file:
-            found = json.loads(file.attrs["recipe"])
-            history = json.loads(file.attrs["history"])
-    except (OSError, KeyError) as error:
-        raise ValueError(
-            f"{path} is not a training checkpoint ({error}); delete it to start afresh"
-        ) from None
-    differing = [key for key in recipe if found.get(key) != recipe[key]]
-    if differing:
-        detail = "; ".join(f"{key}: {found.get(key)} there, {recipe[key]} now" for key in differing)
-        raise ValueError(f"{path} belongs to another run ({detail}); delete it or change its name")
-    model.load_weights(path)
-    return history
+    with reading(path, "a training checkpoint", "delete it to start afresh, or change its name"):
+        header, arrays = archive.read(path)
+        if header.get("format") != _FORMAT:
+            raise Refused(f"has format {header.get('format')!r}, expected {_FORMAT!r}")
+        found, history = header["recipe"], list(header["history"])
+        differing = [key for key in recipe if found.get(key) != recipe[key]]
+        if differing == ["weights"] and header["reached"] == recipe["weights"]:
+            differing, recipe["weights"] = [], found["weights"]
+        if differing:
+            pairs = (f"{key}: {found.get(key)} there, {recipe[key]} now" for key in differing)
+            raise Refused(f"belongs to another run ({'; '.join(pairs)})")
+        state = [arrays[f"array_{i}"] for i in range(len(arrays))]
+        for variable, value in zip(_state(model), state, strict=True):
+            if value.shape != tuple(variable.shape) or not np.isfinite(value).all():
+                raise Refused(f"holds {value.shape} numbers for {variable.name}")
+        for variable, value in zip(_state(model), state, strict=True):
+            variable.assign(value)
+        return history
+
+
+def _state(model) -> list:
+    return [*model.weights, *model.optimizer.variables]

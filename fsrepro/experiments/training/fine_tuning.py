@@ -92,8 +92,7 @@ def fine_tune(
         What synapses and teacher compute in, see :func:`~fsrepro.experiments.training.twin.twin`;
         neurons compute in float32.
     checkpoint : str or Path
-        A file ``*.weights.h5`` written after every epoch; if it exists, training goes on from
-        there.
+        A file written after every epoch; if it exists, training goes on from there.
 
     Returns
     -------
@@ -107,8 +106,8 @@ def fine_tune(
     Raises
     ------
     ValueError
-        For impossible settings, a network with decoders, and a checkpoint that belongs to another
-        network, recipe or data set.
+        For impossible settings, a network with decoders, and a checkpoint that is damaged,
+        or belongs to another network, recipe or data set.
     """
     data = TrainingData(x, y, batch_size, augmentation, seed)
     steps = epochs * data.steps

@@ -16,6 +16,7 @@ import pandas as pd
 
 from ...conversion import check_images
 from ...networks.graph import predict
+from ..datasets import checksum
 from .batches import TrainingData
 from .checkpointing import resume, run
 from .schedules import SCHEDULES
@@ -66,8 +67,7 @@ def train(
         What the training computes in, see :func:`~fsrepro.experiments.training.twin.twin`; held-out
         images are classified in float32.
     checkpoint : str or Path
-        A file ``*.weights.h5`` written after every epoch; if it exists, training goes on from
-        there.
+        A file written after every epoch; if it exists, training goes on from there.
 
     Returns
     -------
@@ -79,7 +79,8 @@ def train(
     Raises
     ------
     ValueError
-        For impossible settings, and if the checkpoint belongs to another model, recipe or data set.
+        For impossible settings, and if the checkpoint is damaged, or belongs to another
+        network, recipe or data set.
     """
     data = TrainingData(x, y, batch_size, augmentation, seed)
     check_settings(model, data, validation, epochs, learning_rate)
@@ -97,7 +98,7 @@ def train(
     trained.compile(optimizer, loss, metrics=["accuracy"])
     optimizer.build(trained.trainable_variables)
     recipe = {
-        "model": model.name, "parameters": model.count_params(), "data": data.identity,
+        "model": model.name, "weights": checksum(*trained.get_weights()), "data": data.identity,
         "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
         "schedule": schedule, "momentum": momentum, "weight_decay": weight_decay,
         "augmentation": augmentation, "precision": precision, "seed": seed,
