@@ -119,7 +119,8 @@ $(FIGURES): book/draw.py book/provenance.py fsrepro/figures.py fsrepro/experimen
 # One file renders all equations without a network; a package of the lock file ships it.
 $(MATHJAX): | $(ENVIRONMENT)
 	@mkdir -p $(@D)
-	$(BIN)/python -c "from importlib.metadata import files; import shutil; shutil.copy(next(f.locate() for f in files('sphinx-mathjax-offline') if f.name == 'tex-svg.js'), '$@')"
+	$(BIN)/python -c "from importlib.metadata import files; import shutil; shutil.copy(next(f.locate() for f in files('sphinx-mathjax-offline') if f.name == 'tex-svg.js'), '$@.partial')"
+	mv $@.partial $@
 
 # The tables behind the page "A neuron to play with".
 $(NEURON): book/export_codes.py $(wildcard fsrepro/codes/*.py fsrepro/codes/*.json) | $(ENVIRONMENT)

@@ -193,7 +193,7 @@ def reading(path: str | Path, what: str, remedy: str = "") -> Iterator[None]:
         yield
     except Refused as error:
         raise ValueError(f"{path} {one_line(error)}{after}") from None
-    except (FileNotFoundError, PermissionError):
+    except (FileNotFoundError, PermissionError, ImportError):
         raise
     except Exception as error:  # damaged files make their readers raise nearly anything
         reason = one_line(error)

@@ -15,7 +15,7 @@ from pathlib import Path
 import typer
 import yaml
 
-from fsrepro.files import write_text
+from fsrepro.files import reading, write_text
 
 PROFILES = Path(__file__).parents[1] / "profiles"
 
@@ -29,7 +29,8 @@ def read(profile: str) -> dict[str, dict]:
     if not source.is_file():
         known = ", ".join(sorted(path.stem for path in PROFILES.glob("*.yml")))
         raise SystemExit(f"there is no profile {profile}; choose from {known}")
-    return yaml.safe_load(source.read_text())
+    with reading(source, "a profile"):
+        return {name: dict(found) for name, found in yaml.safe_load(source.read_text()).items()}
 
 
 def expanded(parameters: dict, profile: str) -> dict:

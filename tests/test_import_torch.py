@@ -8,6 +8,8 @@ import sys
 import types
 import zipfile
 from collections import OrderedDict
+from contextlib import contextmanager
+from unittest.mock import patch
 
 import keras
 import numpy as np
@@ -48,8 +50,8 @@ class TorchPickler(pickle.Pickler):
         return ("storage", kind, value.key, "cpu", len(value.data))
 
 
-@pytest.fixture
-def torch_names(monkeypatch):
+@contextmanager
+def torch_modules():
     """Modules with the names that PyTorch pickles; nothing behind them."""
     torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
     for name in ("FloatStorage", "DoubleStorage", "HalfStorage", "LongStorage", "QInt8Storage"):
@@ -59,8 +61,14 @@ def torch_names(monkeypatch):
         function.__name__ = function.__qualname__ = name
         function.__module__ = "torch._utils"
         setattr(utils, name, function)
-    monkeypatch.setitem(sys.modules, "torch", torch)
-    monkeypatch.setitem(sys.modules, "torch._utils", utils)
+    with patch.dict(sys.modules, {"torch": torch, "torch._utils": utils}):
+        yield
+
+
+@pytest.fixture
+def torch_names():
+    with torch_modules():
+        yield
 
 
 KINDS = {"<f4": "FloatStorage", "<f8": "DoubleStorage", "<f2": "HalfStorage", "<i8": "LongStorage"}

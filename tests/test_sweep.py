@@ -185,8 +185,8 @@ def test_what_is_no_part_of_a_function_does_not_count():
     assert first == source_of(function_of(NOTEBOOK.format(comment="# why")))
     assert first == source_of(function_of(SOURCE + "\nOTHER = 1"))
     in_another_process = subprocess.run(
-        [sys.executable, "-c", "from tests.test_sweep import *; print(source_of(function_of(SOURCE)))"],
-        capture_output=True, text=True, check=True, cwd=os.path.dirname(os.path.dirname(__file__)),
+        [sys.executable, "-c", "from test_sweep import *; print(source_of(function_of(SOURCE)))"],
+        capture_output=True, text=True, check=True, cwd=os.path.dirname(__file__),
         env=os.environ | {"PYTHONHASHSEED": "7"},
     )  # fmt: skip
     assert in_another_process.stdout.split()[-1] == first

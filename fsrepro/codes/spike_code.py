@@ -98,6 +98,8 @@ class SpikeCode(Code):
             raise ValueError(
                 f"max_spikes must be a whole number of at least 1 or None, got {self.max_spikes}"
             )
+        if not isinstance(self.name, str):
+            raise ValueError(f"the name must be a text, got {self.name!r}")
         if not np.isfinite(np.float32(self.offset)):
             raise ValueError(f"the offset must be finite, got {self.offset}")
         object.__setattr__(self, "offset", float(np.float32(self.offset)))

@@ -292,6 +292,8 @@ class SpikingModel:
             inputs = inputs and (float(inputs[0]), float(inputs[1]))
             budget = budget and Budget(*map(float, budget))
             scales = {str(name): float(scale) for name, scale in scales.items()}
+            if not np.isfinite([*scales.values(), *(inputs or ()), *(budget or ())]).all():
+                raise Refused("holds a scale, range or budget that is not finite: refused")
             _check_config(config)
             weights = [arrays.pop(f"weight_{i}") for i in range(len(arrays))]
             if not all(w.dtype == np.float32 and np.isfinite(w).all() for w in weights):

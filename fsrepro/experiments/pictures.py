@@ -19,10 +19,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..files import Refused, reading
+
 __all__ = [
     "Pictures", "find", "from_flat", "from_folders", "from_table", "imagenet_classes", "shipped",
 ]  # fmt: skip
 
+_LONGEST_HEADING = 10_000
 SUFFIXES = (".jpeg", ".jpg", ".png")  # in any case
 FLAT_FOLDERS = ("", "val", "ILSVRC/Data/CLS-LOC/val")  # the last is Kaggle's
 _SHIPPED = {
@@ -169,7 +172,9 @@ def from_flat(folder: str | os.PathLike, labels: str | os.PathLike) -> Pictures:
     files = _pictures_in(folder)
     if not files:
         raise FileNotFoundError(f"no pictures ({', '.join(SUFFIXES)}) in {folder}")
-    rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    with reading(path, "a label file"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+    rows = [line.split() for line in lines if line.strip()]
     is_csv = path.suffix.lower() == ".csv"
     if is_csv:  # "ILSVRC2012_val_00048981,n03995372 85 1 499 272": the wnid and a box
         rows = [row[0].split(",") for row in rows[1:]]
@@ -216,7 +221,11 @@ def from_table(csv: str | os.PathLike, *, folder: str | None = None) -> Pictures
         For missing pictures.
     """
     path = Path(csv)
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    with reading(path, "a table of pictures"):
+        with path.open(encoding="utf-8") as file:
+            if len(file.readline(_LONGEST_HEADING)) == _LONGEST_HEADING:
+                raise Refused("has a first line without an end")
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
     if {"folder", "filename"} <= {*table}:
         table["file"] = table["folder"] + "/" + table["filename"]
     column = next((name for name in ("class", "class_index", "wnid") if name in table), None)

@@ -160,10 +160,12 @@ class Sweep:
             self._sound = False
         for number, line in enumerate(lines, 2):
             text, _, digest = line.rpartition(b"\t")
-            if digest == _short(text).encode() + b"\n":
+            try:
+                if digest != _short(text).encode() + b"\n":
+                    raise ValueError("another checksum")
                 key, row, seconds = json.loads(text)
-                found[key] = _Kept(row, seconds)
-            else:
+                found[str(key)] = _Kept(dict(row), float(seconds))
+            except (ValueError, TypeError, RecursionError):
                 self._sound = False
                 damaged.append(number)
         if damaged and (content.endswith(b"\n") or len(damaged) > 1):  # no kill in the last write

@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..conversion import SpikingModel
 from ..conversion.few_spikes import FewSpikes
-from ..files import atomic
+from ..files import atomic, check_place
 from ..networks.graph import calls
 from ..wiring import borders
 from .layouts import check, kernel, refusal
 from .nir_neuron import Nodes, few_spikes_graph
 
 __all__ = ["to_nir", "write_nir"]
+
+_BYTES = 5  # of a weight, with all around
 
 
 def to_nir(snn: SpikingModel) -> nir.NIRGraph:
@@ -33,10 +35,9 @@ def to_nir(snn: SpikingModel) -> nir.NIRGraph:
 def write_nir(snn: SpikingModel, path: str | Path, *, overwrite: bool = False) -> Path:
     """See :func:`fsrepro.export.write_nir`."""
     path = Path(path)
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; choose another name or pass overwrite=True")
+    check_place(path, overwrite=overwrite)
     graph = to_nir(snn)
-    with atomic(path) as partial, _nodes_in_order():
+    with atomic(path, size=_BYTES * snn.keras_model.count_params()) as partial, _nodes_in_order():
         nir.write(partial, graph)
     return path
 

@@ -14,7 +14,9 @@ import keras
 import numpy as np
 from keras import layers
 
+from ..files import Refused, reading
 from ..networks.graph import calls, uses
+from ..networks.kinds import UnsupportedLayerError
 from ..networks.nonlinearity import Nonlinearity
 from ..tasks import Task, task_of
 from .keras_model import from_keras, read_keras
@@ -80,9 +82,7 @@ def _opened(model, images) -> keras.Model:
             raise FileNotFoundError(f"{path} does not exist")
         if path.suffix != ".onnx":
             return read_keras(path)
-        from .onnx_graph import from_onnx
-
-        return from_onnx(path, _needed(images, path.name))
+        return _read_onnx(path, _needed(images, path.name))
     if any(kind.__module__.split(".")[0] == "torch" for kind in type(model).__mro__):
         from .torch_module import from_torch
 
@@ -93,6 +93,20 @@ def _opened(model, images) -> keras.Model:
             f"file, got {type(model).__name__}"
         )
     return model
+
+
+def _read_onnx(path: Path, images: np.ndarray) -> keras.Model:
+    from .onnx_graph import from_onnx
+
+    with reading(path, "an ONNX network"):
+        try:
+            return from_onnx(path, images)
+        except UnsupportedLayerError as error:
+            refusal = error
+        except ValueError as error:
+            text = str(error)
+            raise Refused(text.removeprefix(str(path)).removeprefix(":").strip()) from None
+    raise UnsupportedLayerError(f"{path}: {refusal}")
 
 
 def _needed(images, name: str) -> np.ndarray:

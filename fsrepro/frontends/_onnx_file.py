@@ -14,6 +14,7 @@ from onnx import TensorProto, numpy_helper
 
 __all__ = ["Network", "array", "first_line", "read"]
 
+_MOST_BRANCHES = 1000
 _OLDEST_OPSET = 7  # since then operators broadcast as NumPy does
 _FLOATS = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 
@@ -48,6 +49,7 @@ class Network:
 
 def read(source, images) -> Network:
     model, name = _complete(source)
+    _check_branches(model.graph, name)
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
     network = Network(model, np.asarray(images))
@@ -87,6 +89,18 @@ def _complete(source) -> tuple[onnx.ModelProto, str]:
         except Exception as error:
             raise ValueError(f"weights of {name} are missing: {first_line(error)}") from None
     return model, name
+
+
+def _check_branches(graph: onnx.GraphProto, name: str) -> None:
+    """Refuse graphs within graphs without end; whoever reads them goes through all."""
+    inner, found = [graph], 0
+    while inner and found <= _MOST_BRANCHES:
+        attributes = [a for node in inner.pop().node for a in node.attribute]
+        inner += [a.g for a in attributes if a.HasField("g")]
+        inner += [g for a in attributes for g in a.graphs]
+        found += 1
+    if found > _MOST_BRANCHES:
+        raise ValueError(f"{name} has more than {_MOST_BRANCHES} graphs within its graph")
 
 
 def first_line(error: BaseException) -> str:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import io
 import json
 import re
 import warnings
-import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,9 +15,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from ..archive import check_sizes
 from ..files import reading
-from ..hdf5 import numbers_in
+from ..hdf5 import checked
 from ..networks.graph import (
     at_most,
     calls,
@@ -149,7 +146,7 @@ def read_keras(path: Path) -> keras.Model:
     ``ValueError`` for what Keras cannot read, or what declares more weights than it holds.
     """
     with reading(path, "a Keras model"):
-        weights = _weights_in(path)
+        weights = checked(path)
         try:  # its loss tells what the outputs are, but may be unknown here
             return _load(path, weights, compiled=True)
         except Exception:
@@ -165,17 +162,6 @@ def read_keras(path: Path) -> keras.Model:
 def _load(path: Path, weights: int, compiled: bool) -> keras.Model:
     with warnings.catch_warnings(action="ignore"), at_most(weights + _FEW):
         return keras.saving.load_model(path, compile=compiled)  # safe mode
-
-
-def _weights_in(path: Path) -> int:
-    """How many numbers a file of Keras holds; ``ValueError`` if it declares what it cannot hold."""
-    if not zipfile.is_zipfile(path):
-        with h5py.File(path) as file:
-            return numbers_in(file)
-    with zipfile.ZipFile(path) as archive:
-        check_sizes(archive, path)
-        with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
-            return numbers_in(file)
 
 
 def _refuse_pixels(graph: keras.Model, images: np.ndarray, what: str) -> None:
