@@ -42,6 +42,8 @@ def check_place(
 ) -> Path:
     """The file that will be written for ``path``: itself, or what it is a link to.
 
+    What processes left in that folder that were killed a day ago or earlier is removed.
+
     Raises
     ------
     ValueError
@@ -67,6 +69,7 @@ def check_place(
     folder = target.parent
     if not folder.is_dir():
         raise FileNotFoundError(f"the folder {folder} does not exist; make it, or choose another")
+    _remove_old_partials(folder)
     probe = _partial(target)
     try:
         probe.touch(exist_ok=False)
@@ -77,7 +80,7 @@ def check_place(
 
 
 @contextmanager
-def atomic(path: str | Path, size: int = 0) -> Iterator[Path]:
+def atomic(path: str | Path) -> Iterator[Path]:
     """A temporary name beside ``path``, moved there when the block is left without error.
 
     The name belongs to this call alone and keeps the suffixes, by which some writers choose their
@@ -85,17 +88,11 @@ def atomic(path: str | Path, size: int = 0) -> Iterator[Path]:
     behind, and what was at ``path`` is unchanged; after a kill too, but that the temporary file
     stays, until something is written there a day later. A link stays a link: what it leads to is
     replaced. Raises what :func:`check_place` does; an ``OSError`` of a full disk names ``path``.
-
-    ``size``: the bytes that will be written, for writers that cannot cope with a full disk
-    themselves.
     """
     target = check_place(path)
-    _remove_old_partials(target.parent)
     partial = _partial(target)
     try:
         with no_space(path):
-            if size > shutil.disk_usage(target.parent).free:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             yield partial
             if target.exists():
                 shutil.copymode(target, partial)

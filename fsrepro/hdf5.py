@@ -29,6 +29,11 @@ def checked(path: Path) -> int:
 
     Looked at in a process of its own: of a damaged file HDF5 may die, or find no end.
     """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            check_sizes(archive, path)
+            if damaged := archive.testzip():
+                raise ValueError(f"{damaged} in it does not match its checksum")
     places = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     try:
         done = subprocess.run(

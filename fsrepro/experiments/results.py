@@ -15,12 +15,12 @@ import os
 import platform
 import subprocess
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pandas as pd
 
-from ..files import Refused, check_place, locked, reading, write_text
+from ..files import Refused, atomic, check_place, locked, reading
 
 __all__ = ["HEADLINE_COLUMNS", "commit", "read", "shown", "table", "write"]
 
@@ -126,11 +126,13 @@ def write(
     }
     document = json.loads(json.dumps(document, default=float))  # as it will be read
     document["sha256"] = _sha256(json.dumps(document))
-    with locked(document_path):
+    with ExitStack() as stack:  # all of them are on the disk before the first gets its name
+        for path in (document_path, headline_path):  # other notebooks run at the same time
+            stack.enter_context(locked(path))
+        texts[headline_path] = _headline(headline_path, name, rows)
+        texts = {document_path: json.dumps(document, indent=1) + "\n", **texts}
         for path, text in texts.items():
-            write_text(path, text)
-        _update_headline(headline_path, name, rows)
-        write_text(document_path, json.dumps(document, indent=1) + "\n")
+            stack.enter_context(atomic(path)).write_text(text, encoding="utf-8")
 
 
 def read(folder: str | Path, name: str) -> dict:
@@ -215,18 +217,16 @@ def _rounded(value):
     return float(_FORM % value) if isinstance(value, float) else value
 
 
-def _update_headline(path: Path, name: str, rows: list[dict]) -> None:
+def _headline(path: Path, name: str, rows: list[dict]) -> str:
+    """The rows of all experiments, as they are and with these."""
     # As texts: how a number is written must not depend on which other experiments are there.
     table = _texts(io.StringIO(_csv(pd.DataFrame(rows, columns=HEADLINE_COLUMNS))))
-    with locked(path):  # notebooks run at the same time
-        if path.exists():
-            others = _texts(path)
-            if list(others) != HEADLINE_COLUMNS:
-                raise ValueError(
-                    f"{path} has other columns than it should; delete it, and run again"
-                )
-            table = pd.concat([others[others["experiment"] != name], table])
-        write_text(path, _csv(table.sort_values("experiment", kind="stable")))
+    if path.exists():
+        others = _texts(path)
+        if list(others) != HEADLINE_COLUMNS:
+            raise ValueError(f"{path} has other columns than it should; delete it, and {_AGAIN}")
+        table = pd.concat([others[others["experiment"] != name], table])
+    return _csv(table.sort_values("experiment", kind="stable"))
 
 
 def _texts(csv: Path | io.StringIO) -> pd.DataFrame:

@@ -212,7 +212,9 @@ def _append(path: Path, line: bytes) -> None:
         end = file.seek(0, os.SEEK_END)
         try:
             with no_space(path):
-                file.write(line)
+                left = memoryview(line)
+                while left:  # a disk that becomes full takes a part
+                    left = left[file.write(left) :]
                 os.fsync(file.fileno())
         except OSError:
             file.truncate(end)

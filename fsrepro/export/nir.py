@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,8 +25,6 @@ from .nir_neuron import Nodes, few_spikes_graph
 
 __all__ = ["to_nir", "write_nir"]
 
-_BYTES = 5  # of a weight, with all around
-
 
 def to_nir(snn: SpikingModel) -> nir.NIRGraph:
     """See :func:`fsrepro.export.to_nir`."""
@@ -37,8 +36,11 @@ def write_nir(snn: SpikingModel, path: str | Path, *, overwrite: bool = False) -
     path = Path(path)
     check_place(path, overwrite=overwrite)
     graph = to_nir(snn)
-    with atomic(path, size=_BYTES * snn.keras_model.count_params()) as partial, _nodes_in_order():
-        nir.write(partial, graph)
+    content = io.BytesIO()  # HDF5 cannot cope with a full disk
+    with _nodes_in_order():
+        nir.write(content, graph)
+    with atomic(path) as partial:
+        partial.write_bytes(content.getvalue())
     return path
 
 

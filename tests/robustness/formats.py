@@ -8,7 +8,9 @@ import hashlib
 import json
 import os
 import pickle
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -35,6 +37,7 @@ from fsrepro.experiments.training import checkpointing
 from fsrepro.files import atomic, write_table
 
 matplotlib.use("agg")
+plt.rcParams["svg.hashsalt"] = "the same names of parts"
 VERSIONS = (0, 1)
 
 
@@ -110,7 +113,7 @@ def _read_training(path):
 
 
 def row(n):
-    return {"y": n / 3, "text": "é" * n}
+    return {"y": n / 3, "text": "é" * 1000 * n}
 
 
 def _write_sweep(path, version):
@@ -119,7 +122,10 @@ def _write_sweep(path, version):
 
 
 def _read_sweep(path):
-    return Sweep(path, data="d").table("t", [{"n": n} for n in range(6)], row).to_json()
+    """What a restart finds and computes; of a copy, since it would write."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(shutil.copy(path, folder))
+        return Sweep(copy, data="d").table("t", [{"n": n} for n in range(6)], row).to_json()
 
 
 def _result_parts(version):

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from pathlib import Path
 
 import h5py
 import keras
 import numpy as np
 
-from ...files import Refused, atomic, reading, write_text
+from ...files import Refused, atomic, no_space, reading, write_text
 from ...hdf5 import numbers_in
 
 __all__ = ["existing", "file_sha256", "load_checkpoint", "save_checkpoint"]
 
-_BYTES = 5  # of a weight, with all around
 _SEAL = b"sha256:"
 _SEALED = len(_SEAL) + 64
 
@@ -33,13 +33,15 @@ def save_checkpoint(model: keras.Model, path: str | Path, card: dict) -> Path:
     """
     path, card_path = _paths(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(path, size=_BYTES * model.count_params()) as partial:
-        model.save_weights(partial)
-        with h5py.File(partial, "a") as file:
+    with no_space(path), tempfile.TemporaryDirectory() as scratch:  # HDF5 leaves open what failed
+        draft = Path(scratch, path.name)
+        model.save_weights(draft)
+        with h5py.File(draft, "a") as file:
             file.attrs["card"] = json.dumps(card)
-        with partial.open("ab") as file:
-            file.write(_SEAL + file_sha256(partial).encode())
-    whole = {**card, "weights_sha256": file_sha256(path)}
+        content = draft.read_bytes() + _SEAL + file_sha256(draft).encode()
+    whole = {**card, "weights_sha256": hashlib.sha256(content).hexdigest()}
+    with atomic(path) as partial:
+        partial.write_bytes(content)
     write_text(card_path, json.dumps(whole, indent=2) + "\n")
     return path
 
