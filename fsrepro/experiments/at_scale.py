@@ -257,7 +257,7 @@ def _unpacked(networks: tuple[bytes, bytes]) -> _Networks:
 def _loaded(networks: tuple[bytes, bytes]) -> _Networks:
     with tempfile.TemporaryDirectory() as folder:
         paths = Path(folder, "ann.keras"), Path(folder, "snn.fs")
-        for path, content in zip(paths, networks, strict=True):
-            path.write_bytes(content)
+        for draft, content in zip(paths, networks, strict=True):
+            draft.write_bytes(content)
         ann = keras.saving.load_model(paths[0], compile=False)
         return _Networks(ann, SpikingModel.load(paths[1]).counting_model)
