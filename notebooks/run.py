@@ -1,6 +1,6 @@
 """Run one notebook with a profile's parameters.
 
-    python notebooks/run.py 01_relu_baseline --profile quick --output executed.ipynb
+    python notebooks/run.py 01_relu_baseline --profile quick --output executed.ipynb -p images 100
 
 The notebook runs in the top folder of the project. The output appears only when all of it ran.
 """
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import jupytext
 import papermill
-from parameters import expanded, read
+import yaml
+from parameters import PROFILES, expanded, read
 
 from fsrepro.files import atomic
 
@@ -28,6 +29,7 @@ def run(name: str, profile: str, output: Path, **overrides) -> None:
     if name not in profiles:
         raise SystemExit(f"profile {profile} has no parameters for {name}")
     parameters = expanded({**profiles[name], **overrides}, profile)
+    check_own(parameters, profile, overrides)
     notebook = jupytext.read(HERE / f"{name}.py")
     notebook.metadata.kernelspec = {
         "name": "python3",
@@ -47,9 +49,26 @@ def run(name: str, profile: str, output: Path, **overrides) -> None:
         )
 
 
+def check_own(parameters: dict, profile: str, overrides) -> None:
+    """Refuse a copied profile that would replace the results of the one it was copied from."""
+    for key, own in {"profile": profile, "results": f"results/{profile}"}.items():
+        found = parameters.get(key)
+        known = {path.stem for path in PROFILES.glob("*.yml")}
+        if key not in overrides and found != own and str(found).rpartition("/")[2] in known:
+            raise SystemExit(
+                f"profile {profile} has {key}: {found}, which are of another profile; write {own}"
+            )
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name")
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--output", type=Path, required=True)
-    run(**vars(parser.parse_args()))
+    parser.add_argument(
+        "-p", nargs=2, action="append", default=[], metavar=("PARAMETER", "VALUE"),
+        help="instead of what the profile has; the value as in YAML",
+    )  # fmt: skip
+    options = parser.parse_args()
+    overrides = {parameter: yaml.safe_load(value) for parameter, value in options.p}
+    run(options.name, options.profile, options.output, **overrides)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import deque
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -179,8 +180,12 @@ def test_pictures_without_labels_have_no_accuracy(networks, some, expected):
 
 
 @pytest.fixture(scope="module")
-def client():
-    distributed = pytest.importorskip("distributed", reason="needs fsrepro[scale]")
+def distributed():
+    return pytest.importorskip("distributed", reason="needs fsrepro[scale]")
+
+
+@pytest.fixture(scope="module")
+def client(distributed):
     cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None)
     with cluster, distributed.Client(cluster) as client:
         yield client
@@ -198,6 +203,37 @@ def test_any_number_of_workers(networks, some, expected, client):
         client.cluster.scale(workers)
         client.wait_for_workers(workers)
         assert same(on_cluster(client, networks, some), expected)
+
+
+def test_threads_of_a_process_share_its_networks(networks, some, expected, distributed):
+    """As on a node of Slurm: SLURMCluster(cores=4, processes=1)."""
+    cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=4, dashboard_address=None)
+    with cluster, distributed.Client(cluster) as client:
+        assert same(on_cluster(client, networks, some), expected)
+        assert list(client.run(how_often_loaded).values()) == [1]
+
+
+def how_often_loaded():
+    return at_scale._loaded.cache_info().misses
+
+
+def test_tasks_carry_what_they_need(networks, client, distributed, monkeypatch):
+    """50,000 pictures, none of which is there: what goes out are their names, once."""
+    files = tuple(Path(f"/data/{i % 1000:03d}/ILSVRC2012_val_{i:08d}.JPEG") for i in range(50_000))
+    classes = tuple(pictures.imagenet_classes()["name"])
+    many = pictures.Pictures(Path("/data"), files, np.zeros(len(files), np.int64), classes)
+    monkeypatch.setattr(pictures.Pictures, "checksum", "of files that are not there")
+    tcp = distributed.comm.tcp.TCP
+    sent, genuine = [], tcp.write
+
+    async def counted(*arguments, **options):
+        sent.append(await genuine(*arguments, **options))
+        return sent[-1]
+
+    monkeypatch.setattr(tcp, "write", counted)
+    with pytest.raises(ValueError, match="none of the 50000 pictures could be read"):
+        evaluate_pictures(*networks, many, PREPROCESSING, client=client)
+    assert sum(map(len, map(str, files))) < sum(sent) < 20e6
 
 
 def test_a_killed_worker_costs_time_and_nothing_else(networks, some, expected, client):

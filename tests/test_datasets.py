@@ -16,6 +16,7 @@ import pytest
 
 from fsrepro.experiments import datasets, models
 from fsrepro.experiments.download import fetched
+from fsrepro.experiments.notebook import Study
 
 
 def test_digits_split_is_fixed_and_covers_everything(digits):
@@ -40,6 +41,37 @@ def test_normalised_training_images_have_mean_0_and_deviation_1(digits):
     assert x.dtype == np.float32
     assert x.mean() == pytest.approx(0, abs=1e-4)
     assert x.std() == pytest.approx(1, abs=1e-4)
+
+
+def test_a_data_set_of_ones_own(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), 40)
+    path = tmp_path / "mine.npz"
+    np.savez(path, images=rng.integers(0, 256, (120, 5, 4, 3)).astype(np.uint8), labels=labels)
+    data = datasets.load(str(path), seed=1)
+    assert [len(part) for part in (data.train, data.calibration, data.test)] == [84, 12, 24]
+    assert (data.name, data.classes, data.image_shape) == ("mine", ("0", "1", "2"), (5, 4, 3))
+    assert np.bincount(data.test.labels).tolist() == [8, 8, 8]
+    for wrong, message in (
+        ({"labels": labels - 1}, "whole numbers from 0"),
+        ({"labels": labels / 2}, "whole numbers from 0"),
+        ({"labels": labels[:5]}, "120 images need as many labels"),
+        ({"labels": labels * 2}, "class 1 has 0 images"),
+        ({"images": np.zeros((120, 5, 4, 3))}, "must be uint8"),
+    ):
+        arrays = {"images": data.train.images[np.zeros(120, int)], "labels": labels}
+        np.savez(path, **{**arrays, **wrong})
+        with pytest.raises(ValueError, match=message):
+            datasets.load(str(path))
+    np.savez(path, pictures=labels)
+    with pytest.raises(ValueError, match="must hold the arrays images and labels"):
+        datasets.load(str(path))
+
+
+@pytest.mark.parametrize("images", [0, -5, 501, 100_000])
+def test_more_images_than_there_are_are_refused(digits, images):
+    with pytest.raises(ValueError, match=f"has 500 test images.*got {images:,}"):
+        Study(digits, models.small_cnn(), "", images)
 
 
 def test_unknown_data_set():

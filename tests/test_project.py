@@ -52,6 +52,39 @@ def test_unknown_parameter_stops_the_run(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_copied_profile_does_not_replace_the_results_of_another(tmp_path, monkeypatch):
+    run = script("notebooks/run.py")
+    folder = tmp_path / "profiles"
+    folder.mkdir()
+    text = (PROJECT / "profiles" / "tiny.yml").read_text()
+    for name in ("tiny", "mine"):
+        (folder / f"{name}.yml").write_text(text)
+    for module in (run, sys.modules[run.read.__module__]):
+        monkeypatch.setattr(module, "PROFILES", folder)
+    monkeypatch.setitem(run.read.__globals__, "PROFILES", folder)
+    with pytest.raises(SystemExit, match=r"mine has profile: tiny, .*; write mine"):
+        run.run(NOTEBOOKS[0], "mine", tmp_path / "out.ipynb")
+    (folder / "mine.yml").write_text(text.replace("profile: tiny", "profile: mine"))
+    with pytest.raises(SystemExit, match=r"has results: results/tiny, .*; write results/mine"):
+        run.run(NOTEBOOKS[0], "mine", tmp_path / "out.ipynb")
+    assert visible(tmp_path) == ["profiles"]
+
+
+def test_one_parameter_from_the_command_line(tmp_path):
+    command = [sys.executable, "notebooks/run.py", NOTEBOOKS[0], "--profile", "tiny"]
+    options = ["-p", "images", "-5", "-p", "results", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "--output", tmp_path / "out.ipynb", *options],
+        cwd=PROJECT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "images must be from 1 to that, got -5" in done.stderr
+    assert visible(tmp_path) == []
+
+
+def visible(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
 def test_only_changed_parameters_make_a_notebook_stale(tmp_path, monkeypatch):
     parameters = script("notebooks/parameters.py")
     monkeypatch.setattr(parameters, "PROFILES", tmp_path)

@@ -31,7 +31,7 @@ def test_the_seed_decides(digits):
 @pytest.mark.parametrize("killed_after", [0, 1, 2])
 def test_a_killed_run_ends_like_an_uninterrupted_one(digits, tmp_path, monkeypatch, killed_after):
     whole, history = trained(digits)
-    file = tmp_path / "run.weights.h5"
+    file = tmp_path / "run"
     epoch = training.TrainingData.epoch
 
     def killed_in_mid_epoch(self, number):
@@ -51,7 +51,7 @@ def test_a_killed_run_ends_like_an_uninterrupted_one(digits, tmp_path, monkeypat
 
 
 def test_a_finished_run_is_not_run_again(digits, tmp_path, monkeypatch):
-    file = tmp_path / "run.weights.h5"
+    file = tmp_path / "run"
     model, _ = trained(digits, checkpoint=file)
     monkeypatch.setattr(training.TrainingData, "epoch", lambda *a: pytest.fail("trained again"))
     again, _ = trained(digits, checkpoint=file)
@@ -59,7 +59,7 @@ def test_a_finished_run_is_not_run_again(digits, tmp_path, monkeypatch):
 
 
 def test_checkpoint_of_another_run_is_refused_and_kept(digits, tmp_path):
-    file = tmp_path / "run.weights.h5"
+    file = tmp_path / "run"
     trained(digits, epochs=1, checkpoint=file)
     before = file.read_bytes()
     with pytest.raises(ValueError, match=r"another run .*seed: 0 there, 1 now"):
@@ -68,10 +68,24 @@ def test_checkpoint_of_another_run_is_refused_and_kept(digits, tmp_path):
 
 
 def test_damaged_checkpoint_is_refused(digits, tmp_path):
-    file = tmp_path / "run.weights.h5"
-    file.write_bytes(b"not HDF5")
-    with pytest.raises(ValueError, match="not a training checkpoint"):
+    file = tmp_path / "run"
+    file.write_bytes(b"weights")
+    with pytest.raises(ValueError, match=r"is not a training checkpoint.*; delete it"):
         trained(digits, checkpoint=file)
+
+
+def test_a_run_goes_on_from_its_own_weights_only(digits, tmp_path):
+    """Those that it began with, as in a new process, or those that it had reached."""
+    file = tmp_path / "run"
+    images, options = digits.arrays("train"), {**RECIPE, "checkpoint": file}
+    model = models.small_cnn(width=4, seed=1)
+    training.train(model, *images, **options)
+    before = [weights.copy() for weights in model.get_weights()]
+    training.train(model, *images, **options)  # the cell of a notebook once more
+    training.train(models.small_cnn(width=4, seed=1), *images, **options)
+    assert all(map(np.array_equal, before, model.get_weights()))
+    with pytest.raises(ValueError, match=r"belongs to another run \(weights: .* there, .* now\)"):
+        training.train(models.small_cnn(width=4, seed=2), *images, **options)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..archive import read_arrays
 from ..files import atomic
 from .download import fetched
 
@@ -119,11 +120,42 @@ class Dataset:
 
 
 def load(name: str, **options) -> Dataset:
-    """``digits`` or ``cifar10`` by name, as a notebook's parameter gives it."""
+    """``digits``, ``cifar10`` or an ``.npz`` file, as a notebook's parameter names it."""
     loaders = {"digits": digits, "cifar10": cifar10}
+    if name.endswith(".npz"):
+        return from_file(name, **options)
     if name not in loaders:
-        raise ValueError(f"unknown data set {name!r}; choose one of {', '.join(loaders)}")
+        raise ValueError(
+            f"unknown data set {name!r}; choose one of {', '.join(loaders)}, or name an .npz file "
+            "with arrays images and labels"
+        )
     return loaders[name](**options)
+
+
+def from_file(path: str | Path, *, seed: int = 0) -> Dataset:
+    """A data set of one's own: an ``.npz`` file with ``images`` and ``labels``.
+
+    Of the images, (N, H, W, C) uint8, a fifth is for tests and a tenth for calibration, chosen by
+    ``seed`` and stratified by class; the labels, (N,), are classes from 0. Raises ``ValueError``
+    for other arrays, what :func:`~fsrepro.archive.read_arrays` does, and for classes of fewer than
+    ten images.
+    """
+    arrays = read_arrays(path)
+    if not isinstance(arrays, dict) or not {"images", "labels"} <= arrays.keys():
+        raise ValueError(f"{path} must hold the arrays images and labels")
+    labels = arrays["labels"]
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) == 0 or labels.min() < 0:
+        raise ValueError(f"{path}: labels must be whole numbers from 0, (N,)")
+    everything = Part(arrays["images"], labels.astype(np.int64))
+    counts = np.bincount(everything.labels)
+    if counts.min() < 10:
+        raise ValueError(
+            f"{path}: class {counts.argmin()} has {counts.min()} images, and needs at least 10"
+        )
+    n = len(labels)
+    split = _stratified(everything.labels, (n // 10, n // 5), seed)
+    classes = tuple(map(str, range(len(counts))))
+    return _dataset(Path(path).stem, everything, split, classes, seed)
 
 
 def digits(*, seed: int = 0) -> Dataset:
@@ -133,18 +165,11 @@ def digits(*, seed: int = 0) -> Dataset:
     1998, UCI repository; via ``sklearn.datasets.load_digits``.
     """
     from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
 
     bunch = load_digits()
     images = np.round(bunch.images * (255 / 16)).astype(np.uint8)[..., None]  # (N, 8, 8, 1)
     labels = bunch.target.astype(np.int64)
-    rest, test = train_test_split(
-        np.arange(len(labels)), test_size=500, stratify=labels, random_state=seed
-    )
-    train, calibration = train_test_split(
-        rest, test_size=200, stratify=labels[rest], random_state=seed
-    )
-    split = train, calibration, test
+    split = _stratified(labels, (200, 500), seed)
     return _dataset("digits", Part(images, labels), split, tuple("0123456789"), seed)
 
 
@@ -182,6 +207,20 @@ def cifar10(
     )
     split = np.sort(train), np.sort(calibration), slice(50_000, None)
     return _dataset("cifar10", Part(images, labels), split, CIFAR10_CLASSES, seed)
+
+
+def _stratified(labels: np.ndarray, sizes: tuple[int, int], seed: int):
+    """Indices of train, calibration and test; ``sizes`` are those of the latter."""
+    from sklearn.model_selection import train_test_split
+
+    calibration_size, test_size = sizes
+    rest, test = train_test_split(
+        np.arange(len(labels)), test_size=test_size, stratify=labels, random_state=seed
+    )
+    train, calibration = train_test_split(
+        rest, test_size=calibration_size, stratify=labels[rest], random_state=seed
+    )
+    return train, calibration, test
 
 
 def _dataset(name, everything: Part, split, classes, seed) -> Dataset:

@@ -66,6 +66,13 @@ class Study:
     images: int
     seed: int = 0
 
+    def __post_init__(self):
+        if not 1 <= self.images <= len(self.data.test):
+            raise ValueError(
+                f"{self.data.name} has {len(self.data.test):,} test images; images must be from 1 "
+                f"to that, got {self.images:,}"
+            )
+
     @classmethod
     def of(
         cls,
