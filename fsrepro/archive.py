@@ -37,6 +37,8 @@ def write(path: str | Path, header: Mapping, arrays: Mapping[str, NDArray]) -> N
 def read(path: str | Path) -> tuple[dict, dict[str, NDArray]]:
     """The header and the arrays that :func:`write` wrote; in a block of :func:`reading`."""
     arrays = _read(Path(path))
+    if not isinstance(arrays, dict):
+        raise ValueError("it is a single array")
     text = arrays.pop(_HEADER, None)
     if text is None or text.shape or text.dtype.kind != "U":
         raise ValueError("it has no header")
@@ -60,6 +62,9 @@ def read_arrays(path: str | Path) -> dict[str, NDArray] | NDArray:
 def _read(path: Path):
     if not zipfile.is_zipfile(path):
         with path.open("rb") as file:
+            if file.read(2) == b"PK":  # as zip files begin
+                raise ValueError("its end is missing")
+            file.seek(0)
             return _array(file, path.stat().st_size)
     with zipfile.ZipFile(path) as archive:
         check_sizes(archive, path)

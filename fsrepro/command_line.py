@@ -74,6 +74,25 @@ app = typer.Typer(
 )
 
 
+def _quiet_compiler() -> None:
+    """Have TensorFlow's compiler say now, to nobody, what it says once on stderr."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    stderr = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(1.0))
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"fsrepro {__version__}")
@@ -138,6 +157,7 @@ def convert(
     """
     _writable(output, overwrite)
     images, _ = _images(calibration, any_range, labels=False)
+    _quiet_compiler()
     from .conversion import convert
 
     snn = convert(
@@ -168,6 +188,7 @@ def evaluate(
     """
     _writable(output, overwrite, _TABLES)
     x, labels = _images(images, any_range)
+    _quiet_compiler()
     from . import measures
     from .conversion import SpikingModel
 
@@ -197,6 +218,7 @@ def diagnose(
     _writable(figure, overwrite, _FIGURES)
     _writable(output, overwrite, _TABLES)
     x, labels = _images(images, any_range)
+    _quiet_compiler()
     from .conversion import SpikingModel
     from .conversion import diagnose as diagnosed
 

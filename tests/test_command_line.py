@@ -1,5 +1,6 @@
 """The command line: what it writes, what it prints, and what it refuses."""
 
+import os
 import pickle
 import re
 import subprocess
@@ -72,6 +73,17 @@ def test_evaluate_prints_what_the_library_finds(folder):
     assert found["accuracy"] == report.accuracy and found["ann_accuracy"] > 80
     assert found["accuracy_low"] < found["accuracy"] < found["accuracy_high"]
     assert found["spikes_asked"] == 0.5 and found["spikes_planned"] > 0.4
+
+
+def test_stderr_has_progress_and_nothing_else(folder):
+    command = [sys.executable, "-m", "fsrepro", "evaluate", folder / "net.fs"]
+    quiet = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
+    done = subprocess.run(
+        [*command, "--images", folder / "test.npz", "--ann", folder / "model.keras"],
+        capture_output=True, text=True, env=quiet | {"TQDM_DISABLE": "1"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "accuracy" in done.stdout
 
 
 def test_diagnose_writes_table_and_figure(folder):

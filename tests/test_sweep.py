@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -201,6 +202,24 @@ def test_arguments_of_partial_functions_and_methods_count():
     sets = [SimpleNamespace(checksum=text) for text in "ab"]
     assert len({source_of(lambda data=data: data) for data in sets}) == 2
     assert source_of(None) != source_of(add)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    seed: int
+
+    @functools.cached_property
+    def images(self):
+        return self.seed + 1
+
+
+def test_what_a_data_class_has_computed_does_not_count():
+    part = Part(0)
+    before = source_of(lambda: part)
+    assert part.images == 1
+    assert source_of(lambda: part) == before
+    part = Part(1)
+    assert source_of(lambda: part) != before
 
 
 def test_functions_that_call_each_other():

@@ -77,8 +77,11 @@ def _described(value, seen: list):
     kind = [type(value).__module__, type(value).__qualname__]
     if isinstance(known := getattr(value, "checksum", None), str):
         return [*kind, known]
+    if dataclasses.is_dataclass(value):  # its fields, not what it has computed and kept
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return [*kind, _described(fields, seen)]
     call = type(value).__call__ if callable(value) else None
-    if dataclasses.is_dataclass(value) or (isinstance(call, FunctionType) and _is_own(call)):
+    if isinstance(call, FunctionType) and _is_own(call):
         return [*kind, _described(call, seen), _described(vars(value), seen)]
     return kind
 
