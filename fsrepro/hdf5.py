@@ -20,7 +20,8 @@ from .archive import check_memory, check_sizes
 __all__ = ["checked", "numbers_in"]
 
 _PACKING = 1032  # to one is the most that deflate can pack
-_PATIENCE = 60  # seconds; files of gigabytes take a few
+_PATIENCE = 10  # seconds, and one more for each
+_BYTES_A_SECOND = 20e6
 _WEIGHTS = "model.weights.h5"  # in a .keras file
 
 
@@ -39,7 +40,7 @@ def checked(path: Path) -> int:
         done = subprocess.run(
             [sys.executable, "-m", __name__, str(path)],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(places)},
-            capture_output=True, text=True, timeout=_PATIENCE,
+            capture_output=True, text=True, timeout=_PATIENCE + path.stat().st_size / _BYTES_A_SECOND,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise ValueError("HDF5 finds no end to it") from None

@@ -37,7 +37,7 @@ def faults_of(kind: Format, content: bytes, path: Path, expected) -> list[str]:
     """What is wrong with how ``kind`` reads ``content``."""
     path.write_bytes(content)
     start = time.perf_counter()
-    faulthandler.dump_traceback_later(60, exit=True)
+    faulthandler.dump_traceback_later(120, exit=True)
     try:
         found = kind.read(path)
         if kind.noticed and found != expected:
