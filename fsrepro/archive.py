@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ __all__ = ["check_memory", "check_sizes", "read", "read_arrays", "write"]
 
 _PACKING = 1032  # to one is the most that deflate can pack
 _HEADER = "header"
+_END = b"PK\5\6"  # of a zip: then the numbers of the disk, of this one, and of entries, twice
 
 
 def write(path: str | Path, header: Mapping, arrays: Mapping[str, NDArray]) -> None:
@@ -60,35 +62,51 @@ def read_arrays(path: str | Path) -> dict[str, NDArray] | NDArray:
 
 
 def _read(path: Path):
-    if not zipfile.is_zipfile(path):
-        with path.open("rb") as file:
-            if file.read(2) == b"PK":  # as zip files begin
-                raise ValueError("its end is missing")
-            file.seek(0)
-            return _array(file, path.stat().st_size)
-    with zipfile.ZipFile(path) as archive:
-        check_sizes(archive, path)
-        arrays = {}
-        for member in archive.infolist():
-            name = member.filename.removesuffix(".npy")
-            if name in arrays:
-                raise ValueError(f"it holds two arrays {name!r}")
-            with archive.open(member) as file:
-                arrays[name] = _array(file, member.file_size)
-                if file.read(1):  # also has the checksum compared
-                    raise ValueError(f"it holds more than array {name!r} should")
-        return arrays
+    with path.open("rb") as file:  # once: another process may put a new one in its place
+        size = os.fstat(file.fileno()).st_size
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive:
+                _check_count(archive, file)
+                return _members(archive, size)
+        file.seek(0)
+        if file.read(2) == b"PK":  # as zip files begin
+            raise ValueError("its end is missing")
+        file.seek(0)
+        return _array(file, size)
 
 
-def check_sizes(archive: zipfile.ZipFile, path: Path) -> None:
-    """``ValueError`` for a zip that declares more than its bytes, or this machine, can hold."""
+def _check_count(archive: zipfile.ZipFile, file: IO[bytes]) -> None:
+    """A directory that is damaged may swallow entries; its end has their number."""
+    file.seek(0)
+    end = file.read().rpartition(_END)[2]
+    (number,) = struct.unpack_from("<H", end, 6)
+    if number not in (len(archive.infolist()), 0xFFFF):  # or too many for this field
+        raise ValueError(f"it declares {number} arrays and lists {len(archive.infolist())}")
+
+
+def _members(archive: zipfile.ZipFile, size: int) -> dict[str, NDArray]:
+    check_sizes(archive, size)
+    arrays = {}
+    for member in archive.infolist():
+        name = member.filename.removesuffix(".npy")
+        if name in arrays:
+            raise ValueError(f"it holds two arrays {name!r}")
+        with archive.open(member) as file:
+            arrays[name] = _array(file, member.file_size)
+            if file.read(1):  # also has the checksum compared
+                raise ValueError(f"it holds more than array {name!r} should")
+    return arrays
+
+
+def check_sizes(archive: zipfile.ZipFile, size: int) -> None:
+    """``ValueError`` for a zip that declares more than its ``size``, or memory, can hold."""
     members = archive.infolist()
     if any(m.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for m in members):
         raise ValueError("it is packed in a way that is not used for arrays")
     packed = sum(member.compress_size for member in members)
     whole = sum(member.file_size for member in members)
     bombs = (m.file_size > _PACKING * (m.compress_size + 1) for m in members)
-    if packed > path.stat().st_size or any(bombs):
+    if packed > size or any(bombs):
         raise ValueError("it declares more than it can hold")
     check_memory(whole)
 

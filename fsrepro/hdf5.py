@@ -32,15 +32,16 @@ def checked(path: Path) -> int:
     """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            check_sizes(archive, path)
+            check_sizes(archive, path.stat().st_size)
             if damaged := archive.testzip():
                 raise ValueError(f"{damaged} in it does not match its checksum")
     places = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    patience = _PATIENCE + path.stat().st_size / _BYTES_A_SECOND
     try:
         done = subprocess.run(
             [sys.executable, "-m", __name__, str(path)],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(places)},
-            capture_output=True, text=True, timeout=_PATIENCE + path.stat().st_size / _BYTES_A_SECOND,
+            capture_output=True, text=True, timeout=patience,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise ValueError("HDF5 finds no end to it") from None
@@ -78,7 +79,7 @@ def _numbers_of(path: Path) -> int:
         with h5py.File(path) as file:
             return numbers_in(file)
     with zipfile.ZipFile(path) as archive:
-        check_sizes(archive, path)
+        check_sizes(archive, path.stat().st_size)
         with h5py.File(io.BytesIO(archive.read(_WEIGHTS))) as file:
             return numbers_in(file)
 

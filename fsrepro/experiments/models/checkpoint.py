@@ -8,6 +8,7 @@ readers. The file ends in a checksum of all before, so that nothing damaged reac
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import tempfile
 from pathlib import Path
@@ -57,25 +58,27 @@ def load_checkpoint(model: keras.Model, path: str | Path) -> dict:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; see checkpoints/train.py for how it is made")
     with reading(path, "a checkpoint", "restore it, or train the network again"):
-        sha256 = file_sha256(path)
-        if not _is_sealed(path):
-            card = _card_beside(path, card_path, sha256)
-        with h5py.File(path) as file:
+        content = path.read_bytes()  # once: another process may put a new one in its place
+        sha256 = hashlib.sha256(content).hexdigest()
+        card = {} if _is_sealed(content) else _card_beside(path, card_path, sha256)
+        with h5py.File(io.BytesIO(content)) as file:
             numbers_in(file)
             if "card" in file.attrs:
                 card = json.loads(file.attrs["card"])
-        try:
-            model.load_weights(path)
-        except ValueError as error:
-            raise Refused(f"does not fit model {model.name!r}: {error}") from None
+        with tempfile.TemporaryDirectory() as scratch:
+            draft = Path(scratch, path.name)
+            draft.write_bytes(content)
+            try:
+                model.load_weights(draft)
+            except ValueError as error:
+                raise Refused(f"does not fit model {model.name!r}: {error}") from None
         if not all(np.isfinite(weight).all() for weight in model.get_weights()):
             raise Refused("holds NaN or infinite weights")
         return {**card, "weights_sha256": sha256}
 
 
-def _is_sealed(path: Path) -> bool:
-    """Whether the file ends in the checksum of all before; ``Refused`` if in another."""
-    content = path.read_bytes()
+def _is_sealed(content: bytes) -> bool:
+    """Whether a file ends in the checksum of all before; ``Refused`` if in another."""
     body, seal = content[:-_SEALED], content[-_SEALED:]
     if not seal.startswith(_SEAL):
         return False

@@ -36,7 +36,7 @@ def read_tensors(path: str | Path) -> dict[str, NDArray]:
 
 def _read_zip(path: Path) -> dict[str, NDArray]:
     with zipfile.ZipFile(path) as archive:
-        check_sizes(archive, path)
+        check_sizes(archive, path.stat().st_size)
         names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
         if len(names) != 1:
             raise ValueError("a zip without one data.pkl")
