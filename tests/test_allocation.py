@@ -207,7 +207,7 @@ def test_a_plan_serves_many_budgets(ann, images):
 def test_everything_of_a_plan_is_computed_once(ann, images, monkeypatch):
     counted = Counter()
     module = sys.modules["fsrepro.conversion._plan"]
-    for name in ("record", "sensitivity", "fold"):
+    for name in ("distributions", "sensitivity", "fold"):
         original = getattr(module, name)
 
         def watched(*args, _name=name, _original=original, **options):
@@ -218,7 +218,7 @@ def test_everything_of_a_plan_is_computed_once(ann, images, monkeypatch):
     choices = plan(ann, images, steps=4)
     for criterion in ({"spikes_per_neuron": 0.3}, {"spikes_per_neuron": 0.5}, {"snr": 10}, {}):
         choices.network(**criterion)
-    assert counted == {"record": 1, "sensitivity": 1, "fold": 1}
+    assert counted == {"distributions": 1, "sensitivity": 1, "fold": 1}
 
 
 @pytest.mark.parametrize("criterion", [{"snr": 20}, {"spikes_per_neuron": 0.5}])

@@ -85,6 +85,15 @@ def test_thinning_keeps_total_and_mean(size, seed):
     assert thin.mean(np.square) <= d.mean(np.square) + 1e-12
 
 
+@pytest.mark.parametrize("size", [3, 10, 500])
+def test_thinning_keeps_the_extremes(size):
+    x = np.random.default_rng(0).standard_t(3, 20_000)
+    x[7] = 1000.0
+    thin = empirical(x, points=size)
+    assert (thin.points[0], thin.points[-1]) == (x.min(), 1000.0)
+    assert thin.weights[-1] == pytest.approx(1 / len(x))
+
+
 def test_thinning_is_finest_where_it_matters():
     thin = gaussian(0, 1).thin(200)
     gap = np.diff(thin.points)

@@ -16,7 +16,7 @@ from ._plan import SPIKE_PENALTY, Plan, plan
 from ._sensitivity import sensitivity
 from .allocation import allocate, spike_price
 from .bias_correction import correct_biases
-from .calibration import check_images, record
+from .calibration import check_images, distributions, record
 from .channels import best_factors, rescalable_layers, rescale_channels
 from .decoded import with_decoders
 from .diagnosis import diagnose
@@ -36,6 +36,7 @@ __all__ = [
     "convert",
     "correct_biases",
     "diagnose",
+    "distributions",
     "normal_form",
     "plan",
     "populate",

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 from tqdm import tqdm
 
+from ..fitting import Distribution
 from ..networks.graph import batch_slices, check_array, predict_list
 from ..networks.nonlinearity import Nonlinearity
 from .population import Population
 
-__all__ = ["check_images", "record"]
+__all__ = ["check_images", "distributions", "record"]
+
+_ALL = 4  # times as many values as are to be drawn are all taken
 
 
 def check_images(model: keras.Model, images, what: str) -> np.ndarray:
@@ -27,7 +32,9 @@ def record(
     by_channel: bool = False,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Pre-activations of every activation or spiking layer of a network, by its name.
+    """Some pre-activations of every activation or spiking layer of a network, by its name.
+
+    To design codes for, take :func:`distributions`, which has the rare ones too.
 
     Parameters
     ----------
@@ -50,19 +57,58 @@ def record(
     ValueError
         If a layer gives NaN or infinite values.
     """
+    rng = np.random.default_rng(seed)
+    drawn: dict[str, list[np.ndarray]] = {}
+    for name, x, share in _batches(model, images, samples):
+        x = x.reshape(-1, x.shape[-1]) if by_channel else x.reshape(-1)
+        wanted = -(-share * len(x) // x.size)
+        part = x if wanted >= len(x) else x[rng.integers(0, len(x), wanted)]
+        drawn.setdefault(name, []).append(part)
+    return {name: np.concatenate(parts) for name, parts in drawn.items()}
+
+
+def distributions(
+    model: keras.Model, images: np.ndarray, *, samples: int = 100_000, seed: int = 0
+) -> dict[str, Distribution]:
+    """Pre-activations of every activation or spiking layer of a network, by its name.
+
+    About so many ``samples`` of each layer are drawn, evenly over the images. All values from the
+    largest drawn and up, and from the least and down, are kept, each with its own weight; the other
+    draws stand for all between. So the extremes are there, and rare ones weigh what they weigh.
+    Other arguments and errors as for :func:`record`.
+    """
+    rng = np.random.default_rng(seed)
+    points: dict[str, list[np.ndarray]] = {}
+    weights: dict[str, list[np.ndarray]] = {}
+    for name, x, share in _batches(model, images, samples):
+        x = x.reshape(-1)
+        drawn = x[rng.integers(0, len(x), share)]
+        low, high = drawn.min(), drawn.max()
+        inside = drawn[(drawn > low) & (drawn < high)]
+        if len(x) <= _ALL * share or not len(inside):
+            kept, inside = x, x[:0]
+        else:
+            kept = x[(x <= low) | (x >= high)]
+        each = (len(x) - len(kept)) / max(1, len(inside))
+        points.setdefault(name, []).extend((kept, inside))
+        weights.setdefault(name, []).extend((np.ones(len(kept)), np.full(len(inside), each)))
+    found = {}
+    for name, parts in points.items():
+        weight = np.concatenate(weights[name])
+        x = np.concatenate(parts).astype(np.float64)
+        found[name] = Distribution.collect(x, weight / weight.sum(), name)
+    return found
+
+
+def _batches(model, images, samples) -> Iterator[tuple[str, np.ndarray, int]]:
+    """By layer and batch: its name, its pre-activations, and how many of them to draw."""
     sites = [layer for layer in model.layers if isinstance(layer, (Nonlinearity, Population))]
     probe = keras.Model(model.inputs, [site.input for site in sites])
-    rng = np.random.default_rng(seed)
-    drawn: dict[str, list[np.ndarray]] = {site.name: [] for site in sites}
     for part in tqdm(batch_slices(model, len(images)), desc="calibrate"):
         batch = images[part]
         for site, x in zip(sites, predict_list(probe, batch), strict=True):
-            x = x.reshape(-1, x.shape[-1]) if by_channel else x.reshape(-1)
             if not np.isfinite(x).all():
                 raise ValueError(
                     f"layer {site.name!r} gives NaN or infinite values on the calibration images"
                 )
-            wanted = -(-samples * len(batch) // len(images))
-            share = -(-wanted * len(x) // x.size)
-            drawn[site.name].append(x if share >= len(x) else x[rng.integers(0, len(x), share)])
-    return {name: np.concatenate(parts) for name, parts in drawn.items()}
+            yield site.name, x, -(-samples * len(batch) // len(images))

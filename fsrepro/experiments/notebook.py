@@ -20,12 +20,13 @@ from ..conversion import (
     SpikingModel,
     activation_layers,
     convert,
+    distributions,
     normal_form,
     plan,
     record,
     with_decoders,
 )
-from ..fitting import Designer, Distribution, empirical
+from ..fitting import Designer, Distribution
 from ..measures import Report, answers, evaluate
 from . import datasets, models, training
 from .results import HEADLINE_COLUMNS, shown
@@ -138,6 +139,11 @@ class Study:
         return record(normal_form(self.ann), self.x_calibration, seed=self.seed)
 
     @cached_property
+    def distributions(self) -> dict[str, Distribution]:
+        """By layer, the same with the rare ones, for codes to be designed for."""
+        return distributions(normal_form(self.ann), self.x_calibration, seed=self.seed)
+
+    @cached_property
     def functions(self) -> dict[str, str]:
         """By layer, its activation."""
         graph = normal_form(self.ann)
@@ -168,11 +174,11 @@ class Study:
 
     def source(self, layer: str, points: int = 8192) -> Distribution:
         """What was recorded from a layer, in so many points."""
-        return empirical(self.recorded[layer], points=points, name=layer)
+        return self.distributions[layer].thin(points)
 
     def coded(self, designer: Designer, snr: float, points: int = 8192) -> SpikingModel:
         """The network whose layers are each designed for this SNR on what was recorded there."""
-        layers = self.recorded
+        layers = self.distributions
         return self.spiking(
             {n: designer.best(self.source(n, points), snr=snr).code for n in layers}
         )

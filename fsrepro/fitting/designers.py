@@ -19,8 +19,8 @@ from .. import activations
 from ..codes import Code, PrefixCode, SpikeCode, soma, uniform_levels
 from ._fit import fit
 from ._measure import decibels, measure
-from .distributions import Distribution, relu
-from .front import Designer, Front
+from .distributions import Distribution, empirical, relu
+from .front import FRONT_POINTS, Designer, Front
 from .search import measured, mixed_radix_of, power_of, round_scale, rounded
 
 __all__ = ["fitted_to", "given", "level_weights", "scaled", "with_soma", "words_of"]
@@ -107,37 +107,34 @@ class _WithSoma(Designer):
 
     def __call__(self, x, **criterion) -> Front:
         f = activations.get(self.activation)
-        points, weights = (x.points, x.weights) if isinstance(x, Distribution) else (x, None)
-        y = f(points)  # float32, as the soma has it
-
-        def mean_square(values):
-            return float(np.average(values.astype(np.float64) ** 2, weights=weights))
+        x = x if isinstance(x, Distribution) else empirical(x, points=np.size(x))
+        y = Distribution.collect(f(x.points), x.weights)  # float32, as the soma has it
 
         parts = []
         for offset in _offsets(y):
-            shifted = y - np.float32(offset)
+            shifted = y.points - offset
             if not (shifted > 0).any():
                 continue
-            source = shifted if weights is None else Distribution.collect(shifted, weights)
-            part = self.design(source).table
-            lost = mean_square(np.minimum(shifted, 0))
+            part = self.design(Distribution.collect(shifted, y.weights).thin(FRONT_POINTS)).table
+            lost = float(y.weights @ np.minimum(shifted, 0) ** 2)
             codes = [soma(code, self.activation, offset) for code in part["code"]]
             parts.append(part.assign(code=codes, mse=part["mse"] + lost))
         if not parts:
             raise ValueError(
                 f"all {self.activation} activations are alike; there is nothing to write"
             )
-        return Front(pd.concat(parts), mean_square(y))
+        return Front(pd.concat(parts), y.mean(np.square))
 
 
-def _offsets(y: NDArray[np.float32]) -> list[float]:
+def _offsets(y: Distribution) -> list[float]:
     """Values of silence to try, see :func:`with_soma`."""
-    least = float(y.min())
-    found = [least, *np.quantile(y, [0.05, 0.25, 0.5])]
-    if least < 0 < y.max():
+    least, largest = y.points[[0, -1]]
+    at = np.searchsorted(np.cumsum(y.weights), [0.05, 0.25, 0.5])
+    found = [least, *y.points[np.minimum(at, len(y.points) - 1)]]
+    if least < 0 < largest:
         found += [0.5 * least, 0.0]
     # In units of the range, if that is small; below 1 they would be coarse otherwise.
-    unit = 2.0 ** (min(0, math.floor(math.log2(max(float(np.ptp(y)), 1e-30)))) - _OFFSET_BITS)
+    unit = 2.0 ** (min(0, math.floor(math.log2(max(largest - least, 1e-30)))) - _OFFSET_BITS)
     return sorted({round(value / unit) * unit for value in map(float, found)})
 
 

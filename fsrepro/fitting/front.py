@@ -204,7 +204,7 @@ class Designer:
         Parameters
         ----------
         x : Distribution or (N,) array_like
-            Samples are thinned to :data:`FRONT_POINTS` for a whole front.
+            For a whole front, many samples or points are thinned to :data:`FRONT_POINTS`.
         snr, penalty, price : float, optional
             As for :meth:`Front.choose`.
 
@@ -218,7 +218,11 @@ class Designer:
         if not snr is penalty is price is None:
             criterion = check_criterion(snr=snr, penalty=penalty, price=price)
         if not isinstance(x, Distribution):
-            x = empirical(x, points=np.size(x) if criterion else FRONT_POINTS)
+            x = empirical(x, points=np.size(x))
+            if not criterion:
+                x = x.thin(FRONT_POINTS)
+        elif not criterion and len(x.points) > 2 * FRONT_POINTS:
+            x = x.thin(FRONT_POINTS)
         return self.design(x, **criterion)
 
     def best(self, x: Distribution | ArrayLike, **criterion: float | None) -> Candidate:
