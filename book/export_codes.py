@@ -45,6 +45,10 @@ def mixed_radix(steps: int, scale: float, most: int = STEPS[-1]) -> Code:
     return codes.mixed_radix([digit for digit in digits if digit], scale)
 
 
+def with_dead_zone(steps: int, scale: float, dead_zone: float) -> Code:
+    return codes.mixed_radix((steps,), scale, dead_zone=dead_zone)
+
+
 EACH_DIGIT = (
     "Each digit has {} steps (the first, what is left of K); "
     "within the range one of them fires at most."
@@ -65,6 +69,9 @@ FAMILIES = [
     Family("single-spike", "Mixed radix", "mixed radix, one digit",
            "All steps share one digit: within the range, the time of a single spike is the value.",
            mixed_radix),
+    Family("dead-zone", "Mixed radix", "mixed radix, one digit, dead zone",
+           "The same, but values below one and a half steps are not worth a spike: silence.",
+           partial(with_dead_zone, dead_zone=1.0), range(2, 17)),
     *(Family(f"leading-one-{m}", "Floating point", f"leading one, {spikes}",
              f"The binary code that stops after {spikes}.", partial(codes.leading_one, spikes=m))
       for m, spikes in ((1, "1 spike"), (2, "2 spikes"), (3, "3 spikes"))),

@@ -133,3 +133,43 @@ def test_refuses_a_bad_scale(scale):
 def test_refuses_nan():
     with pytest.raises(ValueError, match="must not be NaN; 1 of 2 are"):
         mixed_radix((2, 2), 1.0).quantise([0.5, np.nan])
+
+
+# --- a dead zone ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dead_zone", [0.25, 0.5, 1.0, 1.5])
+@pytest.mark.parametrize("digits", [(8,), (1, 7), (2, 2, 4), (3, 2)], ids=str)
+def test_a_dead_zone_silences_small_last_digits_and_nothing_else(digits, dead_zone):
+    scale = float(np.prod(np.add(digits, 1)))  # q = 1
+    plain, dead = mixed_radix(digits, scale), mixed_radix(digits, scale, dead_zone=dead_zone)
+    x = np.arange(0, scale - 0.5, 1 / 64, dtype=np.float32)
+    last = plain.quantise(x) % (digits[-1] + 1)
+    left = x - (plain.quantise(x) - last)  # of the digits before
+    silenced = (last > 0) & (left < 0.5 + dead_zone)
+    expected = np.where(silenced, plain.quantise(x) - last, plain.quantise(x))
+    np.testing.assert_array_equal(dead.quantise(x), expected)
+    np.testing.assert_array_equal(dead.count(x), plain.count(x) - silenced)
+    assert silenced.any()
+    np.testing.assert_array_equal(dead.weight, plain.weight)
+    assert dead.name == f"{plain.name}, dead zone {dead_zone:g}"
+
+
+@pytest.mark.parametrize("price", [0.02, 0.5, 1.0])
+def test_the_border_of_a_dead_zone_is_where_both_words_are_worth_the_same(price):
+    """One step q = 1: silence costs r^2, a spike (r - 1)^2 and its price."""
+    code = mixed_radix((3,), 4.0, dead_zone=price / 2)
+    border = float(code.threshold[-1])
+    assert border == pytest.approx(0.5 + price / 2)
+    assert border**2 == pytest.approx((border - 1) ** 2 + price)
+
+
+def test_without_a_dead_zone_it_is_the_same_code():
+    assert mixed_radix((1, 7), 4.0, dead_zone=0.0) == mixed_radix((1, 7), 4.0)
+    assert mixed_radix((1, 7), 4.0, dead_zone=0.0).name == mixed_radix((1, 7), 4.0).name
+
+
+@pytest.mark.parametrize("dead_zone", [-0.1, 2.0, 3.0, np.nan, np.inf])
+def test_refuses_a_dead_zone_beyond_the_last_digit(dead_zone):
+    with pytest.raises(ValueError, match="must be from 0 to below the last digit, 2, got"):
+        mixed_radix((4, 2), 1.0, dead_zone=dead_zone)

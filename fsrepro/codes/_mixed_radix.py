@@ -12,7 +12,7 @@ from .spike_code import SpikeCode
 __all__ = ["compositions", "mixed_radix"]
 
 
-def mixed_radix(digits: Sequence[int], scale: float) -> SpikeCode:
+def mixed_radix(digits: Sequence[int], scale: float, *, dead_zone: float = 0.0) -> SpikeCode:
     r"""ReLU rounded to a whole number of steps, which is written in a mixed radix.
 
     Digit i has the values 0 to :math:`a_i`. It takes :math:`a_i` time steps, which stand for
@@ -26,6 +26,16 @@ def mixed_radix(digits: Sequence[int], scale: float) -> SpikeCode:
     so x is still rounded to the nearest multiple of q, up to :math:`\sum_t d(t)`, where every
     step fires and the output stays. Outliers thus cost extra spikes and no accuracy.
 
+    **A dead zone.** A spike of the last digit for a value just above q/2 saves next to no error.
+    Where a spike costs :math:`\lambda`, silence (error :math:`r^2`, r what is left) and the value
+    jq (error :math:`(r - jq)^2`, one spike more) are worth the same at
+
+    .. math:: r = \frac{jq}{2} + \frac{\lambda}{2jq} ,
+
+    above the half way of rounding. So the thresholds of the last digit are at least
+    :math:`(\tfrac12 + \delta)\, q`: less than that stays unwritten. All other borders are between
+    words of as many spikes, or of fewer above them, and stay.
+
     Parameters
     ----------
     digits : sequence of int
@@ -34,17 +44,20 @@ def mixed_radix(digits: Sequence[int], scale: float) -> SpikeCode:
     scale : float
         The range :math:`\alpha`, as in :func:`binary`: values from 0 to :math:`\alpha - q` are
         rounded to the nearest multiple of q, halves upwards.
+    dead_zone : float
+        :math:`\delta`, from 0 to below the last digit.
 
     Raises
     ------
     ValueError
-        For no digits, a digit that is not a whole number above 0, more than 64 steps in all, and
-        a scale that is not positive and finite.
+        For no digits, a digit that is not a whole number above 0, more than 64 steps in all, a
+        scale that is not positive and finite, and a dead zone outside its range.
 
     References
     ----------
     Mixed-radix numerals, Knuth, The Art of Computer Programming 2, section 4.1; with all digits 1
-    it is the ReLU of Stöckl & Maass (2021), rounding.
+    it is the ReLU of Stöckl & Maass (2021), rounding. Borders under a price: entropy-constrained
+    quantisation, Chou, Lookabaugh & Gray (1989).
     """
     digits, scale = _check_digits(digits), check_scale(scale)
     place, coins = 1, []  # coins: the weights in multiples of q, the least significant digit first
@@ -54,8 +67,15 @@ def mixed_radix(digits: Sequence[int], scale: float) -> SpikeCode:
     # Python's integers hold 64 digits exactly; one rounding to float32 per table entry.
     alpha = float(np.float32(scale))
     weight = np.array([alpha * coin / place for coin in reversed(coins)], np.float32)
-    half = np.float32(alpha / place) / 2
-    return SpikeCode(weight - half, weight, weight, name=f"mixed radix {digits}")
+    q = np.float32(alpha / place)
+    threshold, last = weight - q / 2, digits[-1]
+    if not 0 <= dead_zone < last:
+        raise ValueError(
+            f"the dead zone must be from 0 to below the last digit, {last}, got {dead_zone:g}"
+        )
+    threshold[-last:] = np.maximum(threshold[-last:], np.float32(0.5 + dead_zone) * q)
+    name = f"mixed radix {digits}" + (f", dead zone {dead_zone:g}" if dead_zone else "")
+    return SpikeCode(threshold, weight, weight, name=name)
 
 
 def compositions(steps: int) -> Iterator[tuple[int, ...]]:

@@ -18,9 +18,12 @@ from ..codes import Code, SpikeCode, binary, rate, soma
 from ..fitting import (
     Candidate,
     Designer,
+    Distribution,
     Front,
+    empirical,
     given,
     mixed_radix_of,
+    mixture,
     round_scale,
     scaled,
     with_soma,
@@ -31,7 +34,7 @@ from ._normal_form import fold
 from ._sensitivity import sensitivity
 from .allocation import allocate, spike_price
 from .bias_correction import correct_biases
-from .calibration import check_images, record
+from .calibration import check_images, distributions, record
 from .channels import best_factors, rescalable_layers, rescale_channels
 from .few_spikes import FewSpikes
 from .population import activation_layers, by_layer, populate
@@ -70,8 +73,9 @@ class _Site:
     neurons: int
     designer: Designer | None = None  # chooses by a criterion,
     penalty: float = 0.0  # this one unless told
+    under_budget: Designer | None = None  # where the biases of errors are corrected, if another
     given: Candidate | None = None  # or: the code is given,
-    of_range: Callable[[NDArray], Candidate] | None = None  # or made for what is seen
+    of_range: Callable[[Distribution], Candidate] | None = None  # or made for what is seen
 
 
 class Plan:
@@ -98,9 +102,9 @@ class Plan:
         return {name: site.neurons for name, site in self._sites.items()}
 
     @cached_property
-    def samples(self) -> dict[str, NDArray[np.float32]]:
-        """By layer, pre-activations on the calibration images, see :func:`record`."""
-        return record(self.graph, self.calibration, seed=self.seed)
+    def distributions(self) -> dict[str, Distribution]:
+        """By layer, pre-activations on the calibration images, see :func:`distributions`."""
+        return distributions(self.graph, self.calibration, seed=self.seed)
 
     @cached_property
     def fronts(self) -> dict[str, Front]:
@@ -238,18 +242,19 @@ class Plan:
             code, scale, *_ = self._alone(name, {})
             front = given(code)(x)
             return Front(front.table.assign(scale=scale), front.power)
+        designer = site.designer if criterion else site.under_budget or site.designer
         try:
-            front = site.designer(x, **criterion)
+            front = designer(x, **criterion)
         except ValueError as error:
             raise ValueError(f"layer {name!r}: {error}") from None
         if not criterion and self._silent(name):
             return Front(front.table.assign(spikes=0.0), front.power)
         return front
 
-    def _seen(self, name: str) -> NDArray[np.float32]:
+    def _seen(self, name: str) -> Distribution:
         """Pre-activations of a layer; where they are all alike, others that it might get."""
-        x, function = self.samples[name], self._sites[name].function
-        y = activations.get(function)(x)
+        x, function = self.distributions[name], self._sites[name].function
+        y = activations.get(function)(x.points)
         if y.min() != y.max() or (function == "relu" and y.max() != 0):
             return x
         constant = "silent" if self._silent(name) else f"constant ({y.max():g})"
@@ -259,13 +264,15 @@ class Plan:
             stacklevel=4,
         )
         # A gate that is always open or closed, say: what it always is must be written, and well.
-        return _UP_TO_ONE if self._silent(name) else np.concatenate([_UP_TO_ONE, x])
+        return _UP_TO_ONE if self._silent(name) else mixture([(0.01, _UP_TO_ONE), (0.99, x)])
 
     def _silent(self, name: str) -> bool:
-        return self._sites[name].function == "relu" and not (self.samples[name] > 0).any()
+        return (
+            self._sites[name].function == "relu" and not (self.distributions[name].points > 0).any()
+        )
 
 
-_UP_TO_ONE = np.linspace(0, 1, 1001, dtype=np.float32)
+_UP_TO_ONE = empirical(np.linspace(0, 1, 1001), name="inputs up to 1")
 
 
 def plan(
@@ -336,9 +343,10 @@ def _choice(code: CodeOrDesigner, steps: int, scale: str | float, function: str)
         return {"given": _unmeasured(linear(code))}
     if isinstance(code, Designer) or code == "mixed_radix":
         designer = code if isinstance(code, Designer) else mixed_radix_of(steps)
+        unbiased = mixed_radix_of(steps, unbiased=True) if code == "mixed_radix" else designer
         if function != "relu":
-            designer = with_soma(designer, function)
-        return {"designer": designer, "penalty": SPIKE_PENALTY}
+            designer, unbiased = with_soma(designer, function), with_soma(unbiased, function)
+        return {"designer": designer, "under_budget": unbiased, "penalty": SPIKE_PENALTY}
     family = _family(code, steps)
     if scale == "mse":
         designer = scaled(family)
@@ -348,7 +356,7 @@ def _choice(code: CodeOrDesigner, steps: int, scale: str | float, function: str)
 
     def of_range(x):
         """From the least to the largest value seen, or as many units from there as given."""
-        y = activations.get(function)(x)
+        y = activations.get(function)(x.points)
         least = 0.0 if function == "relu" else float(y.min())
         size = round_scale(y.max() - least) if scale == "max" else float(scale)
         code = family(size)

@@ -111,7 +111,7 @@ def best_factors(code: Code, x: np.ndarray, gain: np.ndarray, price: float) -> n
     for factor in factors:
         scaled = (factor * x).astype(np.float32)
         error = target - code.quantise(scaled) / factor
-        cost.append(0.5 * gain * (error**2).mean(0) + price * code.count(scaled).mean(0))
+        cost.append(0.5 * gain * error.var(0) + price * code.count(scaled).mean(0))
     return factors[np.argmin(cost, 0)]
 
 

@@ -1,4 +1,4 @@
-"""The inner loops of :mod:`fsrepro.fitting.fit`, compiled by Numba.
+"""The inner loops of :mod:`fsrepro.fitting.fit` and its search, compiled by Numba.
 
 Step t acts on a membrane potential v by "if v >= T, subtract h and add d"; the steps after it are a
 staircase of v, compiled once per sweep. Points are kept sorted by v, so that walking along them
@@ -135,3 +135,14 @@ def normal_equations(x, f, w, T, h):
             for b in range(n):
                 gram[fired[a], fired[b]] += w[i]
     return gram, moment
+
+
+@njit(cache=True, error_model="numpy")
+def keep_best(mse, spikes, per_spike, block, best, fired, in_block, in_row, in_column):
+    """Of candidates (rows, columns), note the one of least error in each interval of spikes."""
+    for i in range(mse.shape[0]):
+        for j in range(mse.shape[1]):
+            b = int(spikes[i, j] * per_spike)
+            if mse[i, j] < best[b]:
+                best[b], fired[b] = mse[i, j], spikes[i, j]
+                in_block[b], in_row[b], in_column[b] = block, i, j

@@ -3,11 +3,13 @@ r"""Search codes for a ReLU exhaustively: every mixed radix of K steps, every sc
 A mixed-radix code sees x only through n = round(x / q), q its least step: n decides the number of
 spikes and how much e of n is left unwritten, zero in range. So one table (codes x levels) times
 one of the levels' moments (levels x scales) gives spikes and error of every code at every scale.
+A dead zone silences the last digit j where x lies in a part of its level: another such table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..codes import Code, compositions, mixed_radix
 from ..codes.checks import is_whole
+from ._kernels import keep_best
 from ._measure import measure
 from .distributions import Distribution, relu
 from .front import Designer, Front, non_dominated
@@ -23,6 +26,10 @@ __all__ = ["measured", "mixed_radix_of", "power_of", "round_scale"]
 
 MAX_SEARCH_STEPS = 18
 _MAX_LEVELS = 2048
+_PARTS = 4  # of a level, by which dead zones differ
+_DEAD_ZONES = (0.25, 0.5, 1.0, 1.5)  # multiples of q that are tried beside 0
+_MOST_SILENCED = 2
+_SPIKES_APART = 1 / 2048  # neighbours of a front, at least
 _RATIO = 1.01  # between neighbouring scales
 _ROWS = 2048  # compositions worked on at a time
 _SLACK = 1e-4  # dB, for what float32 sums may err by
@@ -30,22 +37,29 @@ _SIGNIFICANT_BITS = 8
 _LOWEST_SNR = 5.0  # dB; scales so coarse that they reach less are not tried
 
 
-def mixed_radix_of(steps: int) -> Designer:
-    """The mixed-radix codes of K = ``steps``: all :math:`2^{K-1}` compositions, all scales.
+def mixed_radix_of(steps: int, *, unbiased: bool = False) -> Designer:
+    """The mixed-radix codes of K = ``steps``: :math:`2^{K-1}` compositions, dead zones, scales.
 
-    Without a criterion, the front over scales 1 % apart. With one, the digits are chosen on that
-    grid, and their scale among finer ones close by; the least step q then has eight significant
-    bits, see :func:`round_scale`, and all weights are whole multiples of it.
+    Without a criterion, the front over scales 1 % apart. With one, digits and dead zone are chosen
+    on that grid, and their scale among finer ones close by; the least step q then has eight
+    significant bits, see :func:`round_scale`, and all weights are whole multiples of it.
 
     ``ValueError`` for steps outside 1..18 (the search doubles with each), and, when it designs, for
     no positive activations and for an SNR out of reach of K steps.
+
+    Parameters
+    ----------
+    steps : int
+    unbiased : bool
+        Errors are judged by their variance: their mean is taken out afterwards, as
+        :func:`~fsrepro.conversion.correct_biases` does.
     """
     steps = check_search_steps(steps)
 
     @Designer
     def design(source, **criterion):
         snr = criterion.get("snr")
-        front = _front(source, steps, snr)
+        front = _front(source, steps, snr, unbiased)
         if not criterion:
             return front
         slack = criterion if snr is None else {"snr": snr - _SLACK}
@@ -53,44 +67,80 @@ def mixed_radix_of(steps: int) -> Designer:
         step = row["scale"] / _levels(row["digits"])
         near = rounded(step * np.exp(np.linspace(-2, 2, 41) * np.log(_RATIO)))
         scales = near * _levels(row["digits"])
-        codes = [(mixed_radix(row["digits"], float(a)), float(a)) for a in scales]
-        return Front(measured(codes, relu, source), front.power)
+        radix = partial(mixed_radix, row["digits"], dead_zone=row["dead_zone"])
+        codes = [(radix(float(a)), float(a)) for a in scales]
+        return Front(measured(codes, relu, source, unbiased), front.power)
 
     return design
 
 
-def _front(source: Distribution, steps: int, snr: float | None) -> Front:
+def _front(source: Distribution, steps: int, snr: float | None, unbiased: bool) -> Front:
     """All compositions at all scales, or at those that may reach ``snr``; also their digits."""
     grid, power = _Grid(source, steps, snr), power_of(source)
     most = np.inf if snr is None else power / 10 ** ((snr - _SLACK) / 10)
-    kept = []
-    for rows, spikes, mse in grid.blocks():
-        possible = mse <= most
-        if snr is not None and possible.any():  # no more spikes than the fewest of this block
-            possible &= spikes <= spikes[possible].min()
-        r, k = np.nonzero(possible)
-        if len(r):
-            best = non_dominated(mse[r, k], spikes[r, k])
-            r, k = r[best], k[best]
-            part = pd.DataFrame({"digits": [rows[i] for i in r]})
-            part["scale"] = grid.step[k] * [_levels(digits) for digits in part["digits"]]
-            kept.append(part.assign(mse=mse[r, k], spikes=spikes[r, k]))
-    if not kept:
+    best = _Best(steps)
+    for rows, steps_tried, dead_zone, spikes, mse, bias in grid.blocks():
+        if unbiased:
+            mse = mse - bias**2
+        if snr is not None:  # no more spikes than the fewest of this block
+            mse[mse > most] = np.inf
+            fewest = np.where(mse <= most, spikes, np.inf).min()
+            mse[spikes > fewest] = np.inf
+        best.take(mse, spikes, (rows, steps_tried, dead_zone))
+    table = best.table()
+    if table.empty:
         raise ValueError(f"no mixed radix of {steps} steps reaches {snr:g} dB on {source.name}")
-    table = pd.concat(kept, ignore_index=True)
-    table = table.iloc[non_dominated(table["mse"].to_numpy(), table["spikes"].to_numpy())]
-    codes = [mixed_radix(*row) for row in zip(table["digits"], table["scale"], strict=True)]
+    table["scale"] = table.pop("step") * [_levels(digits) for digits in table["digits"]]
+    codes = [
+        mixed_radix(row.digits, row.scale, dead_zone=row.dead_zone)
+        for row in table.itertuples(index=False)
+    ]
     return Front(table.assign(code=codes), power)
 
 
+class _Best:
+    """The least error within each small interval of spikes, of all that was taken."""
+
+    def __init__(self, steps: int):
+        bins = int(steps / _SPIKES_APART) + 1
+        self._mse, self._spikes = np.full(bins, np.inf), np.full(bins, np.inf)
+        self._block, self._row, self._column = np.zeros((3, bins), np.int64)
+        self._blocks: list[tuple] = []
+
+    def take(self, mse: NDArray, spikes: NDArray, block: tuple) -> None:
+        """Candidates (rows, columns), which ``block`` describes: digits, q and dead zone."""
+        place = self._block, self._row, self._column
+        keep_best(
+            mse, spikes, 1 / _SPIKES_APART, len(self._blocks), self._mse, self._spikes, *place
+        )
+        self._blocks.append(block)
+
+    def table(self) -> pd.DataFrame:
+        """Those of them that none beats, by rising spikes."""
+        found = np.flatnonzero(np.isfinite(self._mse))
+        found = found[non_dominated(self._mse[found], self._spikes[found])] if len(found) else found
+        rows = []
+        for i in found:
+            digits, step, dead_zone = self._blocks[self._block[i]]
+            described = digits[self._row[i]], step[self._column[i]], dead_zone
+            rows.append((*described, self._mse[i], self._spikes[i]))
+        return pd.DataFrame(rows, columns=["digits", "step", "dead_zone", "mse", "spikes"])
+
+
 def measured(
-    codes: Sequence[tuple[Code, float]], f: Callable[[NDArray], NDArray], source: Distribution
+    codes: Sequence[tuple[Code, float]],
+    f: Callable[[NDArray], NDArray],
+    source: Distribution,
+    unbiased: bool = False,
 ) -> pd.DataFrame:
-    """Rows of a front: ``code``, ``scale``, and what they make of f on ``source``."""
+    """Rows of a front: ``code``, ``scale``, and what they make of f on ``source``.
+
+    The mean squared error, or, if ``unbiased``, the variance of the error.
+    """
     rows = []
     for code, scale in codes:
         found = measure(code, f, source)
-        rows.append((code, scale, found.mse, found.spikes))
+        rows.append((code, scale, found.mse - unbiased * found.bias**2, found.spikes))
     return pd.DataFrame(rows, columns=["code", "scale", "mse", "spikes"])
 
 
@@ -115,46 +165,88 @@ class _Grid:
 
     def __init__(self, distribution: Distribution, steps: int, snr: float | None):
         x, w = distribution.points, distribution.weights
-        x, w = x[x > 0], w[x > 0]
-        if len(x) == 0:
+        self._x, self._w = x[x > 0], w[x > 0]
+        if len(self._x) == 0:
             raise ValueError(f"{distribution.name} has no positive values to write in spikes")
         self.steps = steps
-        self.step = rounded(_scales(x, w, snr))  # q, (Q,)
-        last = float(x[min(np.searchsorted(np.cumsum(w), w.sum() - 1e-9), len(x) - 1)])
-        self._levels = min(int(last / self.step[0]) + 2, _MAX_LEVELS)
-        shape = (self._levels, len(self.step))
-        self._probability = np.zeros(shape, np.float32)  # P(n = row)
-        self._rounding = np.zeros(shape, np.float32)  # E[x - n q; n = row]
-        self._mse = np.empty(len(self.step))  # of rounding alone
-        for k, q in enumerate(self.step):
-            n = np.minimum(np.floor(x / q + 0.5), self._levels - 1)
-            level, error = n.astype(int), x - n * q
-            self._probability[:, k] = np.bincount(level, w, self._levels)
-            self._rounding[:, k] = np.bincount(level, w * error, self._levels)
-            self._mse[k] = w @ error**2
+        self.step = rounded(_scales(self._x, self._w, steps, snr))  # q, (Q,)
 
-    def blocks(self) -> Iterator[tuple[list[tuple[int, ...]], NDArray, NDArray]]:
-        """Blocks of (compositions, spikes (rows, Q), mse (rows, Q))."""
-        rows = list(compositions(self.steps))
-        for a in range(0, len(rows), _ROWS):
-            part = rows[a : a + _ROWS]
-            yield part, *self._evaluate(part)
-
-    def _evaluate(self, rows):
-        fired, left = _write_levels(rows, self._levels)
-        spikes = fired.astype(np.float32) @ self._probability
-        mse = np.tile(self._mse, (len(rows), 1))
-        over = left.any(1)  # (x - q (n - e))^2 = (x - q n)^2 + 2 q e (x - q n) + q^2 e^2
-        q, e = self.step, left[over].astype(np.float32)
-        mse[over] += 2 * q * (e @ self._rounding) + q**2 * (e**2 @ self._probability)
-        return spikes, mse
+    def blocks(self) -> Iterator[tuple]:
+        """Blocks of (compositions, steps q, dead zone, spikes, mse, mean error)."""
+        every = list(compositions(self.steps))
+        # Whatever is above 2^K q is written as that is: every step fires.
+        most = min(2**self.steps + 2, _MAX_LEVELS)
+        first = 0
+        while first < len(self.step):  # an octave of scales at a time: each needs half the levels
+            beyond = int(np.searchsorted(self.step, 2 * self.step[first]))
+            moments = _Moments(self._x, self._w, self.step[first:beyond], most)
+            for a in range(0, len(every), _ROWS):
+                rows = every[a : a + _ROWS]
+                for found in _evaluated(rows, moments):
+                    yield rows, moments.step, *found
+            first = beyond
 
 
-def _scales(x: NDArray, w: NDArray, snr: float | None) -> NDArray:
+class _Moments:
+    """Of each level n (rows) at each scale (columns): P(n) and E[x - n q; n], of parts of it.
+
+    The parts are its first quarter, half, three quarters, and all of it.
+    """
+
+    def __init__(self, x: NDArray, w: NDArray, step: NDArray, most: int):
+        self.step = step
+        self.levels = min(int(x[-1] / step[0]) + 2, most)
+        shape = (_PARTS, self.levels, len(step))
+        self.probability, self.rounding = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self.mse, self.mean = np.empty((2, len(step)))  # of the error of rounding alone
+        for k, q in enumerate(step):
+            n = np.minimum(np.floor(x / q + 0.5), self.levels - 1)
+            error = x - n * q
+            part = np.clip((error / q + 0.5) * _PARTS, 0, _PARTS - 1).astype(int)
+            cell = _PARTS * n.astype(int) + part
+            self.mse[k] = w @ error**2
+            self.mean[k] = w @ error
+            for table, moment in ((self.probability, w), (self.rounding, w * error)):
+                parts = np.bincount(cell, moment, _PARTS * self.levels).reshape(-1, _PARTS)
+                table[:, :, k] = parts.cumsum(1).T
+
+
+def _evaluated(rows: list[tuple[int, ...]], moments: _Moments) -> Iterator[tuple]:
+    """For each dead zone, it and spikes, squared error and error, means, (rows, columns) each."""
+    fired, left, last = _write_levels(rows, moments.levels)
+    lowest, q = np.array([digits[-1] for digits in rows]), moments.step
+    probability, rounding = moments.probability, moments.rounding
+    spikes = fired.astype(np.float32) @ probability[-1]
+    mse = np.tile(moments.mse, (len(rows), 1))
+    over = left.any(1)  # (x - q (n - e))^2 = (x - q n)^2 + 2 q e (x - q n) + q^2 e^2
+    e = left[over].astype(np.float32)
+    mse[over] += 2 * q * (e @ rounding[-1]) + q**2 * (e**2 @ probability[-1])
+    bias = np.tile(moments.mean, (len(rows), 1))
+    bias[over] += q * (e @ probability[-1])
+    yield 0.0, spikes, mse, bias
+    for digit in range(1, min(_MOST_SILENCED, lowest.max()) + 1):
+        silenced = (last == digit).astype(np.float32)  # a last digit that is not written
+        value = digit * q
+        for part in range(_PARTS):
+            share = (part + 1) / _PARTS
+            dead_zone = digit - 1 + share
+            if dead_zone not in _DEAD_ZONES and share < 1:
+                continue
+            lost = silenced @ probability[part]
+            error = 2 * value * (silenced @ rounding[part]) + value**2 * lost
+            if dead_zone in _DEAD_ZONES:
+                able = (lowest > dead_zone)[:, None]  # to write a last digit at all
+                worse = np.where(able, mse + error, np.inf)
+                yield dead_zone, spikes - lost, worse, bias + value * lost
+        # All of the digit is silenced.
+        spikes, mse, bias = spikes - lost, mse + error, bias + value * lost
+
+
+def _scales(x: NDArray, w: NDArray, steps: int, snr: float | None) -> NDArray:
     """Sizes q of the least significant step to try, finest first."""
     power = float(w @ x**2)
     if snr is None:
-        low, high = x[-1] / (_MAX_LEVELS - 2), 2 * x[-1]
+        low, high = 0.5 * _finest(x, w, steps), 2 * x[-1]
     else:
         # Rounding errs by q^2 / 12 at most on average, if any of it is uniform: take a wide berth.
         q = np.sqrt(12 * power / 10 ** (snr / 10))
@@ -164,21 +256,39 @@ def _scales(x: NDArray, w: NDArray, snr: float | None) -> NDArray:
     return np.geomspace(low, high, max(2, int(np.log(high / low) / np.log(_RATIO)) + 1))
 
 
+def _finest(x: NDArray, w: NDArray, steps: int) -> float:
+    """The q that is best for the largest of all codes, binary: finer ones clip too much."""
+    q = x[-1] * np.exp2(np.arange(-steps - 12, 0.01, 0.125))
+    tail = np.searchsorted(x, q * 2.0**steps)
+    total, first, second = (
+        np.append(np.cumsum((w * x**power)[::-1])[::-1], 0.0)[tail] for power in (0, 1, 2)
+    )
+    highest = q * 2.0**steps
+    clipped = second - 2 * highest * first + highest**2 * total
+    return float(q[np.argmin(w.sum() * q**2 / 12 + clipped)])
+
+
 def rounded(steps: NDArray) -> NDArray:
     """:func:`round_scale` of each, in order, without repeats."""
     return np.unique([round_scale(step) for step in steps])
 
 
-def _write_levels(rows, levels: int) -> tuple[NDArray, NDArray]:
-    """Spikes and what is left over, (rows, levels) each, when level n is written by each code."""
+def _write_levels(rows, levels: int) -> tuple[NDArray, NDArray, NDArray]:
+    """How each code writes level n, (rows, levels) each: spikes, what is left, the last digit.
+
+    The last digit is 0 where it is silent, and where all words are too small.
+    """
     coins = np.array([_coins(digits, levels) for digits in rows], np.int16)
+    lowest = np.array([digits[-1] for digits in rows])
     left = np.tile(np.arange(levels, dtype=np.int16), (len(rows), 1))
-    fired = np.zeros(left.shape, np.uint8)
-    for coin in coins.T[:, :, None]:
+    fired, last = np.zeros(left.shape, np.uint8), np.zeros(left.shape, np.int16)
+    for t, coin in enumerate(coins.T[:, :, None]):
         fires = left >= coin
         fired += fires
         left -= coin * fires
-    return fired, left
+        in_last = (coins.shape[1] - t <= lowest)[:, None]
+        last = np.where(fires, coin * in_last, last)
+    return fired, left, np.where(left > 0, 0, last)
 
 
 def _coins(digits: tuple[int, ...], levels: int) -> list[int]:
