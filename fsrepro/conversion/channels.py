@@ -88,10 +88,10 @@ def rescale_channels(graph: keras.Model, factors: Mapping[str, np.ndarray]) -> k
 def best_factors(code: Code, x: np.ndarray, gain: np.ndarray, price: float) -> np.ndarray:
     r"""For each channel of a layer, the factor with which ``code`` serves it best: (C,).
 
-    .. math:: f_c = \arg\min_f \; \tfrac12\, G_c\, \mathrm{E}\big[(x_c - y(f x_c) / f)^2\big]
+    .. math:: f_c = \arg\min_f \; \tfrac12\, G_c\, \mathrm{Var}\big[x_c - y(f x_c) / f\big]
               + \lambda\, \mathrm{E}[n(f x_c)]
 
-    for ReLU, with x rectified, y and n the value and the spikes of the code. It is the scale the
+    (bias correction takes the mean of the error) for ReLU, with x rectified, y and n the value and the spikes of the code. It is the scale the
     code would have if each channel had its own, and costs nothing: it is folded into the weights.
     Factors tried are four to the octave, from 1/4 to 4.
 
