@@ -22,7 +22,7 @@ def run(script, *options):
     places = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     command = [sys.executable, str(SCRIPTS / script), *map(str, options)]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
-    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=900)
     assert done.stdout.startswith(("{", "[")), f"{done.returncode}: {done.stderr[-3000:]}"
     return json.loads(done.stdout)
 

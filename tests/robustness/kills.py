@@ -14,6 +14,7 @@ import resource
 import signal
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -46,6 +47,7 @@ def in_child(kind: Format, path: Path, calls: int = MOST_CALLS, size: int | None
     if child == 0:
         code = 1
         try:
+            tqdm.set_lock(threading.RLock())  # the other is shared with the parent, for ever
             profile, counted = counting(calls)
             if size is not None:
                 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
