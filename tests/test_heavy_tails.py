@@ -33,7 +33,8 @@ def test_the_extremes_are_kept_with_their_weight():
     (found,) = distributions(normal_form(network("relu")), x, samples=2000).values()
     assert (found.points[0], found.points[-1]) == (x.min(), 100.0)
     assert found.weights[-1] == pytest.approx(1 / x.size)
-    assert found.mean(np.square) == pytest.approx(float(np.mean(np.square(x, dtype=float))), rel=0.1)
+    power = float(np.mean(np.square(x, dtype=float)))
+    assert found.mean(np.square) == pytest.approx(power, rel=0.1)
     assert len(found.points) < 40_000
 
 

@@ -91,8 +91,9 @@ def best_factors(code: Code, x: np.ndarray, gain: np.ndarray, price: float) -> n
     .. math:: f_c = \arg\min_f \; \tfrac12\, G_c\, \mathrm{Var}\big[x_c - y(f x_c) / f\big]
               + \lambda\, \mathrm{E}[n(f x_c)]
 
-    (bias correction takes the mean of the error) for ReLU, with x rectified, y and n the value and the spikes of the code. It is the scale the
-    code would have if each channel had its own, and costs nothing: it is folded into the weights.
+    for ReLU, with x rectified, y and n the value and the spikes of the code; bias correction takes
+    the mean of the error. It is the scale the code would have if each channel had its own, and
+    costs nothing: it is folded into the weights.
     Factors tried are four to the octave, from 1/4 to 4.
 
     Parameters
