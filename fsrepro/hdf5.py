@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import resource
 import subprocess
 import sys
 import zipfile
@@ -36,7 +37,7 @@ def checked(path: Path) -> int:
             if damaged := archive.testzip():
                 raise ValueError(f"{damaged} in it does not match its checksum")
     places = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    patience = _PATIENCE + path.stat().st_size / _BYTES_A_SECOND
+    patience = _patience(path)
     try:
         done = subprocess.run(
             [sys.executable, "-m", __name__, str(path)],
@@ -50,6 +51,10 @@ def checked(path: Path) -> int:
     if done.returncode:
         raise ValueError(done.stderr.strip().rpartition("\n")[2])
     return int(done.stdout)
+
+
+def _patience(path: Path) -> float:
+    return _PATIENCE + path.stat().st_size / _BYTES_A_SECOND
 
 
 def numbers_in(file: h5py.File) -> int:
@@ -86,6 +91,9 @@ def _numbers_of(path: Path) -> int:
 
 if __name__ == "__main__":
     try:
+        # Should whoever waits be killed, this does not go on for ever.
+        limit = int(_patience(Path(sys.argv[1]))) + 1
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
         print(_numbers_of(Path(sys.argv[1])))
     except Exception as error:
         sys.exit(" ".join(str(error).split()) or type(error).__name__)

@@ -35,7 +35,7 @@ def test_damaged_files_are_refused_in_one_line():
 
 def test_damaged_files_of_hdf5_take_no_process_down():
     """Fewer: each is looked at in a process of its own."""
-    assert run("fuzz.py", "--flips", 40, "Keras, HDF5")["faults"] == []
+    assert run("fuzz.py", "--flips", 20, "Keras, HDF5")["faults"] == []
 
 
 def test_crafted_files_take_neither_memory_nor_time():
@@ -55,6 +55,6 @@ def test_a_full_disk_leaves_the_old_file():
 
 
 def test_two_processes_on_the_same_files():
-    found = run("two_processes.py", "--seconds", 5)
+    found = run("two_processes.py", "--seconds", 4)
     assert found["faults"] == []
     assert len(found["done"]) == 2
