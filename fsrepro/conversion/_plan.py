@@ -73,7 +73,6 @@ class _Site:
     neurons: int
     designer: Designer | None = None  # chooses by a criterion,
     penalty: float = 0.0  # this one unless told
-    under_budget: Designer | None = None  # where the biases of errors are corrected, if another
     given: Candidate | None = None  # or: the code is given,
     of_range: Callable[[Distribution], Candidate] | None = None  # or made for what is seen
 
@@ -242,9 +241,8 @@ class Plan:
             code, scale, *_ = self._alone(name, {})
             front = given(code)(x)
             return Front(front.table.assign(scale=scale), front.power)
-        designer = site.designer if criterion else site.under_budget or site.designer
         try:
-            front = designer(x, **criterion)
+            front = site.designer(x, **criterion)
         except ValueError as error:
             raise ValueError(f"layer {name!r}: {error}") from None
         if not criterion and self._silent(name):
@@ -343,10 +341,9 @@ def _choice(code: CodeOrDesigner, steps: int, scale: str | float, function: str)
         return {"given": _unmeasured(linear(code))}
     if isinstance(code, Designer) or code == "mixed_radix":
         designer = code if isinstance(code, Designer) else mixed_radix_of(steps)
-        unbiased = mixed_radix_of(steps, unbiased=True) if code == "mixed_radix" else designer
         if function != "relu":
-            designer, unbiased = with_soma(designer, function), with_soma(unbiased, function)
-        return {"designer": designer, "under_budget": unbiased, "penalty": SPIKE_PENALTY}
+            designer = with_soma(designer, function)
+        return {"designer": designer, "penalty": SPIKE_PENALTY}
     family = _family(code, steps)
     if scale == "mse":
         designer = scaled(family)

@@ -88,12 +88,11 @@ def rescale_channels(graph: keras.Model, factors: Mapping[str, np.ndarray]) -> k
 def best_factors(code: Code, x: np.ndarray, gain: np.ndarray, price: float) -> np.ndarray:
     r"""For each channel of a layer, the factor with which ``code`` serves it best: (C,).
 
-    .. math:: f_c = \arg\min_f \; \tfrac12\, G_c\, \mathrm{Var}\big[x_c - y(f x_c) / f\big]
+    .. math:: f_c = \arg\min_f \; \tfrac12\, G_c\, \mathrm{E}\big[(x_c - y(f x_c) / f)^2\big]
               + \lambda\, \mathrm{E}[n(f x_c)]
 
-    for ReLU, with x rectified, y and n the value and the spikes of the code; bias correction takes
-    the mean of the error. It is the scale the code would have if each channel had its own, and
-    costs nothing: it is folded into the weights.
+    for ReLU, with x rectified, y and n the value and the spikes of the code. It is the scale the
+    code would have if each channel had its own, and costs nothing: it is folded into the weights.
     Factors tried are four to the octave, from 1/4 to 4.
 
     Parameters
@@ -112,7 +111,7 @@ def best_factors(code: Code, x: np.ndarray, gain: np.ndarray, price: float) -> n
     for factor in factors:
         scaled = (factor * x).astype(np.float32)
         error = target - code.quantise(scaled) / factor
-        cost.append(0.5 * gain * error.var(0) + price * code.count(scaled).mean(0))
+        cost.append(0.5 * gain * (error**2).mean(0) + price * code.count(scaled).mean(0))
     return factors[np.argmin(cost, 0)]
 
 

@@ -28,15 +28,12 @@ class Measure:
         Mean spikes per neuron, E[count(x)].
     max_error : float
         The largest \|f(x) - y(x)\| over all points, however improbable.
-    bias : float
-        E[f(x) - y(x)], in units of f.
     """
 
     mse: float
     snr: float
     spikes: float
     max_error: float
-    bias: float
 
 
 def measure(code: Code, f: Callable[[NDArray], NDArray], distribution: Distribution) -> Measure:
@@ -61,7 +58,6 @@ def measure(code: Code, f: Callable[[NDArray], NDArray], distribution: Distribut
         snr=decibels(float(w @ target**2), mse),
         spikes=float(w @ count.astype(np.float64)),
         max_error=float(np.abs(error).max()),
-        bias=float(w @ error),
     )
 
 

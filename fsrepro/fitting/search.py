@@ -37,7 +37,7 @@ _SIGNIFICANT_BITS = 8
 _LOWEST_SNR = 5.0  # dB; scales so coarse that they reach less are not tried
 
 
-def mixed_radix_of(steps: int, *, unbiased: bool = False) -> Designer:
+def mixed_radix_of(steps: int) -> Designer:
     """The mixed-radix codes of K = ``steps``: :math:`2^{K-1}` compositions, dead zones, scales.
 
     Without a criterion, the front over scales 1 % apart. With one, digits and dead zone are chosen
@@ -46,20 +46,13 @@ def mixed_radix_of(steps: int, *, unbiased: bool = False) -> Designer:
 
     ``ValueError`` for steps outside 1..18 (the search doubles with each), and, when it designs, for
     no positive activations and for an SNR out of reach of K steps.
-
-    Parameters
-    ----------
-    steps : int
-    unbiased : bool
-        Errors are judged by their variance: their mean is taken out afterwards, as
-        :func:`~fsrepro.conversion.correct_biases` does.
     """
     steps = check_search_steps(steps)
 
     @Designer
     def design(source, **criterion):
         snr = criterion.get("snr")
-        front = _front(source, steps, snr, unbiased)
+        front = _front(source, steps, snr)
         if not criterion:
             return front
         slack = criterion if snr is None else {"snr": snr - _SLACK}
@@ -69,19 +62,17 @@ def mixed_radix_of(steps: int, *, unbiased: bool = False) -> Designer:
         scales = near * _levels(row["digits"])
         radix = partial(mixed_radix, row["digits"], dead_zone=row["dead_zone"])
         codes = [(radix(float(a)), float(a)) for a in scales]
-        return Front(measured(codes, relu, source, unbiased), front.power)
+        return Front(measured(codes, relu, source), front.power)
 
     return design
 
 
-def _front(source: Distribution, steps: int, snr: float | None, unbiased: bool) -> Front:
+def _front(source: Distribution, steps: int, snr: float | None) -> Front:
     """All compositions at all scales, or at those that may reach ``snr``; also their digits."""
     grid, power = _Grid(source, steps, snr), power_of(source)
     most = np.inf if snr is None else power / 10 ** ((snr - _SLACK) / 10)
     best = _Best(steps)
-    for rows, steps_tried, dead_zone, spikes, mse, bias in grid.blocks():
-        if unbiased:
-            mse = mse - bias**2
+    for rows, steps_tried, dead_zone, spikes, mse in grid.blocks():
         if snr is not None:  # no more spikes than the fewest of this block
             mse[mse > most] = np.inf
             fewest = np.where(mse <= most, spikes, np.inf).min()
@@ -128,19 +119,13 @@ class _Best:
 
 
 def measured(
-    codes: Sequence[tuple[Code, float]],
-    f: Callable[[NDArray], NDArray],
-    source: Distribution,
-    unbiased: bool = False,
+    codes: Sequence[tuple[Code, float]], f: Callable[[NDArray], NDArray], source: Distribution
 ) -> pd.DataFrame:
-    """Rows of a front: ``code``, ``scale``, and what they make of f on ``source``.
-
-    The mean squared error, or, if ``unbiased``, the variance of the error.
-    """
+    """Rows of a front: ``code``, ``scale``, and what they make of f on ``source``."""
     rows = []
     for code, scale in codes:
         found = measure(code, f, source)
-        rows.append((code, scale, found.mse - unbiased * found.bias**2, found.spikes))
+        rows.append((code, scale, found.mse, found.spikes))
     return pd.DataFrame(rows, columns=["code", "scale", "mse", "spikes"])
 
 
@@ -172,7 +157,7 @@ class _Grid:
         self.step = rounded(_scales(self._x, self._w, steps, snr))  # q, (Q,)
 
     def blocks(self) -> Iterator[tuple]:
-        """Blocks of (compositions, steps q, dead zone, spikes, mse, mean error)."""
+        """Blocks of (compositions, steps q, dead zone, spikes, mse)."""
         every = list(compositions(self.steps))
         # Whatever is above 2^K q is written as that is: every step fires.
         most = min(2**self.steps + 2, _MAX_LEVELS)
@@ -182,8 +167,8 @@ class _Grid:
             moments = _Moments(self._x, self._w, self.step[first:beyond], most)
             for a in range(0, len(every), _ROWS):
                 rows = every[a : a + _ROWS]
-                for found in _evaluated(rows, moments):
-                    yield rows, moments.step, *found
+                for dead_zone, spikes, mse in _evaluated(rows, moments):
+                    yield rows, moments.step, dead_zone, spikes, mse
             first = beyond
 
 
@@ -198,21 +183,20 @@ class _Moments:
         self.levels = min(int(x[-1] / step[0]) + 2, most)
         shape = (_PARTS, self.levels, len(step))
         self.probability, self.rounding = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        self.mse, self.mean = np.empty((2, len(step)))  # of the error of rounding alone
+        self.mse = np.empty(len(step))  # of rounding alone
         for k, q in enumerate(step):
             n = np.minimum(np.floor(x / q + 0.5), self.levels - 1)
             error = x - n * q
             part = np.clip((error / q + 0.5) * _PARTS, 0, _PARTS - 1).astype(int)
             cell = _PARTS * n.astype(int) + part
             self.mse[k] = w @ error**2
-            self.mean[k] = w @ error
             for table, moment in ((self.probability, w), (self.rounding, w * error)):
                 parts = np.bincount(cell, moment, _PARTS * self.levels).reshape(-1, _PARTS)
                 table[:, :, k] = parts.cumsum(1).T
 
 
 def _evaluated(rows: list[tuple[int, ...]], moments: _Moments) -> Iterator[tuple]:
-    """For each dead zone, it and spikes, squared error and error, means, (rows, columns) each."""
+    """For each dead zone, it and spikes and mean squared error, (rows, columns) each."""
     fired, left, last = _write_levels(rows, moments.levels)
     lowest, q = np.array([digits[-1] for digits in rows]), moments.step
     probability, rounding = moments.probability, moments.rounding
@@ -221,25 +205,20 @@ def _evaluated(rows: list[tuple[int, ...]], moments: _Moments) -> Iterator[tuple
     over = left.any(1)  # (x - q (n - e))^2 = (x - q n)^2 + 2 q e (x - q n) + q^2 e^2
     e = left[over].astype(np.float32)
     mse[over] += 2 * q * (e @ rounding[-1]) + q**2 * (e**2 @ probability[-1])
-    bias = np.tile(moments.mean, (len(rows), 1))
-    bias[over] += q * (e @ probability[-1])
-    yield 0.0, spikes, mse, bias
+    yield 0.0, spikes, mse
     for digit in range(1, min(_MOST_SILENCED, lowest.max()) + 1):
         silenced = (last == digit).astype(np.float32)  # a last digit that is not written
-        value = digit * q
         for part in range(_PARTS):
             share = (part + 1) / _PARTS
             dead_zone = digit - 1 + share
             if dead_zone not in _DEAD_ZONES and share < 1:
                 continue
             lost = silenced @ probability[part]
-            error = 2 * value * (silenced @ rounding[part]) + value**2 * lost
+            error = 2 * digit * q * (silenced @ rounding[part]) + (digit * q) ** 2 * lost
             if dead_zone in _DEAD_ZONES:
                 able = (lowest > dead_zone)[:, None]  # to write a last digit at all
-                worse = np.where(able, mse + error, np.inf)
-                yield dead_zone, spikes - lost, worse, bias + value * lost
-        # All of the digit is silenced.
-        spikes, mse, bias = spikes - lost, mse + error, bias + value * lost
+                yield dead_zone, spikes - lost, np.where(able, mse + error, np.inf)
+        spikes, mse = spikes - lost, mse + error  # all of the digit is silenced
 
 
 def _scales(x: NDArray, w: NDArray, steps: int, snr: float | None) -> NDArray:
