@@ -27,6 +27,7 @@ CODES = {
     "rounding": binary(8, 3.7, rounding=True),
     "one step": binary(1, 1.0),
     "mixed radix": mixed_radix((1, 3, 4), 2.3),
+    "mixed radix, dead zone": mixed_radix((1, 7), 2.3, dead_zone=1.0),
     "signs": SpikeCode([0.5, -1, -0.1, 0.2], [1, -0.75, -0.3, 0.2], [1, -0.75, -0.3, 0.2]),
     "rate": codes.rate(7, 1.3),
     "published silu": published.silu(),

@@ -114,6 +114,7 @@ LINEAR = {
     "binary": lambda a: codes.binary(6, a),
     "binary, rounding": lambda a: codes.binary(5, a, rounding=True),
     "mixed radix": lambda a: codes.mixed_radix((1, 3, 2), a),
+    "mixed radix, dead zone": lambda a: codes.mixed_radix((1, 7), a, dead_zone=1.0),
     "mixed radix, at most 2 spikes": lambda a: replace(codes.mixed_radix((3, 3), a), max_spikes=2),
     "one spike": lambda a: codes.mixed_radix((8,), a),
     "leading one": lambda a: codes.leading_one(8, a, spikes=2),
