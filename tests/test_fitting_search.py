@@ -59,6 +59,13 @@ def test_every_code_of_a_front_is_measured_exactly(source):
         assert candidate.spikes == pytest.approx(found.spikes, abs=1e-5)
 
 
+@pytest.mark.parametrize("snr", [10, 13, 16, 20, 25])
+def test_a_design_for_an_snr_finds_the_dead_zones_of_the_whole_front(snr):
+    designer = mixed_radix_of(6)
+    of_front = designer(SOURCE).choose(snr=snr)
+    assert designer.best(SOURCE, snr=snr).spikes <= of_front.spikes + 1e-3
+
+
 @pytest.mark.parametrize(
     ("steps", "spikes", "least"),
     [(8, 0.25, 15.3), (8, 0.30, 19.3), (8, 0.35, 22.8), (4, 0.25, 14.2), (12, 0.30, 20.7)],

@@ -72,12 +72,11 @@ def _front(source: Distribution, steps: int, snr: float | None) -> Front:
     grid, power = _Grid(source, steps, snr), power_of(source)
     most = np.inf if snr is None else power / 10 ** ((snr - _SLACK) / 10)
     best = _Best(steps)
-    for rows, steps_tried, dead_zone, spikes, mse in grid.blocks():
+    for rows, step, dead_zone, spikes, mse in grid.blocks():
         if snr is not None:  # no more spikes than the fewest of this block
-            mse[mse > most] = np.inf
             fewest = np.where(mse <= most, spikes, np.inf).min()
-            mse[spikes > fewest] = np.inf
-        best.take(mse, spikes, (rows, steps_tried, dead_zone))
+            mse = np.where((mse <= most) & (spikes <= fewest), mse, np.inf)
+        best.take(mse, spikes, (rows, step, dead_zone))
     table = best.table()
     if table.empty:
         raise ValueError(f"no mixed radix of {steps} steps reaches {snr:g} dB on {source.name}")
@@ -100,10 +99,8 @@ class _Best:
 
     def take(self, mse: NDArray, spikes: NDArray, block: tuple) -> None:
         """Candidates (rows, columns), which ``block`` describes: digits, q and dead zone."""
-        place = self._block, self._row, self._column
-        keep_best(
-            mse, spikes, 1 / _SPIKES_APART, len(self._blocks), self._mse, self._spikes, *place
-        )
+        best = self._mse, self._spikes, self._block, self._row, self._column
+        keep_best(mse, spikes, 1 / _SPIKES_APART, len(self._blocks), *best)
         self._blocks.append(block)
 
     def table(self) -> pd.DataFrame:
