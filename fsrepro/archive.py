@@ -20,10 +20,13 @@ from numpy.typing import NDArray
 
 from .files import atomic, reading
 
-__all__ = ["check_memory", "check_sizes", "read", "read_arrays", "write"]
+__all__ = ["PACKING", "check_memory", "check_sizes", "read", "read_arrays", "write"]
 
-_PACKING = 1032  # to one is the most that deflate can pack
+PACKING = 1032
+"""To one is the most that deflate can pack."""
+
 _HEADER = "header"
+_LONGEST_END = 22 + 2**16  # bytes, with a comment
 _END = b"PK\5\6"  # of a zip: then the numbers of the disk, of this one, and of entries, twice
 
 
@@ -66,7 +69,7 @@ def _read(path: Path):
         size = os.fstat(file.fileno()).st_size
         if zipfile.is_zipfile(file):
             with zipfile.ZipFile(file) as archive:
-                _check_count(archive, file)
+                _check_count(archive, file, size)
                 return _members(archive, size)
         file.seek(0)
         if file.read(2) == b"PK":  # as zip files begin
@@ -75,9 +78,9 @@ def _read(path: Path):
         return _array(file, size)
 
 
-def _check_count(archive: zipfile.ZipFile, file: IO[bytes]) -> None:
+def _check_count(archive: zipfile.ZipFile, file: IO[bytes], size: int) -> None:
     """A directory that is damaged may swallow entries; its end has their number."""
-    file.seek(0)
+    file.seek(max(0, size - _LONGEST_END))
     end = file.read().rpartition(_END)[2]
     (number,) = struct.unpack_from("<H", end, 6)
     if number not in (len(archive.infolist()), 0xFFFF):  # or too many for this field
@@ -105,7 +108,7 @@ def check_sizes(archive: zipfile.ZipFile, size: int) -> None:
         raise ValueError("it is packed in a way that is not used for arrays")
     packed = sum(member.compress_size for member in members)
     whole = sum(member.file_size for member in members)
-    bombs = (m.file_size > _PACKING * (m.compress_size + 1) for m in members)
+    bombs = (m.file_size > PACKING * (m.compress_size + 1) for m in members)
     if packed > size or any(bombs):
         raise ValueError("it declares more than it can hold")
     check_memory(whole)

@@ -22,10 +22,9 @@ import typer.core
 from . import __version__
 from .archive import read_arrays
 from .codes.checks import MAX_STEPS
-from .files import atomic, check_place, one_line, write_table
+from .files import TABLES, atomic, check_place, one_line, write_table
 
 _FIGURES = (".svg", ".pdf", ".png")
-_TABLES = (".csv", ".json")
 # Of click, or of the click that Typer has within.
 _WrongUsage: Any = typer.BadParameter.__mro__[1]
 
@@ -186,7 +185,7 @@ def evaluate(
 
     Example: fsrepro evaluate net.fs --images test.npz --ann model.keras
     """
-    _writable(output, overwrite, _TABLES)
+    _writable(output, overwrite, TABLES)
     x, labels = _images(images, any_range)
     _quiet_compiler()
     from . import measures
@@ -216,7 +215,7 @@ def diagnose(
     Example: fsrepro diagnose model.keras net.fs --images test.npz --figure layers.svg
     """
     _writable(figure, overwrite, _FIGURES)
-    _writable(output, overwrite, _TABLES)
+    _writable(output, overwrite, TABLES)
     x, labels = _images(images, any_range)
     _quiet_compiler()
     from .conversion import SpikingModel
@@ -254,7 +253,7 @@ def codes(
 
     Example: fsrepro codes --steps 8 --snr 30 -o tables.csv
     """
-    _writable(output, overwrite, _TABLES)
+    _writable(output, overwrite, TABLES)
     import pandas as pd
 
     from . import fitting

@@ -23,15 +23,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "DISK_FULL", "Refused", "atomic", "check_place", "locked", "no_space", "one_line", "reading",
-    "write_table", "write_text",
+    "DISK_FULL", "TABLES", "Refused", "atomic", "check_place", "locked", "no_space", "one_line",
+    "reading", "write_table", "write_text",
 ]  # fmt: skip
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DAY = 86_400  # seconds
 _LONGEST_LINE = 400
 _MARK = ".partial-"
-_TABLES = (".csv", ".json")
+TABLES = (".csv", ".json")
+"""Suffixes of the forms that :func:`write_table` writes."""
 
 
 # --- writing -------------------------------------------------------------------------------------
@@ -128,7 +129,7 @@ def write_table(table: pd.DataFrame, path: str | Path, *, overwrite: bool = Fals
     Raises what :func:`check_place` does.
     """
     path = Path(path)
-    check_place(path, suffixes=_TABLES, overwrite=overwrite)
+    check_place(path, suffixes=TABLES, overwrite=overwrite)
     if path.suffix == ".csv":
         write_text(path, table.to_csv(index=False))
     else:

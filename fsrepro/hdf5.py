@@ -16,11 +16,10 @@ from pathlib import Path
 
 import h5py
 
-from .archive import check_memory, check_sizes
+from .archive import PACKING, check_memory, check_sizes
 
 __all__ = ["checked", "numbers_in"]
 
-_PACKING = 1032  # to one is the most that deflate can pack
 _PATIENCE = 10  # seconds, and one more for each
 _BYTES_A_SECOND = 20e6
 _WEIGHTS = "model.weights.h5"  # in a .keras file
@@ -66,7 +65,7 @@ def numbers_in(file: h5py.File) -> int:
         dict(found.attrs)
         if not isinstance(found, h5py.Dataset):
             return
-        stored = found.id.get_storage_size() * (_PACKING if found.chunks else 1)
+        stored = found.id.get_storage_size() * (PACKING if found.chunks else 1)
         if found.nbytes > stored:
             raise ValueError(f"it does not hold what it declares, {found.shape} in {name!r}")
         numbers += math.prod(found.shape)

@@ -124,9 +124,11 @@ def test_quantised_weights_that_do_not_fit(mobile, tmp_path):
     refused("needs finite numbers", **{"05.scale": np.float32([np.inf])})
     more = {f"54.{part}": np.zeros(1, np.float32) for part in ("w", "b", "scale", "zp")}
     refused("weights of 55 layers, model 'mobilenet_v3_small' has 54", **more)
-    refused("is no archive", **{"01.zp": np.array(["a", "b"])})
+    refused(
+        "is not an archive of quantised weights, or is damaged", **{"01.zp": np.array(["a", "b"])}
+    )
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(ValueError, match="is no archive of quantised weights, or is damaged"):
+    with pytest.raises(ValueError, match="is not a file of plain arrays, or is damaged"):
         import_quantised(mobile, path)
     with pytest.raises(FileNotFoundError, match=r"no.npz does not exist"):
         import_quantised(mobile, tmp_path / "no.npz")
@@ -211,7 +213,7 @@ def test_weights_of_keras_from_a_local_file(monkeypatch, tmp_path):
     for a, b in zip(found.model.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(ValueError, match="is damaged, or holds no weights of MobileNetV2"):
+    with pytest.raises(ValueError, match="is not a file of weights of MobileNetV2, or is damaged"):
         imagenet("MobileNetV2", path)
     with pytest.raises(FileNotFoundError, match="does not exist"):
         imagenet("MobileNetV2", tmp_path / "other.h5")

@@ -252,7 +252,7 @@ def test_devkit_without_its_order_of_classes(flat):
 def test_a_damaged_order_of_classes(flat, damage):
     path = devkit(flat)
     (flat / "meta.mat").write_bytes(damage(meta_mat()))
-    with pytest.raises(ValueError, match=r"meta\.mat is not the devkit's meta\.mat, or it is dam"):
+    with pytest.raises(ValueError, match=r"meta\.mat is not the devkit's meta\.mat, or is dam"):
         pictures.from_flat(flat, path)
 
 

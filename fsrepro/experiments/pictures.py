@@ -319,13 +319,8 @@ def _devkit_ids(path: Path) -> dict[str, int]:
             f"{path} is missing. The devkit's ground truth numbers the classes in an order of its "
             "own, which only the devkit's meta.mat tells; put it beside the label file."
         )
-    try:
+    with reading(path, "the devkit's meta.mat", "take it from the devkit again"):
         synsets = loadmat(path, squeeze_me=True)["synsets"]
         ids = list(zip(synsets["ILSVRC2012_ID"], synsets["WNID"], strict=True))
-    except Exception as error:  # whatever a damaged file makes of SciPy's reader
-        raise ValueError(
-            f"{path} is not the devkit's meta.mat, or it is damaged: {error!r}. Take it from the "
-            "devkit again"
-        ) from None
     # Ids above 1000 are inner nodes of the hierarchy, and no classes.
     return {str(int(number)): _wnids()[wnid] for number, wnid in ids if wnid in _wnids()}

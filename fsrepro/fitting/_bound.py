@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -10,7 +12,7 @@ from scipy.optimize import brentq
 from ..codes.checks import check_steps
 from .distributions import Distribution
 
-__all__ = ["bound", "rate_distortion", "spikes_for_rate"]
+__all__ = ["bound", "rate_distortion", "spikes_at", "spikes_for_rate"]
 
 _BITS = 1 / np.log(2)
 _RESOLUTION = 4.0  # reproductions within the root of the mean squared error
@@ -58,11 +60,18 @@ def bound(distribution: Distribution, steps: int, snr: float) -> float:
     ----------
     Shannon (1959); Cover & Thomas, Elements of Information Theory, chapters 2 and 10.
     """
+    return spikes_at(distribution, steps, snr, rate_distortion)
+
+
+def spikes_at(
+    distribution: Distribution, steps: int, snr: float, rate: Callable[[Distribution, float], float]
+) -> float:
+    """Fewest mean spikes per neuron that carry ``rate(distribution, mse)``, at ``snr`` (dB)."""
     steps = check_steps(steps)
     if not np.isfinite(snr):
         raise ValueError(f"snr must be finite, in dB, got {snr}")
     power = distribution.mean(np.square)
-    return spikes_for_rate(rate_distortion(distribution, power / 10 ** (snr / 10)), steps)
+    return spikes_for_rate(rate(distribution, power / 10 ** (snr / 10)), steps)
 
 
 def spikes_for_rate(rate: float, steps: int) -> float:

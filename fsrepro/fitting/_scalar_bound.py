@@ -6,8 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from ..codes.checks import check_steps
-from ._bound import spikes_for_rate
+from ._bound import spikes_at
 from .distributions import Distribution
 
 __all__ = ["scalar_bound", "scalar_rate"]
@@ -31,11 +30,7 @@ def scalar_bound(distribution: Distribution, steps: int, snr: float) -> float:
     Raises ``ValueError`` for steps outside 1..64, an SNR that is not finite, and one out of reach
     of K steps.
     """
-    steps = check_steps(steps)
-    if not np.isfinite(snr):
-        raise ValueError(f"snr must be finite, in dB, got {snr}")
-    power = distribution.mean(np.square)
-    return spikes_for_rate(scalar_rate(distribution, power / 10 ** (snr / 10)), steps)
+    return spikes_at(distribution, steps, snr, scalar_rate)
 
 
 def scalar_rate(distribution: Distribution, mse: float) -> float:

@@ -10,7 +10,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
-from ._onnx_file import Network, first_line
+from ..files import one_line
+from ._onnx_file import Network
 from ._onnx_values import Value, label
 
 __all__ = ["check"]
@@ -77,7 +78,7 @@ def _reference(model: onnx.ModelProto, network: Network, images: NDArray) -> lis
         except Exception as error:
             raise ValueError(
                 "the ONNX network does not run, so that nothing can be checked; with onnxruntime "
-                f"it may ({first_line(error)})"
+                f"it may ({one_line(error)})"
             ) from error
         parts.append([output[: len(part)] for output in outputs])
     return [np.concatenate(batches) for batches in zip(*parts, strict=True)]

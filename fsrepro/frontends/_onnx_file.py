@@ -12,7 +12,9 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
-__all__ = ["Network", "array", "first_line", "read"]
+from ..files import one_line
+
+__all__ = ["Network", "array", "read"]
 
 _MOST_BRANCHES = 1000
 _OLDEST_OPSET = 7  # since then operators broadcast as NumPy does
@@ -87,7 +89,7 @@ def _complete(source) -> tuple[onnx.ModelProto, str]:
         try:
             onnx.load_external_data_for_model(model, str(folder))
         except Exception as error:
-            raise ValueError(f"weights of {name} are missing: {first_line(error)}") from None
+            raise ValueError(f"weights of {name} are missing: {one_line(error)}") from None
     return model, name
 
 
@@ -103,16 +105,11 @@ def _check_branches(graph: onnx.GraphProto, name: str) -> None:
         raise ValueError(f"{name} has more than {_MOST_BRANCHES} graphs within its graph")
 
 
-def first_line(error: BaseException) -> str:
-    """What an error says, in one line."""
-    return next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__)
-
-
 def array(tensor: TensorProto) -> NDArray:
     try:
         return numpy_helper.to_array(tensor)
     except Exception as error:
-        raise ValueError(f"tensor {tensor.name!r} is damaged: {first_line(error)}") from None
+        raise ValueError(f"tensor {tensor.name!r} is damaged: {one_line(error)}") from None
 
 
 def _check_ends(network: Network, name: str) -> None:

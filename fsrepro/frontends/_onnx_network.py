@@ -7,9 +7,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from ..files import one_line
 from ..networks.kinds import UnsupportedLayerError
 from ._onnx_constants import fold, fuse, initial_constants, is_constant, needed
-from ._onnx_file import Network, first_line
+from ._onnx_file import Network
 from ._onnx_operators import OPERATORS
 from ._onnx_values import Call, Session, Value, label, plain
 
@@ -53,7 +54,7 @@ def _folded(node, constants: dict[str, NDArray], network: Network, session: Sess
     try:
         constants.update(fold(node, constants, network.model.opset_import))
     except Exception as error:
-        raise Call(node, session).refuse(first_line(error)) from None
+        raise Call(node, session).refuse(one_line(error)) from None
     for name in node.output if node.input else ():
         session.origin[name] = session.origin.get(node.input[0], node.input[0])
     return True
@@ -78,7 +79,7 @@ def _computed(
     except UnsupportedLayerError:
         raise
     except Exception as error:
-        raise ValueError(f"node {label(node)!r} cannot be read: {first_line(error)}") from error
+        raise ValueError(f"node {label(node)!r} cannot be read: {one_line(error)}") from error
     outputs = found if isinstance(found, list) else [found]
     return dict(zip(node.output, outputs, strict=False))  # those of training are left out
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import keras
 
+from ...files import reading
+from ...hdf5 import checked
 from ..preprocessing import Preprocessing
 from ._efficientnet_lite import LITE_SIZES, efficientnet_lite, lite_torch_name
 from ._import_torch import import_torch
@@ -158,12 +160,9 @@ def _keras_application(name: str, weights) -> ImageNetNetwork:
             ) from None
     else:
         path = existing(weights)
-        model, sha256 = build(weights=None), file_sha256(path)
-        try:
+        with reading(path, f"a file of weights of {name}"):
+            checked(path)
+            model, sha256 = build(weights=None), file_sha256(path)
             model.load_weights(path)
-        except (OSError, ValueError, KeyError) as error:
-            raise ValueError(
-                f"{path} is damaged, or holds no weights of {name} ({error})"
-            ) from None
     preprocessing = _preprocessing(size, **pixels)
     return ImageNetNetwork(model, preprocessing, f"keras.applications.{name}", sha256)

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from .checkpoint import existing
+from ...archive import read_arrays
+from ...files import reading
 from .initial import he_normal
 from .inverted_residual import conv, inverted_residual
 
@@ -72,20 +73,15 @@ def import_quantised(model: keras.Model, path: str | Path) -> None:
     is no file, and ``ValueError`` for a damaged file and one that does not fit, naming the first
     layer, before anything is loaded.
     """
-    path = existing(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            numbers = sorted({name.split(".")[0] for name in file.files})
-            kernels = [
-                file[f"{n}.scale"].item()
-                * (file[f"{n}.w"].astype(np.float64) - file[f"{n}.zp"].item())
-                for n in numbers
-            ]
-            biases = [file[f"{n}.b"] for n in numbers]
-    except Exception as error:  # zip and zlib raise many kinds
-        raise ValueError(
-            f"{path} is no archive of quantised weights, or is damaged ({error})"
-        ) from None
+    arrays = read_arrays(path)
+    with reading(path, "an archive of quantised weights"):
+        numbers = sorted({name.split(".")[0] for name in arrays})
+        kernels = [
+            arrays[f"{n}.scale"].item()
+            * (arrays[f"{n}.w"].astype(np.float64) - arrays[f"{n}.zp"].item())
+            for n in numbers
+        ]
+        biases = [arrays[f"{n}.b"] for n in numbers]
     weighted = [layer for layer in model.layers if layer.weights]
     if len(numbers) != len(weighted):
         raise ValueError(
