@@ -395,7 +395,8 @@ def test_too_many_pieces_is_said(monkeypatch):
     "tables, message",
     [
         (([], [], []), "threshold must be a list of K >= 1 numbers"),
-        (([[1.0]], [1.0], [1.0]), "threshold must be a list"),
+        (([[[1.0]]], [1.0], [1.0]), "threshold must be a list"),
+        (([[1.0]], [1.0], [1.0]), "one entry per time step, got threshold 1 x 1, reset 1"),
         (([1.0], 1.0, [1.0]), "reset must be a list"),
         (([1.0, 2.0], [1.0], [1.0, 2.0]), "one entry per time step, got threshold 2, reset 1"),
         (([1.0] * 65, [1.0] * 65, [1.0] * 65), "at most 64 time steps are supported, got 65"),

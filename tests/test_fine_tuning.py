@@ -112,7 +112,7 @@ def test_fewer_spikes_and_no_less_accuracy(spiking, digits):
     assert {code.name for code in tuned.codes.values()} == {c.name for c in snn.codes.values()}
     # All constants stay whole multiples of an eight-bit unit: exact in any simulator.
     for code in tuned.codes.values():
-        unit = float(code.weight.min())
+        _, unit = in_units(code)
         assert (code.weight / unit == np.round(code.weight / unit)).all()
         assert np.frexp(unit)[0] * 256 % 1 == 0
 

@@ -41,12 +41,11 @@ def test_nothing_beats_the_search(source):
     found = mixed_radix_of(5).best(source, price=penalty)
     for digits in compositions(5):
         for scale in np.geomspace(0.5, 60, 60):
-            for dead_zone in (0.0, 0.25, 0.5, 1.0, 1.5):
-                if dead_zone < digits[-1]:
-                    code = mixed_radix(digits, float(scale), dead_zone=dead_zone)
-                    m = measure(code, relu, source)
-                    rival = m.mse + penalty * m.spikes
-                    assert found.mse + penalty * found.spikes <= rival * 1.005
+            for dead_zone in (0.0, 0.25, 0.5, 1.0, 1.5, 2.0):
+                code = mixed_radix(digits, float(scale), dead_zone=dead_zone)
+                m = measure(code, relu, source)
+                rival = m.mse + penalty * m.spikes
+                assert found.mse + penalty * found.spikes <= rival * 1.005
 
 
 @pytest.mark.parametrize("source", [SOURCE, laplace(-1, 1), lognormal(0, 1)], ids=str)
@@ -68,7 +67,7 @@ def test_a_design_for_an_snr_finds_the_dead_zones_of_the_whole_front(snr):
 
 @pytest.mark.parametrize(
     ("steps", "spikes", "least"),
-    [(8, 0.25, 15.3), (8, 0.30, 19.3), (8, 0.35, 22.8), (4, 0.25, 14.2), (12, 0.30, 20.7)],
+    [(8, 0.25, 15.9), (8, 0.30, 19.7), (8, 0.35, 23.2), (4, 0.2, 11.6), (12, 0.30, 21.1)],
 )
 def test_few_spikes_reach_more_with_a_dead_zone(steps, spikes, least):
     """By 3 dB and more than the best mixed radix without: 12.2 dB at .25 and 16.7 at .30, K = 8."""

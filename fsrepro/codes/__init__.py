@@ -7,7 +7,9 @@ code: a file here, and its import below.
 """
 
 from . import fitted, published
+from ._above import above
 from ._binary import binary
+from ._by_channel import by_channel
 from ._mixed_radix import compositions, mixed_radix
 from ._rate import rate
 from ._signed_binary import signed_binary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -34,7 +35,10 @@ def mixed_radix(digits: Sequence[int], scale: float, *, dead_zone: float = 0.0) 
 
     above the half way of rounding. So the thresholds of the last digit are at least
     :math:`(\tfrac12 + \delta)\, q`: less than that stays unwritten. All other borders are between
-    words of as many spikes, or of fewer above them, and stay.
+    words of as many spikes, or of fewer above them, and stay. Steps for values up to
+    :math:`\lfloor\delta\rfloor` would never fire; so the last digit stands for
+    :math:`\lfloor\delta\rfloor + 1` to :math:`\lfloor\delta\rfloor + a_n`, and in
+    :math:`s_i` and q its :math:`a_n` counts as :math:`\lfloor\delta\rfloor + a_n`.
 
     Parameters
     ----------
@@ -45,13 +49,13 @@ def mixed_radix(digits: Sequence[int], scale: float, *, dead_zone: float = 0.0) 
         The range :math:`\alpha`, as in :func:`binary`: values from 0 to :math:`\alpha - q` are
         rounded to the nearest multiple of q, halves upwards.
     dead_zone : float
-        :math:`\delta`, from 0 to below the last digit.
+        :math:`\delta`, at least 0.
 
     Raises
     ------
     ValueError
         For no digits, a digit that is not a whole number above 0, more than 64 steps in all, a
-        scale that is not positive and finite, and a dead zone outside its range.
+        scale that is not positive and finite, and a dead zone that is negative or not finite.
 
     References
     ----------
@@ -60,22 +64,35 @@ def mixed_radix(digits: Sequence[int], scale: float, *, dead_zone: float = 0.0) 
     quantisation, Chou, Lookabaugh & Gray (1989).
     """
     digits, scale = _check_digits(digits), check_scale(scale)
-    place, coins = 1, []  # coins: the weights in multiples of q, the least significant digit first
-    for a in reversed(digits):
-        coins += [place * j for j in range(1, a + 1)]
-        place *= a + 1
+    if not (np.isfinite(dead_zone) and dead_zone >= 0):
+        raise ValueError(f"the dead zone must be at least 0 and finite, got {dead_zone:g}")
+    coins = coins_of(digits, unwritten=int(dead_zone))
     # Python's integers hold 64 digits exactly; one rounding to float32 per table entry.
-    alpha = float(np.float32(scale))
-    weight = np.array([alpha * coin / place for coin in reversed(coins)], np.float32)
-    q = np.float32(alpha / place)
+    alpha, levels = float(np.float32(scale)), levels_of(digits, dead_zone)
+    weight = np.array([alpha * coin / levels for coin in coins], np.float32)
+    q = np.float32(alpha / levels)
     threshold, last = weight - q / 2, digits[-1]
-    if not 0 <= dead_zone < last:
-        raise ValueError(
-            f"the dead zone must be from 0 to below the last digit, {last}, got {dead_zone:g}"
-        )
     threshold[-last:] = np.maximum(threshold[-last:], np.float32(0.5 + dead_zone) * q)
     name = f"mixed radix {digits}" + (f", dead zone {dead_zone:g}" if dead_zone else "")
     return SpikeCode(threshold, weight, weight, name=name)
+
+
+def coins_of(digits: Sequence[int], *, unwritten: int = 0) -> list[int]:
+    """What the spike of each time step is worth, in multiples of q.
+
+    ``unwritten``: as many values of the last digit have no step.
+    """
+    place, coins = 1, []  # the least significant digit first
+    for a in reversed(digits):
+        coins += [place * (unwritten + j) for j in range(1, a + 1)]
+        place *= unwritten + a + 1
+        unwritten = 0
+    return coins[::-1]
+
+
+def levels_of(digits: Sequence[int], dead_zone: float = 0.0) -> int:
+    """The range in multiples of q."""
+    return math.prod(a + 1 for a in digits[:-1]) * (digits[-1] + 1 + int(dead_zone))
 
 
 def compositions(steps: int) -> Iterator[tuple[int, ...]]:

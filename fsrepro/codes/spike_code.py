@@ -47,8 +47,9 @@ class SpikeCode(Code):
 
     Parameters
     ----------
-    threshold, reset, weight : (K,) float32
-        T, h and d, in units of the activation.
+    threshold, reset, weight : (K,) or (K, C) float32
+        T, h and d, in units of the activation; of (K, C), a column for each channel, which is the
+        last axis of x.
     max_spikes : int or None
         The neuron falls silent after that many spikes (``None``: no limit).
     name : str
@@ -58,15 +59,15 @@ class SpikeCode(Code):
     soma : bool
         Whether the neuron computes its activation function f once, before the first step, and then
         writes the result: :math:`v(1) = f(x) - y_0`. Otherwise f emerges from the tables.
-    offset : float
+    offset : float or (C,) float32
         :math:`y_0`, the value of silence; receivers add it to their bias.
 
     Raises
     ------
     ValueError
-        For tables that are empty, of unequal length, longer than 64 steps or not finite, for
-        ``max_spikes`` that is not a whole number above 0, for an offset that is not finite, and
-        for a soma with an activation that is not known.
+        For tables that are empty, of unequal shapes, longer than 64 steps or not finite, for
+        ``max_spikes`` that is not a whole number above 0, for an offset that is not finite or not
+        one for each channel, and for a soma with an activation that is not known.
 
     References
     ----------
@@ -81,16 +82,18 @@ class SpikeCode(Code):
     name: str = "code"
     activation: str = "relu"
     soma: bool = False
-    offset: float = 0.0
+    offset: float | NDArray = 0.0
 
     linear = True
 
     def __post_init__(self):
         for field in ("threshold", "reset", "weight"):
             object.__setattr__(self, field, _table(field, getattr(self, field)))
-        lengths = {f: len(getattr(self, f)) for f in ("threshold", "reset", "weight")}
-        if len(set(lengths.values())) > 1:
-            detail = ", ".join(f"{field} {n}" for field, n in lengths.items())
+        shapes = {f: getattr(self, f).shape for f in ("threshold", "reset", "weight")}
+        if len(set(shapes.values())) > 1:
+            detail = ", ".join(
+                f"{field} {' x '.join(map(str, shape))}" for field, shape in shapes.items()
+            )
             raise ValueError(f"the three tables must have one entry per time step, got {detail}")
         if self.steps > MAX_STEPS:
             raise ValueError(f"at most {MAX_STEPS} time steps are supported, got {self.steps}")
@@ -100,9 +103,7 @@ class SpikeCode(Code):
             )
         if not isinstance(self.name, str):
             raise ValueError(f"the name must be a text, got {self.name!r}")
-        if not np.isfinite(np.float32(self.offset)):
-            raise ValueError(f"the offset must be finite, got {self.offset}")
-        object.__setattr__(self, "offset", float(np.float32(self.offset)))
+        object.__setattr__(self, "offset", _offset(self.offset, self.threshold.shape[1:]))
         if self.soma:
             activations.get(self.activation)
 
@@ -111,8 +112,9 @@ class SpikeCode(Code):
         return len(self.threshold)
 
     def first_potential(self, x: ArrayLike) -> NDArray[np.float32]:
-        """v(1), the shape of x; ``ValueError`` for NaN."""
+        """v(1), the shape of x; ``ValueError`` for NaN, and for other channels than the code's."""
         x = check_activations(x)
+        self._check_channels(x.shape)
         return activations.get(self.activation)(x) - np.float32(self.offset) if self.soma else x
 
     def trace(self, x: ArrayLike) -> Trace:
@@ -136,22 +138,60 @@ class SpikeCode(Code):
 
     def decode(self, spikes: ArrayLike) -> NDArray[np.float32]:
         spikes = check_spikes(spikes, self.steps, self.name)
+        self._check_channels(spikes.shape[1:])
         y = np.full(spikes.shape[1:], self.offset, np.float32)
         for d, z in zip(self.weight, spikes, strict=True):
             y = np.where(z, y + d, y)
         return y
 
     @cached_property
+    def channels(self) -> tuple[SpikeCode, ...]:
+        """The code of each channel; this one alone if all have the same."""
+        if self.threshold.ndim == 1:
+            return (self,)
+        tables = np.stack([self.threshold, self.reset, self.weight], -1)  # (K, C, 3)
+        offsets = np.broadcast_to(self.offset, tables.shape[1])
+        return tuple(
+            replace(self, threshold=T, reset=h, weight=d, offset=float(y_0))
+            for (T, h, d), y_0 in zip(tables.transpose(1, 2, 0), offsets, strict=True)
+        )
+
+    @cached_property
     def staircase(self) -> Staircase:
-        """The neuron as a step function of v(1), compiled on first use."""
+        """The neuron as a step function of v(1), compiled on first use.
+
+        ``ValueError`` for a code with a column for each channel: each of its :attr:`channels` has
+        one.
+        """
+        if self.threshold.ndim == 2:
+            raise ValueError(
+                f"code {self.name!r} has {len(self.channels)} channels, each a step function of "
+                "its own; ask its channels"
+            )
         tables = self.threshold, self.reset, self.weight
         return compile_staircase(*tables, self.max_spikes, np.float32(self.offset))
 
     def quantise(self, x: ArrayLike) -> NDArray[np.float32]:
-        return self.staircase.values_at(self.first_potential(x))
+        return self._look_up(x, np.float32, lambda staircase: staircase.values_at)
 
     def count(self, x: ArrayLike) -> NDArray[np.uint8]:
-        return self.staircase.counts_at(self.first_potential(x))
+        return self._look_up(x, np.uint8, lambda staircase: staircase.counts_at)
+
+    def _look_up(self, x, dtype, table) -> NDArray:
+        v = self.first_potential(x)
+        if self.threshold.ndim == 1:
+            return table(self.staircase)(v)
+        found = np.empty(v.shape, dtype)
+        for c, channel in enumerate(self.channels):
+            found[..., c] = table(channel.staircase)(v[..., c])
+        return found
+
+    def _check_channels(self, shape: tuple[int, ...]) -> None:
+        if self.threshold.ndim == 2 and shape[-1:] != self.threshold.shape[1:]:
+            raise ValueError(
+                f"code {self.name!r} has {self.threshold.shape[1]} channels, the last axis, got "
+                f"shape {shape}"
+            )
 
     def scaled(self, factor: float) -> SpikeCode:
         """The same code for activations ``factor`` times as large.
@@ -164,12 +204,14 @@ class SpikeCode(Code):
             raise ValueError(f"the factor must be positive and finite, got {factor}")
         a = np.float32(factor)
         T, h, d = self.threshold * a, self.reset * a, self.weight * a
-        return replace(self, threshold=T, reset=h, weight=d, offset=self.offset * float(a))
+        return replace(self, threshold=T, reset=h, weight=d, offset=self.offset * np.float64(a))
 
     @property
     def _identity(self) -> tuple:
         tables = (table.tobytes() for table in (self.threshold, self.reset, self.weight))
-        return (*tables, self.max_spikes, self.activation, self.soma, self.offset)
+        offset = np.asarray(self.offset, np.float32).tobytes()
+        shape = self.threshold.shape
+        return (*tables, shape, self.max_spikes, self.activation, self.soma, offset)
 
     def __eq__(self, other) -> bool:
         return self._identity == other._identity if isinstance(other, SpikeCode) else NotImplemented
@@ -180,14 +222,32 @@ class SpikeCode(Code):
     def __repr__(self) -> str:
         limit = "" if self.max_spikes is None else f", max_spikes={self.max_spikes}"
         soma = f", soma={self.activation}" if self.soma else ""
-        return f"SpikeCode({self.name!r}, steps={self.steps}{limit}{soma})"
+        channels = "" if self.threshold.ndim == 1 else f", channels={self.threshold.shape[1]}"
+        return f"SpikeCode({self.name!r}, steps={self.steps}{channels}{limit}{soma})"
 
 
 def _table(field: str, values: ArrayLike) -> NDArray[np.float32]:
     table = np.array(values, dtype=np.float32)  # a copy, so that it can be frozen
-    if table.ndim != 1 or table.size == 0:
-        raise ValueError(f"{field} must be a list of K >= 1 numbers, got shape {table.shape}")
+    if table.ndim not in (1, 2) or table.size == 0:
+        raise ValueError(
+            f"{field} must be a list of K >= 1 numbers, or (K, channels), got shape {table.shape}"
+        )
     if not np.isfinite(table).all():
         raise ValueError(f"{field} must be finite in float32, got {np.asarray(values)}")
     table.setflags(write=False)
     return table
+
+
+def _offset(given: ArrayLike, channels: tuple[int, ...]) -> float | NDArray:
+    offset = np.array(given, np.float32) + np.float32(0)  # no -0
+    if not np.isfinite(offset).all():
+        raise ValueError(f"the offset must be finite, got {given!r}")
+    if offset.shape not in ((), channels):
+        raise ValueError(
+            f"the offset must be one number{', or one for each channel' * bool(channels)}, got "
+            f"shape {offset.shape}"
+        )
+    if offset.ndim == 0:
+        return float(offset)
+    offset.setflags(write=False)
+    return offset

@@ -138,6 +138,24 @@ def normal_equations(x, f, w, T, h):
 
 
 @njit(cache=True, error_model="numpy")
+def add_moments(x, w, step, probability, rounding, mse):
+    """Of points x > 0 with weights w, and steps q (Q,): w and w (x - n q), by part of level n.
+
+    ``probability``, ``rounding``: (parts, levels, Q), zeros at first, as is ``mse``, (Q,).
+    """
+    parts, levels = probability.shape[:2]
+    for k in range(step.size):
+        q = step[k]
+        for i in range(x.size):
+            n = min(int(np.floor(x[i] / q + 0.5)), levels - 1)
+            error = x[i] - n * q
+            part = min(max(int((error / q + 0.5) * parts), 0), parts - 1)
+            probability[part, n, k] += w[i]
+            rounding[part, n, k] += w[i] * error
+            mse[k] += w[i] * error * error
+
+
+@njit(cache=True, error_model="numpy")
 def keep_best(mse, spikes, per_spike, block, best, fired, in_block, in_row, in_column):
     """Of candidates (rows, columns), note the one of least error in each interval of spikes."""
     for i in range(mse.shape[0]):

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from .. import activations
-from ..codes import Code, PrefixCode, SpikeCode, soma, uniform_levels
+from ..codes import Code, PrefixCode, SpikeCode, above, soma, uniform_levels
 from ._fit import fit
 from ._measure import decibels, measure
 from .distributions import Distribution, empirical, relu
@@ -84,7 +84,8 @@ def with_soma(designer: Designer, activation: str) -> Designer:
 
     The values of silence :math:`y_0` that are tried are the least activation, quantiles up to the
     median and, where values of both signs occur, half the least and 0; each code writes
-    :math:`f(x) - y_0`, and what is below is lost.
+    :math:`f(x) - y_0`, and what is below is lost. A ReLU needs no soma for that, see
+    :func:`~fsrepro.codes.above`.
 
     Parameters
     ----------
@@ -98,12 +99,16 @@ def with_soma(designer: Designer, activation: str) -> Designer:
         For an unknown activation.
     """
     activations.get(activation)  # refuses what is unknown
-    return _WithSoma(designer, activation)
+    return _WithSoma(designer, activation=activation)
 
 
 @dataclass(frozen=True)
 class _WithSoma(Designer):
-    activation: str
+    design: Designer
+    activation: str = field(kw_only=True)
+
+    def narrowed(self, front: Front) -> Designer:
+        return replace(self, design=self.design.narrowed(front))
 
     def __call__(self, x, **criterion) -> Front:
         f = activations.get(self.activation)
@@ -117,7 +122,10 @@ class _WithSoma(Designer):
                 continue
             part = self.design(Distribution.collect(shifted, y.weights).thin(FRONT_POINTS)).table
             lost = float(y.weights @ np.minimum(shifted, 0) ** 2)
-            codes = [soma(code, self.activation, offset) for code in part["code"]]
+            if self.activation == "relu":
+                codes = [above(code, offset) for code in part["code"]]
+            else:
+                codes = [soma(code, self.activation, offset) for code in part["code"]]
             parts.append(part.assign(code=codes, mse=part["mse"] + lost))
         if not parts:
             raise ValueError(

@@ -3,21 +3,23 @@ r"""Search codes for a ReLU exhaustively: every mixed radix of K steps, every sc
 A mixed-radix code sees x only through n = round(x / q), q its least step: n decides the number of
 spikes and how much e of n is left unwritten, zero in range. So one table (codes x levels) times
 one of the levels' moments (levels x scales) gives spikes and error of every code at every scale.
-A dead zone silences the last digit j where x lies in a part of its level: another such table.
+A dead zone leaves out the least values of the last digit, and silences the next where x lies in a
+part of its level: another such table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from ..codes import Code, compositions, mixed_radix
+from ..codes._mixed_radix import coins_of, levels_of
 from ..codes.checks import is_whole
-from ._kernels import keep_best
+from ._kernels import add_moments, keep_best
 from ._measure import measure
 from .distributions import Distribution, relu
 from .front import Designer, Front, non_dominated
@@ -27,18 +29,20 @@ __all__ = ["measured", "mixed_radix_of", "power_of", "round_scale"]
 MAX_SEARCH_STEPS = 18
 _MAX_LEVELS = 2048
 _PARTS = 4  # of a level, by which dead zones differ
-_DEAD_ZONES = (0.25, 0.5, 1.0, 1.5)  # multiples of q that are tried beside 0
-_MOST_SILENCED = 2
-_SPIKES_APART = 1 / 2048  # neighbours of a front, at least
-_RATIO = 1.01  # between neighbouring scales
+_MOST_UNWRITTEN = 2  # dead zones of 0 to below 3 q are tried
+_SPIKES_APART, _APART_OF_PARTS = 1 / 2048, 1 / 128  # neighbours of a front, at least
+_RATIO, _RATIO_OF_PARTS = 1.01, 1.04  # between neighbouring scales
 _ROWS = 2048  # compositions worked on at a time
+_MOST_KEPT = 1 << 18  # words of the tables that are kept for the next channel
 _SLACK = 1e-4  # dB, for what float32 sums may err by
 _SIGNIFICANT_BITS = 8
 _LOWEST_SNR = 5.0  # dB; scales so coarse that they reach less are not tried
 
 
-def mixed_radix_of(steps: int) -> Designer:
+def mixed_radix_of(steps: int, *, dead_zones: bool = True) -> Designer:
     """The mixed-radix codes of K = ``steps``: :math:`2^{K-1}` compositions, dead zones, scales.
+
+    ``dead_zones``: whether codes may have one, of less than three steps q.
 
     Without a criterion, the front over scales 1 % apart. With one, digits and dead zone are chosen
     on that grid, and their scale among finer ones close by; the least step q then has eight
@@ -47,31 +51,39 @@ def mixed_radix_of(steps: int) -> Designer:
     ``ValueError`` for steps outside 1..18 (the search doubles with each), and, when it designs, for
     no positive activations and for an SNR out of reach of K steps.
     """
-    steps = check_search_steps(steps)
+    rows = [*compositions(check_search_steps(steps))]
+    return _among(rows, _RATIO, _SPIKES_APART, dead_zones)
 
-    @Designer
+
+def _among(rows: list[tuple[int, ...]], ratio: float, apart: float, dead_zones: bool) -> Designer:
+    """Of these digits; scales differ by ``ratio``, neighbours of the front by spikes ``apart``."""
+
     def design(source, **criterion):
         snr = criterion.get("snr")
-        front = _front(source, steps, snr)
+        front = _front(_Grid(source, rows, ratio, dead_zones, snr), source, apart, snr)
         if not criterion:
             return front
         slack = criterion if snr is None else {"snr": snr - _SLACK}
         row = front.table.iloc[front.position(**slack)]
-        step = row["scale"] / _levels(row["digits"])
-        near = rounded(step * np.exp(np.linspace(-2, 2, 41) * np.log(_RATIO)))
-        scales = near * _levels(row["digits"])
+        levels = levels_of(row["digits"], row["dead_zone"])
+        near = rounded(row["scale"] / levels * np.exp(np.linspace(-2, 2, 41) * np.log(ratio)))
+        scales = near * levels
         radix = partial(mixed_radix, row["digits"], dead_zone=row["dead_zone"])
         codes = [(radix(float(a)), float(a)) for a in scales]
         return Front(measured(codes, relu, source), front.power)
 
-    return design
+    def narrow(front):
+        digits = sorted(set(front.table["digits"]))
+        return _among(digits, _RATIO_OF_PARTS, _APART_OF_PARTS, dead_zones)
+
+    return Designer(design, narrow)
 
 
-def _front(source: Distribution, steps: int, snr: float | None) -> Front:
-    """All compositions at all scales, or at those that may reach ``snr``; also their digits."""
-    grid, power = _Grid(source, steps, snr), power_of(source)
+def _front(grid: _Grid, source: Distribution, apart: float, snr: float | None) -> Front:
+    """Compositions at all scales, or at those that may reach ``snr``; also their digits."""
+    power = power_of(source)
     most = np.inf if snr is None else power / 10 ** ((snr - _SLACK) / 10)
-    best = _Best(steps)
+    best = _Best(grid.steps, apart)
     for rows, step, dead_zone, spikes, mse in grid.blocks():
         if snr is not None:  # no more spikes than the fewest of this block
             fewest = np.where(mse <= most, spikes, np.inf).min()
@@ -79,8 +91,10 @@ def _front(source: Distribution, steps: int, snr: float | None) -> Front:
         best.take(mse, spikes, (rows, step, dead_zone))
     table = best.table()
     if table.empty:
-        raise ValueError(f"no mixed radix of {steps} steps reaches {snr:g} dB on {source.name}")
-    table["scale"] = table.pop("step") * [_levels(digits) for digits in table["digits"]]
+        raise ValueError(
+            f"no mixed radix of {grid.steps} steps reaches {snr:g} dB on {source.name}"
+        )
+    table["scale"] = table.pop("step") * [*map(levels_of, table["digits"], table["dead_zone"])]
     codes = [
         mixed_radix(row.digits, row.scale, dead_zone=row.dead_zone)
         for row in table.itertuples(index=False)
@@ -91,8 +105,8 @@ def _front(source: Distribution, steps: int, snr: float | None) -> Front:
 class _Best:
     """The least error within each small interval of spikes, of all that was taken."""
 
-    def __init__(self, steps: int):
-        bins = int(steps / _SPIKES_APART) + 1
+    def __init__(self, steps: int, apart: float):
+        self._per_spike, bins = 1 / apart, int(steps / apart) + 1
         self._mse, self._spikes = np.full(bins, np.inf), np.full(bins, np.inf)
         self._block, self._row, self._column = np.zeros((3, bins), np.int64)
         self._blocks: list[tuple] = []
@@ -100,7 +114,7 @@ class _Best:
     def take(self, mse: NDArray, spikes: NDArray, block: tuple) -> None:
         """Candidates (rows, columns), which ``block`` describes: digits, q and dead zone."""
         best = self._mse, self._spikes, self._block, self._row, self._column
-        keep_best(mse, spikes, 1 / _SPIKES_APART, len(self._blocks), *best)
+        keep_best(mse, spikes, self._per_spike, len(self._blocks), *best)
         self._blocks.append(block)
 
     def table(self) -> pd.DataFrame:
@@ -145,27 +159,35 @@ def round_scale(scale: float) -> float:
 class _Grid:
     """Spikes and error of every composition (rows) at every scale (columns)."""
 
-    def __init__(self, distribution: Distribution, steps: int, snr: float | None):
+    def __init__(
+        self,
+        distribution: Distribution,
+        rows: list[tuple[int, ...]],
+        ratio: float,
+        dead_zones: bool,
+        snr: float | None,
+    ):
         x, w = distribution.points, distribution.weights
         self._x, self._w = x[x > 0], w[x > 0]
         if len(self._x) == 0:
             raise ValueError(f"{distribution.name} has no positive values to write in spikes")
-        self.steps = steps
-        self.step = rounded(_scales(self._x, self._w, steps, snr))  # q, (Q,)
+        self._rows, self._dead_zones, self.steps = rows, dead_zones, sum(rows[0])
+        self.step = rounded(_scales(self._x, self._w, self.steps, ratio, snr))  # q, (Q,)
 
     def blocks(self) -> Iterator[tuple]:
         """Blocks of (compositions, steps q, dead zone, spikes, mse)."""
-        every = list(compositions(self.steps))
-        # Whatever is above 2^K q is written as that is: every step fires.
-        most = min(2**self.steps + 2, _MAX_LEVELS)
+        # Whatever is above the largest sum of a code is written as that: every step fires.
+        most = min((2 + _MOST_UNWRITTEN) * 2 ** (self.steps - 1) + 2, _MAX_LEVELS)
         first = 0
         while first < len(self.step):  # an octave of scales at a time: each needs half the levels
             beyond = int(np.searchsorted(self.step, 2 * self.step[first]))
             moments = _Moments(self._x, self._w, self.step[first:beyond], most)
-            for a in range(0, len(every), _ROWS):
-                rows = every[a : a + _ROWS]
-                for dead_zone, spikes, mse in _evaluated(rows, moments):
+            for a in range(0, len(self._rows), _ROWS):
+                some = self._rows[a : a + _ROWS]
+                for rows, dead_zone, spikes, mse in _evaluated(some, moments):
                     yield rows, moments.step, dead_zone, spikes, mse
+                    if not self._dead_zones:
+                        break
             first = beyond
 
 
@@ -178,47 +200,41 @@ class _Moments:
     def __init__(self, x: NDArray, w: NDArray, step: NDArray, most: int):
         self.step = step
         self.levels = min(int(x[-1] / step[0]) + 2, most)
-        shape = (_PARTS, self.levels, len(step))
-        self.probability, self.rounding = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        self.mse = np.empty(len(step))  # of rounding alone
-        for k, q in enumerate(step):
-            n = np.minimum(np.floor(x / q + 0.5), self.levels - 1)
-            error = x - n * q
-            part = np.clip((error / q + 0.5) * _PARTS, 0, _PARTS - 1).astype(int)
-            cell = _PARTS * n.astype(int) + part
-            self.mse[k] = w @ error**2
-            for table, moment in ((self.probability, w), (self.rounding, w * error)):
-                parts = np.bincount(cell, moment, _PARTS * self.levels).reshape(-1, _PARTS)
-                table[:, :, k] = parts.cumsum(1).T
+        probability, rounding = np.zeros((2, _PARTS, self.levels, len(step)))
+        self.mse = np.zeros(len(step))  # of rounding alone
+        add_moments(x, w, step, probability, rounding, self.mse)
+        self.probability, self.rounding = (
+            table.cumsum(0).astype(np.float32) for table in (probability, rounding)
+        )
 
 
 def _evaluated(rows: list[tuple[int, ...]], moments: _Moments) -> Iterator[tuple]:
-    """For each dead zone, it and spikes and mean squared error, (rows, columns) each."""
-    fired, left, last = _write_levels(rows, moments.levels)
-    lowest, q = np.array([digits[-1] for digits in rows]), moments.step
-    probability, rounding = moments.probability, moments.rounding
-    spikes = fired.astype(np.float32) @ probability[-1]
-    mse = np.tile(moments.mse, (len(rows), 1))
-    over = left.any(1)  # (x - q (n - e))^2 = (x - q n)^2 + 2 q e (x - q n) + q^2 e^2
-    e = left[over].astype(np.float32)
-    mse[over] += 2 * q * (e @ rounding[-1]) + q**2 * (e**2 @ probability[-1])
-    yield 0.0, spikes, mse
-    for digit in range(1, min(_MOST_SILENCED, lowest.max()) + 1):
-        silenced = (last == digit).astype(np.float32)  # a last digit that is not written
-        for part in range(_PARTS):
-            share = (part + 1) / _PARTS
-            dead_zone = digit - 1 + share
-            if dead_zone not in _DEAD_ZONES and share < 1:
-                continue
+    """For each dead zone: rows, it, and spikes and mean squared error, (rows, columns) each."""
+    q, probability, rounding = moments.step, moments.probability, moments.rounding
+    for unwritten in range(_MOST_UNWRITTEN + 1):
+        if unwritten:  # of a small digit, too little would be left
+            rows = [digits for digits in rows if digits[-1] > _MOST_UNWRITTEN]
+        if not rows:
+            return
+        words = tuple(rows), moments.levels, unwritten
+        kept = len(rows) * moments.levels <= _MOST_KEPT
+        fired, left, last = _kept_levels(*words) if kept else _write_levels(*words)
+        spikes = fired.astype(np.float32) @ probability[-1]
+        mse = np.tile(moments.mse, (len(rows), 1))
+        over = left.any(1)  # (x - q (n - e))^2 = (x - q n)^2 + 2 q e (x - q n) + q^2 e^2
+        e = left[over].astype(np.float32)
+        mse[over] += 2 * q * (e @ rounding[-1]) + q**2 * (e**2 @ probability[-1])
+        yield rows, float(unwritten), spikes, mse
+        digit = unwritten + 1
+        silenced = (last == digit).astype(np.float32)
+        for part in range(_PARTS - 1):  # of its level; all of it is the next of unwritten
             lost = silenced @ probability[part]
             error = 2 * digit * q * (silenced @ rounding[part]) + (digit * q) ** 2 * lost
-            if dead_zone in _DEAD_ZONES:
-                able = (lowest > dead_zone)[:, None]  # to write a last digit at all
-                yield dead_zone, spikes - lost, np.where(able, mse + error, np.inf)
-        spikes, mse = spikes - lost, mse + error  # all of the digit is silenced
+            dead_zone = unwritten + (part + 1) / _PARTS
+            yield rows, dead_zone, spikes - lost, mse + error
 
 
-def _scales(x: NDArray, w: NDArray, steps: int, snr: float | None) -> NDArray:
+def _scales(x: NDArray, w: NDArray, steps: int, ratio: float, snr: float | None) -> NDArray:
     """Sizes q of the least significant step to try, finest first."""
     power = float(w @ x**2)
     if snr is None:
@@ -228,8 +244,8 @@ def _scales(x: NDArray, w: NDArray, steps: int, snr: float | None) -> NDArray:
         q = np.sqrt(12 * power / 10 ** (snr / 10))
         low, high = 0.35 * q, 3 * q / np.sqrt(w.sum())
     coarsest = 4 * np.sqrt(power / w.sum() / 10 ** (_LOWEST_SNR / 10))
-    high = max(min(high, max(coarsest, 4 * low)), low * _RATIO)
-    return np.geomspace(low, high, max(2, int(np.log(high / low) / np.log(_RATIO)) + 1))
+    high = max(min(high, max(coarsest, 4 * low)), low * ratio)
+    return np.geomspace(low, high, max(2, int(np.log(high / low) / np.log(ratio)) + 1))
 
 
 def _finest(x: NDArray, w: NDArray, steps: int) -> float:
@@ -249,12 +265,16 @@ def rounded(steps: NDArray) -> NDArray:
     return np.unique([round_scale(step) for step in steps])
 
 
-def _write_levels(rows, levels: int) -> tuple[NDArray, NDArray, NDArray]:
+def _write_levels(
+    rows: tuple[tuple[int, ...], ...], levels: int, unwritten: int
+) -> tuple[NDArray, NDArray, NDArray]:
     """How each code writes level n, (rows, levels) each: spikes, what is left, the last digit.
 
     The last digit is 0 where it is silent, and where all words are too small.
     """
-    coins = np.array([_coins(digits, levels) for digits in rows], np.int16)
+    coins = np.array(
+        [[min(c, levels) for c in coins_of(row, unwritten=unwritten)] for row in rows], np.int16
+    )
     lowest = np.array([digits[-1] for digits in rows])
     left = np.tile(np.arange(levels, dtype=np.int16), (len(rows), 1))
     fired, last = np.zeros(left.shape, np.uint8), np.zeros(left.shape, np.int16)
@@ -267,17 +287,7 @@ def _write_levels(rows, levels: int) -> tuple[NDArray, NDArray, NDArray]:
     return fired, left, np.where(left > 0, 0, last)
 
 
-def _coins(digits: tuple[int, ...], levels: int) -> list[int]:
-    """Weights in multiples of q, largest first; those out of reach are cut to ``levels``."""
-    place, coins = 1, []
-    for a in reversed(digits):
-        coins += [min(place * j, levels) for j in range(1, a + 1)]
-        place *= a + 1
-    return coins[::-1]
-
-
-def _levels(digits: tuple[int, ...]) -> float:
-    return float(np.prod(np.asarray(digits, float) + 1))
+_kept_levels = lru_cache(maxsize=64)(_write_levels)  # the channels of a layer ask for the same
 
 
 def check_search_steps(steps: int) -> int:

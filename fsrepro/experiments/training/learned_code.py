@@ -1,6 +1,6 @@
 r"""FS neurons that gradients pass through: the exact code forward, a smooth stand-in backward.
 
-With the least weight of the code as its unit, a layer of learned scale s computes
+With the step of the code as its unit, a layer of learned scale s computes
 
 .. math:: y = s\, Q(x / s), \qquad
           \frac{\partial Q}{\partial u} := [\,0 < u < u_{\max}],
@@ -30,13 +30,21 @@ _MOST_BINS = 4096
 
 
 def in_units(code: SpikeCode) -> tuple[SpikeCode, float]:
-    """``code`` in units of its least weight, and that unit: exact where weights are multiples.
+    """``code`` in units of its step, and that unit: exact where weights are multiples of it.
 
-    Raises ``ValueError`` for a code with a weight that is not positive.
+    That is the least weight, or a half or third of it if all are multiples of that only, as with a
+    large dead zone. Raises ``ValueError`` for a code with a weight that is not positive.
     """
-    unit = float(code.weight.min())
-    if not unit > 0:
-        raise ValueError(f"code {code.name!r} has a weight of {unit}; a ReLU needs positive ones")
+    least = float(code.weight.min())
+    if not least > 0:
+        raise ValueError(f"code {code.name!r} has a weight of {least}; a ReLU needs positive ones")
+    weights = code.weight.astype(np.float64)
+    whole = (
+        n
+        for n in (1, 2, 3)
+        if np.allclose(n * weights / least, np.rint(n * weights / least), rtol=1e-5)
+    )
+    unit = least / next(whole, 1)
     tables = {
         table: (getattr(code, table).astype(np.float64) / unit).astype(np.float32)
         for table in ("threshold", "reset", "weight")
@@ -47,8 +55,8 @@ def in_units(code: SpikeCode) -> tuple[SpikeCode, float]:
 class LearnedCode(Population):
     """A population of FS neurons with a scale that is learned, for training only.
 
-    Input and output as in :class:`Population`, never counting. ``code`` is in units of its least
-    weight, and ``scale`` is that unit, at first. ``price`` is what a spike costs in the loss,
+    Input and output as in :class:`Population`, never counting. ``code`` is in units of its step,
+    and ``scale`` is that unit, at first. ``price`` is what a spike costs in the loss,
     ``share`` that of the layer's neurons among all. ``spikes`` holds the mean per neuron in the
     last batch.
     """
@@ -77,7 +85,7 @@ class LearnedCode(Population):
 
     @property
     def scale(self) -> float:
-        """The learned unit, the value of the code's least weight, of eight significant bits."""
+        """The learned unit, what the code's step is worth, of eight significant bits."""
         return float(_rounded(ops.exp(self.log_scale)))
 
     def call(self, x, training=False):
