@@ -16,7 +16,9 @@ from fsrepro.fitting import (
     scalar_bound,
     scalar_rate,
     uniform,
+    word_bound,
 )
+from fsrepro.fitting._bound import spikes_for_rate
 
 SOURCE = gaussian(-0.3, 1)
 RECTIFIED = SOURCE.map(relu)
@@ -66,6 +68,31 @@ def test_no_code_is_below_it(digits, source):
 def test_no_scalar_quantiser_is_below_it(penalty):
     found = any_decoder(RECTIFIED, 6, penalty)
     assert found.spikes >= scalar_bound(RECTIFIED, 6, found.snr) - 1e-6
+
+
+@pytest.mark.parametrize(
+    "steps, spikes", [(2, (2 + 9 * 2) / 12), (3, (3 + 8 * 2) / 12), (11, 11 / 12)]
+)
+def test_twelve_likely_values_need_as_many_words(steps, spikes):
+    """One word has no spike, K have one; the others two at least. All values must differ."""
+    source = Distribution(np.arange(12.0), np.full(12, 1 / 12))
+    assert word_bound(source, steps, 1e-9) == pytest.approx(spikes, abs=2e-4)
+
+
+def test_the_likeliest_value_is_silent():
+    source = Distribution(np.array([0.0, 1.0, 5.0]), np.array([0.7, 0.2, 0.1]))
+    assert word_bound(source, 8, 1e-9) == pytest.approx(0.3, abs=2e-4)
+    assert scalar_bound(source, 8, 60.0) == pytest.approx(0.3, abs=1e-3)  # entropy alone: 0.15
+    assert word_bound(source, 8, 100.0) == 0
+
+
+@pytest.mark.parametrize("snr", [9, 12, 15])
+def test_few_spikes_are_bound_by_words_and_not_by_entropy(snr):
+    mse = RECTIFIED.mean(np.square) / 10 ** (snr / 10)
+    by_entropy = spikes_for_rate(scalar_rate(RECTIFIED, mse), 8)
+    assert scalar_bound(RECTIFIED, 8, snr) == word_bound(RECTIFIED, 8, mse) > 1.05 * by_entropy
+    best = mixed_radix_of(8).best(SOURCE, snr=snr).spikes
+    assert 1 < best / scalar_bound(RECTIFIED, 8, snr) < 1.15
 
 
 def test_bad_input_is_refused():
