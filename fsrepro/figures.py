@@ -51,7 +51,12 @@ def set_style() -> None:
 
 
 def neuron_trace(code: SpikeCode, x: float, ax: Axes | None = None) -> Axes:
-    """One FS neuron on one value: membrane potential, threshold and spikes at every time step."""
+    """One FS neuron on one value: membrane potential, threshold and spikes at every time step.
+
+    ``ValueError`` for a code that differs between channels: draw one of its ``channels``.
+    """
+    if len(code.channels) > 1:
+        raise ValueError(f"{code!r} has a neuron for each channel; draw one of code.channels")
     ax = ax or plt.gca()
     membrane, spikes = (a[:, 0] for a in code.trace([x]))
     t = np.arange(1, code.steps + 1)

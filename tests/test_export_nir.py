@@ -139,6 +139,31 @@ def test_neurons_are_the_code_bit_for_bit(name):
     assert (bits(values) == bits(code.decode(expected))).all()
 
 
+RADICES = [mixed_radix((1, 3, 4), a, dead_zone=z) for a, z in ((2.3, 0), (0.7, 1.5), (4, 0.25))]
+CHANNELS = {
+    "channels": RADICES,
+    "channels with offsets": [codes.above(c, y) for c, y in zip(RADICES, (0, 0.3, 1), strict=True)],
+    "channels, at most 2 spikes": [replace(code, max_spikes=2) for code in RADICES],
+}
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+def test_codes_by_channel_bit_for_bit(name):
+    code = codes.by_channel(CHANNELS[name])
+    x = np.concatenate([potentials(channel) for channel in CHANNELS[name]])
+    x = np.stack([x, x[::-1], x], -1)[:, None]  # (N, 1, C)
+    found = {}
+    values = run(few_spikes_graph(code, (3, 1)), np.moveaxis(x, -1, 1), found, "n/")
+    expected = code.encode(x)
+    assert (spikes_of(found, "n", code) == np.moveaxis(expected, -1, 2)).all()
+    assert (bits(values) == bits(np.moveaxis(code.decode(expected), -1, 1))).all()
+
+
+def test_a_network_of_codes_by_channel(trained, calibration_images, test_images, tmp_path):
+    snn = convert(trained, calibration_images, spikes_per_neuron=0.4, by_channel=True)
+    assert_computes(snn, read_back(snn, tmp_path), test_images[:100])
+
+
 @pytest.mark.parametrize("name", CODES)
 def test_the_tables_are_in_the_metadata(name, tmp_path):
     image = keras.Input((3,))

@@ -221,6 +221,25 @@ def test_a_trained_network_differs_where_a_sum_rounds_across_a_threshold(snn, te
     assert (found.argmax(1) == expected.argmax(1)).mean() > 0.99
 
 
+@pytest.mark.parametrize("activation", ["relu", "silu"])
+def test_codes_by_channel(activation, calibration_images):
+    images = calibration_images[:64]
+    model = resnet(8, (8, 8, 1), activation=activation)
+    snn = convert(model, images, spikes_per_neuron=0.8, by_channel=True)
+    assert all(len(code.channels) > 1 for code in snn.codes.values())
+    network, seen = to_spikingjelly(snn), {}
+    for module in network.modules():
+        if isinstance(module, Neurons):
+            module.register_forward_hook(lambda m, x, y: seen.update({m.layer: (x[0], y)}))
+    found = spike_trains(network, torch.tensor(images))
+    assert share_that_differs(found, snn.spike_trains(images)) < 2e-3
+    for name, (x, y) in seen.items():  # of the same potentials, bit for bit
+        x, y = (np.moveaxis(v.detach().numpy(), 1, -1) for v in (x, y))
+        spikes = snn.codes[name].encode(x)
+        assert (found[name].numpy() == spikes).all()
+        assert (bits(y) == bits(snn.codes[name].decode(spikes))).all()
+
+
 def test_a_residual_network_with_gates_and_somas(calibration_images):
     images = calibration_images[:32]
     model = resnet(8, (8, 8, 1), activation="silu", squeeze=4)

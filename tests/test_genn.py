@@ -71,10 +71,10 @@ def specified(snn, x):
         weight = np.broadcast_to(
             code.payload(spikes[name])
             if isinstance(code, codes.ExponentMantissa)
-            else code.weight.reshape(-1, *[1] * potential.ndim),
+            else code.weight.reshape(code.steps, *[1] * (potential.ndim - 1), -1),
             spikes[name].shape,
         )
-        graded = isinstance(code, codes.ExponentMantissa)
+        graded = isinstance(code, codes.ExponentMantissa) or len(code.channels) > 1
         payload[name] = weight if graded else None, getattr(code, "weight", None)
 
 
@@ -127,6 +127,47 @@ LINEAR = {
 def test_every_linear_code(kind):
     x = images()
     agrees(convert(network(), x, code=LINEAR[kind]), x)
+
+
+def with_channels(snn, *kinds):
+    """``snn`` with these codes by channel in turn, each at a scale of its own."""
+    scales = np.linspace(0.5, 3, 7)
+    made = {
+        layer.name: codes.by_channel(
+            [kinds[c % len(kinds)](scales[c]) for c in range(layer.output.shape[-1])]
+        )
+        for layer in snn.spiking_layers
+    }
+    return snn.with_codes(made)
+
+
+def test_codes_by_channel():
+    x = images()
+    snn = convert(network(), x, code="binary")
+    radix = [lambda a: codes.mixed_radix((1, 5), a), lambda a: codes.mixed_radix((2, 4), a)]
+    agrees(with_channels(snn, *radix), x)
+    raised = [lambda a: codes.above(codes.binary(6, a), a / 3), lambda a: codes.binary(6, a)]
+    agrees(with_channels(snn, *raised), x)
+    agrees(with_channels(snn, lambda a: replace(codes.rate(6, a), max_spikes=2)), x)
+
+
+def test_codes_by_channel_with_a_soma():
+    x = images()
+    radix = codes.soma(codes.mixed_radix((3, 3, 2), 2.0), "silu", offset=-0.25)
+    snn = convert(network("silu"), x, code=radix)
+    kinds = [
+        lambda a: codes.soma(codes.mixed_radix((3, 3, 2), a), "silu", offset=-0.25),
+        lambda a: codes.soma(codes.mixed_radix((1, 7), a), "silu", offset=a / 8),
+    ]
+    agrees(with_channels(snn, *kinds), x)
+
+
+def test_by_channel_and_plain_spikes_meet():
+    x = images()
+    snn = convert(network(), x, code="binary", steps=6)
+    by_channel = with_channels(snn, lambda a: codes.mixed_radix((1, 5), a)).codes
+    mixed = {n: by_channel[n] if i % 2 else snn.codes[n] for i, n in enumerate(by_channel)}
+    agrees(snn.with_codes(mixed), x)
 
 
 def test_codes_of_different_lengths_in_one_network():

@@ -620,7 +620,7 @@ def test_codes_of_another_function_are_refused_everywhere():
 @pytest.mark.parametrize(
     "given",
     [{"snr": 30}, {"spikes_per_neuron": 0.5}, {"scale": "max"}, {"scale": 2.0}, {"steps": 4},
-     {"spikes_per_neuron": 0.5, "channel_scales": True}],
+     {"spikes_per_neuron": 0.5, "by_channel": True}],
     ids=str,
 )  # fmt: skip
 def test_criteria_beside_a_code_are_refused(given):
@@ -709,7 +709,7 @@ def test_a_single_value_under_a_budget_keeps_its_error(regression):
         errors[budget] = error
     assert errors[None] < 0.06
     assert errors[1.0] < 0.06 < errors[0.2] < 1
-    assert all(gain > 0 for gain in choices._gain().values())
+    assert all(gain.mean() > 0 for gain in choices.sensitivity.values())
 
 
 COMPILED = {
@@ -928,7 +928,7 @@ def test_grouped_convolutions_are_rescaled_exactly(groups, behind):
         name: np.exp2(rng.integers(-3, 4, graph.get_layer(name).output.shape[-1])) for name in names
     }
     np.testing.assert_array_equal(rescale_channels(graph, factors)(x), graph(x))
-    snn = convert(model, x, spikes_per_neuron=1.0, channel_scales=True)
+    snn = convert(model, x, spikes_per_neuron=1.0, by_channel=True)
     assert measures.evaluate(snn, x, ann=model).agreement > 60
 
 
@@ -1185,7 +1185,7 @@ def test_names_that_collide():
 def test_an_activation_on_the_input_under_a_budget(function):
     model = sequential(layers.Activation(function), layers.Conv2D(4, 3, activation=function),
                        layers.Flatten(), layers.Dense(3))  # fmt: skip
-    for options in [{}, {"channel_scales": True}][: 2 if function == "relu" else 1]:
+    for options in [{}, {"by_channel": True}]:
         snn = convert(model, pictures(), spikes_per_neuron=1.0, **options)
         assert measures.evaluate(snn, pictures(), ann=model).agreement > 70
         check_specification(snn, pictures())

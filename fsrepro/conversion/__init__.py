@@ -3,7 +3,7 @@
 ``normal_form`` folds what :mod:`fsrepro.frontends` read: linear layers and activations are left. A
 :class:`Plan` holds what networks are made from: what activations look like (``calibration``), the
 codes that suit them (:mod:`fsrepro.fitting`), how much each layer matters (``sensitivity``);
-``allocation`` divides a budget of spikes among the layers, ``bias_correction`` mends their mean
+``allocation`` divides a budget of spikes among the layers, ``correction`` mends their mean
 errors, ``spiking_model`` is what comes out. ``convert`` does all of it for one network.
 ``bias_maps`` says what neurons receive while all is silent.
 ``with_decoders`` stands in for ``convert`` where a code is not linear.
@@ -15,9 +15,9 @@ from ._normal_form import UnsupportedLayerError, normal_form
 from ._plan import SPIKE_PENALTY, Plan, plan
 from ._sensitivity import sensitivity
 from .allocation import allocate, spike_price
-from .bias_correction import correct_biases
 from .calibration import check_images, distributions, record
-from .channels import best_factors, rescalable_layers, rescale_channels
+from .channels import rescalable_layers, rescale_channels
+from .correction import correct_biases
 from .decoded import with_decoders
 from .diagnosis import diagnose
 from .population import activation_layers, populate
@@ -30,7 +30,6 @@ __all__ = [
     "UnsupportedLayerError",
     "activation_layers",
     "allocate",
-    "best_factors",
     "bias_maps",
     "check_images",
     "convert",

@@ -21,7 +21,7 @@ def convert(
     scale: str | float | Mapping[str, float] = "mse",
     snr: float | None = None,
     spikes_per_neuron: float | None = None,
-    channel_scales: bool = False,
+    by_channel: bool = False,
     bias_correction: bool | None = None,
     task: str | None = None,
     seed: int = 0,
@@ -57,7 +57,7 @@ def convert(
         ``"mse"``, chosen by the criterion; ``"max"``, the largest activation seen; a number for
         all layers (25 with ``"binary_floor"`` and 10 steps is the setting of Stöckl & Maass
         2021), or one for each layer by name.
-    snr, spikes_per_neuron, channel_scales, bias_correction
+    snr, spikes_per_neuron, by_channel, bias_correction
         The criterion by which codes and scales are chosen, and what else
         :meth:`Plan.network` takes.
     task : str
@@ -87,6 +87,6 @@ def convert(
     return planned.network(
         snr=snr,
         spikes_per_neuron=spikes_per_neuron,
-        channel_scales=channel_scales,
+        by_channel=by_channel,
         bias_correction=bias_correction,
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from .. import activations
-from ..codes import Code, SpikeCode, binary, rate, soma
+from ..codes import Code, SpikeCode, binary, by_channel, rate, soma
 from ..fitting import (
     Candidate,
     Designer,
@@ -32,10 +32,9 @@ from ..frontends import read
 from ..tasks import Task
 from ._normal_form import fold
 from ._sensitivity import sensitivity
-from .allocation import allocate, spike_price
-from .bias_correction import correct_biases
-from .calibration import check_images, distributions, record
-from .channels import best_factors, rescalable_layers, rescale_channels
+from .allocation import allocate
+from .calibration import channel_samples, check_images, distributions
+from .correction import correct_biases
 from .few_spikes import FewSpikes
 from .population import activation_layers, by_layer, populate
 from .spiking_model import Budget, SpikingModel
@@ -111,6 +110,15 @@ class Plan:
         return {name: self._front(name) for name in tqdm(self._sites, desc="codes to choose from")}
 
     @cached_property
+    def channel_fronts(self) -> dict[str, list[Front]]:
+        """By layer, for each of its channels, the codes a budget may choose from."""
+        seen = channel_samples(self.graph, self.calibration, seed=self.seed)
+        return {
+            name: self._channel_fronts(name, *seen[name])
+            for name in tqdm(self._sites, desc="codes of channels")
+        }
+
+    @cached_property
     def sensitivity(self) -> dict[str, NDArray[np.float64]]:
         """By layer, (C,): :func:`~fsrepro.conversion.sensitivity` to errors in each channel."""
         images = self.calibration[:SENSITIVITY_IMAGES]
@@ -122,12 +130,18 @@ class Plan:
         spikes_per_neuron: float | None = None,
         snr: float | None = None,
         penalty: float | None = None,
+        by_channel: bool = False,
     ) -> dict[str, Candidate]:
-        """The code of every layer. Criteria and errors as in :meth:`network`."""
+        """The code of every layer. Arguments and errors as in :meth:`network`."""
         criterion = self._criterion(spikes_per_neuron=spikes_per_neuron, snr=snr, penalty=penalty)
+        if by_channel and spikes_per_neuron is None:
+            raise ValueError("by_channel needs a budget; pass spikes_per_neuron too")
         if spikes_per_neuron is None:
             return {name: self._alone(name, criterion) for name in self._sites}
-        return allocate(self.fronts, self.neurons, self._gain(), spikes_per_neuron)
+        if by_channel:
+            return self._by_channel(spikes_per_neuron)
+        gain = {name: float(channels.mean()) for name, channels in self.sensitivity.items()}
+        return allocate(self.fronts, self.neurons, gain, spikes_per_neuron)
 
     def network(
         self,
@@ -135,14 +149,14 @@ class Plan:
         spikes_per_neuron: float | None = None,
         snr: float | None = None,
         penalty: float | None = None,
-        channel_scales: bool = False,
+        by_channel: bool = False,
         bias_correction: bool | None = None,
     ) -> SpikingModel:
         """The spiking network that serves one criterion.
 
         By default the least error, of ``"mixed_radix"`` with a penalty of :data:`SPIKE_PENALTY`.
-        Errors as in :func:`~fsrepro.conversion.convert`, and ``ValueError`` for
-        ``channel_scales`` without a budget.
+        Errors as in :func:`~fsrepro.conversion.convert`, and ``ValueError`` for ``by_channel``
+        without a budget.
 
         Parameters
         ----------
@@ -155,21 +169,16 @@ class Plan:
         penalty : float
             In every layer, the least sum of relative mean squared error and this for each spike
             per neuron.
-        channel_scales : bool
-            Under a budget, give every channel a scale of its own where it can be folded into the
-            weights before and behind, see :func:`~fsrepro.conversion.best_factors`.
+        by_channel : bool
+            Under a budget, give every channel a code of its own, for its values and its
+            sensitivity, see :func:`~fsrepro.codes.by_channel`.
         bias_correction : bool
             Whether to take the mean out of the errors of the codes, see
             :func:`~fsrepro.conversion.correct_biases`; by default under a budget only.
         """
-        if channel_scales:
-            if spikes_per_neuron is None:
-                raise ValueError("channel_scales needs a budget; pass spikes_per_neuron too")
-            self._criterion(spikes_per_neuron=spikes_per_neuron, snr=snr, penalty=penalty)
-            return self._with_channel_scales(spikes_per_neuron).network(
-                spikes_per_neuron=spikes_per_neuron, bias_correction=bias_correction
-            )
-        chosen = self.choose(spikes_per_neuron=spikes_per_neuron, snr=snr, penalty=penalty)
+        chosen = self.choose(
+            spikes_per_neuron=spikes_per_neuron, snr=snr, penalty=penalty, by_channel=by_channel
+        )
         codes = {name: linear(found.code) for name, found in chosen.items()}
         model = populate(self.graph, lambda name: FewSpikes(codes[name], name=name))
         if bias_correction or (bias_correction is None and spikes_per_neuron is not None):
@@ -200,30 +209,40 @@ class Plan:
             raise ValueError(f"spikes_per_neuron must be positive and finite, got {budget}")
         return found
 
-    def _gain(self) -> dict[str, float]:
-        return {name: float(channels.mean()) for name, channels in self.sensitivity.items()}
+    def _by_channel(self, budget: float) -> dict[str, Candidate]:
+        """:func:`allocate` with every channel for itself."""
+        fronts, neurons, gain = {}, {}, {}
+        for name, channels in self.channel_fronts.items():
+            for c, front in enumerate(channels):
+                fronts[name, c] = front
+                neurons[name, c] = self.neurons[name] / len(channels)
+                gain[name, c] = float(self.sensitivity[name][c])
+        chosen = allocate(fronts, neurons, gain, budget)
+        return {
+            name: _together([chosen[name, c] for c in range(len(channels))])
+            for name, channels in self.channel_fronts.items()
+        }
 
-    def _with_channel_scales(self, budget: float) -> Plan:
-        """The plan of the same network with its channels in the units that suit their codes."""
-        chosen = self.choose(spikes_per_neuron=budget)
-        price = spike_price(self.fronts, self.neurons, self._gain(), budget)
-        x = record(self.graph, self.calibration, by_channel=True, seed=self.seed)
-        factors = {
-            name: best_factors(chosen[name].code, x[name], self.sensitivity[name], price)
-            for name in rescalable_layers(self.graph)
-            if chosen[name].code.activation == "relu"
-        }
-        rescaled = Plan(
-            rescale_channels(self.graph, factors),
-            self.calibration,
-            self._sites,
-            self.task,
-            seed=self.seed,
-        )
-        rescaled.sensitivity = {  # by the chain rule
-            name: gain / factors.get(name, 1.0) ** 2 for name, gain in self.sensitivity.items()
-        }
-        return rescaled
+    def _channel_fronts(self, name: str, x: NDArray, weights: NDArray) -> list[Front]:
+        """Those of a layer, for ``x``, (P, C), with weights (P,)."""
+        designer, of_layer = self._sites[name].designer, self.fronts[name]
+        if designer is None:
+            return [of_layer] * x.shape[1]
+        function, designer = self._sites[name].function, designer.narrowed(of_layer)
+        if function == "relu":  # of channels that are hardly ever silent
+            designer = with_soma(designer, function)
+        f = activations.get(function)
+        fronts = []
+        for values in x.T:
+            y = f(values)
+            if y.min() < y.max():
+                seen = Distribution.collect(values.astype(np.float64), weights, name)
+                fronts.append(designer(seen))
+            elif y.any():  # constant: as well as it can be said without knowing more
+                fronts.append(of_layer)
+            else:
+                fronts.append(Front(of_layer.table.assign(spikes=0.0), of_layer.power))
+        return fronts
 
     def _alone(self, name: str, criterion: Mapping[str, float]) -> Candidate:
         """The code of a layer that nothing but its own pre-activations decides."""
@@ -360,6 +379,14 @@ def _choice(code: CodeOrDesigner, steps: int, scale: str | float, function: str)
         return _unmeasured(code if function == "relu" else soma(code, function, least), size)
 
     return {"of_range": of_range}
+
+
+def _together(channels: list[Candidate]) -> Candidate:
+    """What the channels of a layer were given, as one."""
+    codes = [found.code for found in channels]
+    code = codes[0] if len(set(codes)) == 1 else by_channel([linear(code) for code in codes])
+    mse = float(np.mean([found.mse for found in channels]))
+    return Candidate(code, math.nan, mse, float(np.mean([found.spikes for found in channels])))
 
 
 def _unmeasured(code: Code, scale: float = math.nan) -> Candidate:

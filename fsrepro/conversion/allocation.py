@@ -16,7 +16,8 @@ Source: Lagrangian bit allocation, Shoham & Gersho (1988).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
 
 import numpy as np
 
@@ -28,18 +29,21 @@ FILLED = 0.99
 """A budget is met when this share of it is spent: what is left would hardly buy a code."""
 
 
+Part = TypeVar("Part", bound=Hashable)
+
+
 def allocate(
-    fronts: Mapping[str, Front],
-    neurons: Mapping[str, int],
-    gain: Mapping[str, float],
+    fronts: Mapping[Part, Front],
+    neurons: Mapping[Part, float],
+    gain: Mapping[Part, float],
     spikes_per_neuron: float,
-) -> dict[str, Candidate]:
+) -> dict[Part, Candidate]:
     """The code of each layer's front with which the network keeps its budget of spikes.
 
     Parameters
     ----------
     fronts, neurons, gain : mapping
-        By layer, its front, n and G.
+        By layer, or part of one, such as a channel: its front, n and G.
     spikes_per_neuron : float
         The budget, mean over all neurons, which the mean spikes of the codes do not exceed.
 
@@ -48,45 +52,48 @@ def allocate(
     ValueError
         For a budget that even the cheapest codes exceed.
     """
-    chosen = _choose(fronts, gain, spike_price(fronts, neurons, gain, spikes_per_neuron))
-    return _filled(chosen, fronts, neurons, gain, spikes_per_neuron)
+    rows = _choose(fronts, gain, spike_price(fronts, neurons, gain, spikes_per_neuron))
+    rows = _filled(rows, fronts, neurons, gain, spikes_per_neuron)
+    return {name: front[rows[name]] for name, front in fronts.items()}
 
 
-def _filled(chosen, fronts, neurons, gain, budget) -> dict[str, Candidate]:
-    """``chosen`` with better codes where the rest of the budget allows them."""
-    total = sum(neurons[name] for name in fronts)
-    left = budget * total - sum(neurons[name] * found.spikes for name, found in chosen.items())
+def _filled(rows, fronts, neurons, gain, budget) -> dict:
+    """``rows`` of the fronts with better codes where the rest of the budget allows them."""
+    rows, total = dict(rows), sum(neurons[name] for name in fronts)
+    left = budget * total - sum(
+        neurons[name] * front.spikes[rows[name]] for name, front in fronts.items()
+    )
     while left > (1 - FILLED) * budget * total:
-        best: tuple[float, str, Candidate] | None = None
+        best: tuple | None = None
         for name, front in fronts.items():
-            now, n = chosen[name], neurons[name]
-            more, less = front.spikes - now.spikes, now.mse - front.mse
+            now, n = rows[name], neurons[name]
+            more, less = front.spikes - front.spikes[now], front.mse[now] - front.mse
             worth = np.full(len(front), -np.inf)
             fits = (more > 0) & (n * more <= left) & (less > 0)
             worth[fits] = gain[name] * less[fits] / more[fits]
             row = int(np.argmax(worth))
             if fits[row] and (best is None or worth[row] > best[0]):
-                best = float(worth[row]), name, front[row]
+                best = worth[row], name, row, n * more[row]
         if best is None:
             break
-        _, name, found = best
-        left -= neurons[name] * (found.spikes - chosen[name].spikes)
-        chosen[name] = found
-    return chosen
+        _, name, rows[name], cost = best
+        left -= cost
+    return rows
 
 
-def _choose(fronts, gain, price) -> dict[str, Candidate]:
+def _choose(fronts, gain, price) -> dict:
+    """The row of each front that serves a price of a spike."""
     with np.errstate(divide="ignore"):  # nothing is too cheap for a layer that does not matter
         return {
-            name: front.choose(price=price / np.float64(0.5 * gain[name]))
+            name: front.position(price=price / np.float64(0.5 * gain[name]))
             for name, front in fronts.items()
         }
 
 
 def spike_price(
-    fronts: Mapping[str, Front],
-    neurons: Mapping[str, int],
-    gain: Mapping[str, float],
+    fronts: Mapping[Part, Front],
+    neurons: Mapping[Part, float],
+    gain: Mapping[Part, float],
     spikes_per_neuron: float,
 ) -> float:
     r"""The :math:`\lambda` of :func:`allocate`: the loss that the last spike of a budget saves.
@@ -97,7 +104,8 @@ def spike_price(
     share /= share.sum()
 
     def spent(price):
-        return float(share @ [found.spikes for found in _choose(fronts, gain, price).values()])
+        rows = _choose(fronts, gain, price)
+        return float(share @ [front.spikes[rows[name]] for name, front in fronts.items()])
 
     low, high = 1e-30, 1e30  # prices: too many spikes, few enough
     if spent(low) <= spikes_per_neuron:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..fitting import Distribution
@@ -13,7 +14,7 @@ from ..networks.graph import batch_slices, check_array, predict_list
 from ..networks.nonlinearity import Nonlinearity
 from .population import Population
 
-__all__ = ["check_images", "distributions", "record"]
+__all__ = ["channel_samples", "check_images", "distributions", "record"]
 
 _ALL = 4  # times as many values as are to be drawn are all taken
 
@@ -97,6 +98,39 @@ def distributions(
         weight = np.concatenate(weights[name])
         x = np.concatenate(parts).astype(np.float64)
         found[name] = Distribution.collect(x, weight / weight.sum(), name)
+    return found
+
+
+def channel_samples(
+    model: keras.Model, images: np.ndarray, *, positions: int = 1000, seed: int = 0
+) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float64]]]:
+    """Pre-activations of every activation or spiking layer, channel by channel, by its name.
+
+    About so many ``positions`` of each layer are drawn, evenly over the images, with all channels.
+    The largest and the least value of each channel in every batch are there too, and weigh what
+    they weigh. Other arguments and errors as for :func:`record`.
+
+    Returns
+    -------
+    dict of ((P, C) float32, (P,) float64)
+        Values, and their weights, which sum to 1 and are those of every channel.
+    """
+    rng = np.random.default_rng(seed)
+    points: dict[str, list[np.ndarray]] = {}
+    weights: dict[str, list[np.ndarray]] = {}
+    for name, x, share in _batches(model, images, positions):
+        x = x.reshape(-1, x.shape[-1])
+        weight = np.ones(len(x))
+        if len(x) > share + 2:
+            drawn = x[rng.integers(0, len(x), share)]
+            weight = np.append(np.full(share, (len(x) - 2) / share), (1.0, 1.0))
+            x = np.vstack([drawn, x.min(0), x.max(0)])
+        points.setdefault(name, []).append(x)
+        weights.setdefault(name, []).append(weight)
+    found = {}
+    for name, parts in points.items():
+        weight = np.concatenate(weights[name])
+        found[name] = np.concatenate(parts), weight / weight.sum()
     return found
 
 

@@ -19,13 +19,12 @@ import numpy as np
 from keras import layers
 
 from .. import activations
-from ..codes import Code
 from ..networks.graph import calls, rewrite, uses
 from ..networks.kinds import AVERAGES, GLOBAL_AVERAGES, POOLING_BY_MAXIMUM, ROUTING, WEIGHTED_LAYERS
 from ._kernels import scale_inputs, scale_outputs
 from .population import activation_layers
 
-__all__ = ["best_factors", "rescalable_layers", "rescale_channels"]
+__all__ = ["rescalable_layers", "rescale_channels"]
 
 _KEEPS_CHANNELS = (
     *AVERAGES,
@@ -83,36 +82,6 @@ def rescale_channels(graph: keras.Model, factors: Mapping[str, np.ndarray]) -> k
         for layer in behind:
             scale_inputs(scaled.get_layer(layer.name), 1 / factor)
     return scaled
-
-
-def best_factors(code: Code, x: np.ndarray, gain: np.ndarray, price: float) -> np.ndarray:
-    r"""For each channel of a layer, the factor with which ``code`` serves it best: (C,).
-
-    .. math:: f_c = \arg\min_f \; \tfrac12\, G_c\, \mathrm{E}\big[(x_c - y(f x_c) / f)^2\big]
-              + \lambda\, \mathrm{E}[n(f x_c)]
-
-    for ReLU, with x rectified, y and n the value and the spikes of the code. It is the scale the
-    code would have if each channel had its own, and costs nothing: it is folded into the weights.
-    Factors tried are four to the octave, from 1/4 to 4.
-
-    Parameters
-    ----------
-    code : Code
-    x : (N, C) float
-        Pre-activations.
-    gain : (C,) float
-        G, see :func:`~fsrepro.conversion.sensitivity`.
-    price : float
-        :math:`\lambda`, of a spike.
-    """
-    factors = np.exp2(np.arange(-2, 2.01, 0.25))
-    target = np.maximum(x, 0)
-    cost = []
-    for factor in factors:
-        scaled = (factor * x).astype(np.float32)
-        error = target - code.quantise(scaled) / factor
-        cost.append(0.5 * gain * (error**2).mean(0) + price * code.count(scaled).mean(0))
-    return factors[np.argmin(cost, 0)]
 
 
 def _neighbours(graph, name):

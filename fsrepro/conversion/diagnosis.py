@@ -8,6 +8,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from .. import activations
+from ..codes import SpikeCode
 from ..fitting import decibels
 from ..networks.graph import batch_slices, predict, predict_list, rewrite
 from ._normal_form import normal_form
@@ -89,7 +90,7 @@ def _activity(graph, snn, sites, x) -> pd.DataFrame:
         [t for layer in snn.spiking_layers for t in (layer.input, layer.output)],
     )
     functions = {name: activations.get(code.activation) for name, code in snn.codes.items()}
-    largest = {name: code.staircase.value.max() for name, code in snn.codes.items()}
+    largest = {name: _largest(code) for name, code in snn.codes.items()}
     sums = {name: np.zeros(5) for name in sites}  # power, error, ANN power, ANN error, saturated
     fired = {name: np.zeros(1, bool) for name in sites}
     for part in tqdm(batch_slices(graph, len(x)), desc="activity"):
@@ -110,6 +111,12 @@ def _activity(graph, snn, sites, x) -> pd.DataFrame:
         dead=[100 * (1 - np.mean(fired[name])) for name in sites],
         spikes_per_neuron=_spikes(snn, x) / table["neurons"],
     )
+
+
+def _largest(code) -> np.ndarray:
+    """The largest value that can be written, (1,), or in each channel, (C,)."""
+    channels = code.channels if isinstance(code, SpikeCode) else (code,)
+    return np.array([channel.staircase.value.max() for channel in channels])
 
 
 def _spikes(snn, x) -> np.ndarray:

@@ -101,6 +101,8 @@ class _Builder(Nodes):
         if layer.code.soma:
             why = f"NIR has nothing that computes {layer.code.activation}, as its soma does"
             raise refusal(layer, "NIR", why)
+        if x.order is not None and len(layer.code.channels) > 1:
+            raise refusal(layer, "NIR", "its codes differ by channel behind a flattened map")
         return replace(x, node=self.add(layer.name, few_spikes_graph(layer.code, shape), x.node))
 
     def convolution(self, layer, sources, shape):

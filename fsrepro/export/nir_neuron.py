@@ -16,18 +16,22 @@ def few_spikes_graph(code: SpikeCode, shape: tuple[int, ...]) -> nir.NIRGraph:
     At step k, ``potential_k`` is v (``input`` at the first), ``spike_k`` is z, ``value_k`` what has
     been decoded. A code with an offset starts from a threshold that is always met. With
     ``max_spikes``, a spike needs a threshold that is reached and, beside it, a neuron still fresh.
-    ``shape`` is that of one image.
+    ``shape`` is that of one image, channels first.
     """
     graph = Nodes({"input": nir.Input(np.array(shape))})
 
+    def everywhere(value):
+        channels = np.reshape(np.float32(value), (-1, *(1,) * (len(shape) - 1)))
+        return np.broadcast_to(channels, shape)
+
     def scale(name, factor, *sources):
-        return graph.add(name, nir.Scale(np.broadcast_to(np.float32(factor), shape)), *sources)
+        return graph.add(name, nir.Scale(everywhere(factor)), *sources)
 
     def threshold(name, value, *sources):
-        return graph.add(name, nir.Threshold(np.broadcast_to(np.float32(value), shape)), *sources)
+        return graph.add(name, nir.Threshold(everywhere(value)), *sources)
 
     v, value, fatigue = "input", "", ""
-    if code.offset:
+    if np.any(code.offset):
         value = scale("offset", code.offset, threshold("always", -np.inf, v))
     for k in range(1, code.steps + 1):
         T, h, d = code.threshold[k - 1], code.reset[k - 1], code.weight[k - 1]
@@ -49,14 +53,13 @@ def few_spikes_graph(code: SpikeCode, shape: tuple[int, ...]) -> nir.NIRGraph:
     return nir.NIRGraph(graph.nodes, graph.edges, metadata={"fsrepro": _tables(code)})
 
 
-def _below(threshold: np.float32) -> np.float32:
-    """The number that exactly those above exceed that reach the threshold.
+def _below(threshold: np.ndarray) -> np.ndarray:
+    """The numbers that exactly those above exceed that reach the thresholds.
 
     For 0 the largest that is not subnormal, for readers that take subnormal numbers for 0.
     """
-    if threshold == 0:
-        return -np.finfo(np.float32).tiny
-    return np.nextafter(threshold, np.float32(-np.inf))
+    below = np.nextafter(threshold, np.float32(-np.inf))
+    return np.where(threshold == 0, -np.finfo(np.float32).tiny, below)
 
 
 def _tables(code: SpikeCode) -> dict:

@@ -7,6 +7,7 @@ import re
 from functools import partial, reduce
 from keyword import iskeyword
 
+import numpy as np
 import torch
 from spikingjelly.activation_based import surrogate
 from spikingjelly.activation_based.neuron import FewSpikeNode, FewSpikeTable
@@ -75,7 +76,7 @@ def _counterpart(call):
     layer = call.operation
     if type(layer) is FewSpikes:
         try:
-            return Neurons(layer.code, layer.name)
+            return Neurons(layer.code, layer.name, axes=len(layer.output.shape) - 2)
         except ValueError as error:
             raise refusal(layer, "SpikingJelly", str(error)) from None
     if isinstance(layer, Population):
@@ -102,6 +103,8 @@ class Neurons(nn.Module):
     code : SpikeCode
     layer : str
         The name of the spiking layer.
+    axes : int
+        How many axes of space are behind that of the channels.
 
     Raises
     ------
@@ -109,16 +112,16 @@ class Neurons(nn.Module):
         For a soma whose function has no PyTorch code.
     """
 
-    def __init__(self, code: SpikeCode, layer: str):
+    def __init__(self, code: SpikeCode, layer: str, axes: int = 0):
         super().__init__()
-        self.layer, self.offset = layer, code.offset
+        self.layer = layer
+        self.register_buffer("offset", _channels_second(code.offset, axes))
         self.soma = code.activation if code.soma else None
         if self.soma is not None:
             function(self.soma)
-        tables = (torch.tensor(table) for table in (code.threshold, code.reset, code.weight))
         # Mode "s" adds up d from 0 on; "m" returns every step, to be added up from the offset on.
-        mode = "m" if code.offset else "s"
-        self.node = FewSpikeNode(FewSpikeTable(*tables), Firing(code.max_spikes), step_mode=mode)
+        mode = "m" if np.any(code.offset) else "s"
+        self.node = _Node(code, axes, mode)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.node.surrogate_function.fired = None
@@ -127,6 +130,27 @@ class Neurons(nn.Module):
             return self.node(v)
         silence = v.new_zeros(self.node.K - 1, *v.shape)  # the node adds up what arrives
         return reduce(operator.add, self.node(torch.cat([v[None], silence])), self.offset)
+
+
+class _Node(FewSpikeNode):
+    """A ``FewSpikeNode`` whose tables may have a column for each channel, (K, C, 1, ...)."""
+
+    def __init__(self, code: SpikeCode, axes: int, mode: str):
+        tables = code.threshold, code.reset, code.weight
+        first = (torch.tensor(table.reshape(code.steps, -1)[:, 0]) for table in tables)
+        super().__init__(FewSpikeTable(*first), Firing(code.max_spikes), step_mode=mode)
+        if code.threshold.ndim == 2:
+            self.theta, self.h, self.d = (_channels_second(table, axes) for table in tables)
+
+    @property
+    def K(self) -> int:
+        return len(self.theta)
+
+
+def _channels_second(table: np.ndarray | float, axes: int) -> torch.Tensor:
+    """(..., C) as (..., C, 1, ...), to go with maps (N, C, ...)."""
+    found = torch.tensor(table)
+    return found if found.ndim == 0 else found.reshape(*found.shape, *(1,) * axes)
 
 
 class Firing(nn.Module):

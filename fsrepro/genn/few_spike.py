@@ -28,23 +28,26 @@ NEVER = float(np.finfo(np.float32).max)
 
 
 def padded(table: np.ndarray, period: int, value: float) -> np.ndarray:
-    """A table of K time steps made as long as the period of the network, (period,)."""
-    return np.concatenate([table, np.full(period - len(table), value)]).astype(np.float32)
+    """A table of K time steps made as long as the period of the network, (period, ...)."""
+    rest = np.full((period - len(table), *table.shape[1:]), value)
+    return np.concatenate([table, rest]).astype(np.float32)
 
 
 def _model(code: SpikeCode, period: int, x: str) -> tuple[dict, dict, dict]:
     """What a neuron computes of ``x``, an expression in C; its parameters; its tables."""
-    limited = code.max_spikes is not None
+    limited, channels = code.max_spikes is not None, len(code.channels)
+    at = "k" if channels == 1 else f"(k * {channels}) + (id % {channels})"
     start, fired, may_fire = "", "", ""
     if limited:
         start, fired, may_fire = "C = 0;", "C++;", f" && C < {code.max_spikes}"
-    model = {
+    model: dict = {
         "params": [],
         "vars": [("V", "scalar")] + ([("C", "unsigned int")] if limited else []),
         "extra_global_params": [("T", "scalar*"), ("h", "scalar*")],
         "sim_code": f"""
             const int k = (int)(t / dt);
-            const scalar threshold = T[k];
+            const int at = {at};
+            const scalar threshold = T[at];
             if(k == 0) {{
                 const scalar x = {x};
                 {soma_code(code)}
@@ -52,10 +55,18 @@ def _model(code: SpikeCode, period: int, x: str) -> tuple[dict, dict, dict]:
             }}
             """,
         "threshold_condition_code": f"V >= threshold{may_fire}",
-        "reset_code": f"V -= h[k]; {fired}",
+        "reset_code": f"V -= h[at]; {fired}",
     }
     tables = {"T": padded(code.threshold, period, NEVER), "h": padded(code.reset, period, 0)}
-    return model, {}, tables
+    if channels > 1:  # receivers cannot tell what a spike is worth
+        model["vars"].append(("Dout", "scalar"))
+        model["extra_global_params"].append(("d", "scalar*"))
+        model["reset_code"] += " Dout = d[at];"
+        tables["d"] = padded(code.weight, period, 0)
+    if code.soma and np.ndim(code.offset):
+        model["extra_global_params"].append(("y0", "scalar*"))
+        tables["y0"] = np.asarray(code.offset)
+    return model, {}, {name: table.ravel() for name, table in tables.items()}
 
 
 class FewSpikeNeuron(Neuron):
@@ -67,12 +78,16 @@ class FewSpikeNeuron(Neuron):
     """
 
     pipelined = True
-    graded = False
     _parts: Callable = staticmethod(_model)
 
     def __init__(self, code, period: int, bias=0.0):
         super().__init__()
         self.code, self.period, self.bias = code, period, bias
+
+    @property
+    def graded(self) -> bool:
+        """Whether a spike carries what it is worth, ``Dout``: where channels differ in that."""
+        return len(self.code.channels) > 1
 
     def get_model(self, population, dt, batch_size) -> NeuronModel:
         model, parameters, tables = self._parts(self.code, self.period, "Fx + Bias")
@@ -87,12 +102,13 @@ class FewSpikeNeuron(Neuron):
 class FewSpikeInput(Neuron, InputBase):
     """The same for x given from outside, once for each presentation: variable ``X``."""
 
-    graded = False
     _parts: Callable = staticmethod(_model)
 
     def __init__(self, code, period: int):
         super().__init__(var_name="X")
         self.code, self.period = code, period
+
+    graded = FewSpikeNeuron.graded
 
     def get_model(self, population, dt, batch_size) -> NeuronModel:
         model, parameters, tables = self._parts(self.code, self.period, "X")

@@ -61,9 +61,11 @@ def soma_code(code: SpikeCode) -> str:
             f"code {code.name!r}: {code.activation} has no C code for GeNN; add it to "
             'fsrepro/genn/soma.py, or evaluate with simulator="keras"'
         )
+    each = np.ndim(code.offset) == 1
+    offset = f"y0[id % {np.size(code.offset)}]" if each else f"{code.offset!r}f"
     return f"""
                 const double u = (fabs(x) < {_SMALLEST}) ? 0.0d : {_bounded("(double)x")};
                 const double g = {f};
                 const double f = {_bounded("g")};
                 V = (fabs(f) < {_SMALLEST}) ? 0.0f : (float)f;
-                V -= {float(code.offset)!r}f;"""
+                V -= {offset};"""

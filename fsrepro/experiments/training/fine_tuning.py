@@ -243,6 +243,11 @@ def _check(snn: SpikingModel, spikes_per_neuron, distillation, mixup, averaging)
                 f"layer {name!r} has the code {code.name!r}, which needs decoders; only networks "
                 "of linear codes can be fine-tuned"
             )
+        if len(code.channels) > 1:
+            raise ValueError(
+                f"layer {name!r} has a code for each channel; only networks with one code for "
+                "each layer can be fine-tuned: convert without by_channel"
+            )
         if code.activation != "relu" or code.soma:
             raise ValueError(
                 f"layer {name!r} writes {code.activation}; only networks of ReLU can be fine-tuned"
