@@ -110,6 +110,30 @@ def cifar10(folder: Path) -> None:
     table(read("energy"), spent, folder / "cifar10_energy")
 
 
+def low_end(folder: Path) -> None:
+    read, _ = experiment("09_low_end")
+    one, frontier, parts = read("one_neuron"), read(), read("parts")
+    chosen = one[one["K"].isin([4, 8, 16])]
+    save(book_figures.low_end(chosen), folder / "low_end_one_neuron")
+    save(book_figures.loss_against_spikes(frontier), folder / "low_end_networks")
+    one = one.rename(columns={
+        "at_most": "spikes, at most", "snr_without": "no dead zone (dB)", "snr": "SNR (dB)",
+        "scalar_bound": "any neuron alone", "bound": "rate-distortion", "ratio": "spikes / former",
+    })  # fmt: skip
+    columns = ["spikes, at most", "no dead zone (dB)", "SNR (dB)", "spikes", "rate-distortion",
+               "any neuron alone", "spikes / former", "code"]  # fmt: skip
+    rounded = one.round(dict.fromkeys(columns[1:3], 1) | dict.fromkeys(columns[3:7], 3))
+    table(rounded[rounded["spikes, at most"].isin([0.2, 0.25, 0.3, 0.35, 0.4, 0.5])],
+          ["K", *columns], folder / "low_end_one_neuron")  # fmt: skip
+    for rows, name in ((frontier, "low_end_networks"), (parts, "low_end_parts")):
+        rows["points below the ANN"] = [
+            f"{row.loss:.2f} ({row.low:.2f} to {row.high:.2f})" for row in rows.itertuples()
+        ]
+        shown = ["network", "setting", "budget", "spikes_per_neuron", "accuracy",
+                 "points below the ANN", "agreement", "synops_per_image"]  # fmt: skip
+        table(rows, shown, folder / name)
+
+
 def mlgenn(folder: Path) -> None:
     read, _ = experiment("06_mlgenn")
     save(figures.raster(read("words")), folder / "mlgenn_raster")
@@ -184,7 +208,9 @@ def save(axes: Axes | Sequence[Axes], path: Path) -> None:
     plt.close(figure)
 
 
-CHAPTERS = relu_baseline, huffman_codes, float_codes, silu_sigmoid, cifar10, mlgenn, imagenet
+CHAPTERS = (
+    relu_baseline, huffman_codes, float_codes, silu_sigmoid, cifar10, low_end, mlgenn, imagenet,
+)  # fmt: skip
 
 if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "book" / "figures"

@@ -124,7 +124,7 @@ plt.show()
 # ## What each part brings
 #
 # The same budget, part by part: divided as if all layers mattered alike, by sensitivity, with the
-# biases corrected, and with a scale for every channel that can have its own.
+# biases and slopes corrected, and with a code for every channel.
 
 # %% tags=["remove-stderr"]
 pick = frontier.loc[chosen(frontier[frontier["K"].isin(at_most(10))])]
@@ -148,9 +148,7 @@ parts = {
     "as if all layers mattered alike": all_alike,
     "by sensitivity": partial(by_sensitivity, bias_correction=False),
     "by sensitivity, biases corrected": by_sensitivity,
-    "by sensitivity, biases corrected, channels scaled": partial(
-        by_sensitivity, channel_scales=True
-    ),
+    "by sensitivity, biases corrected, codes by channel": partial(by_sensitivity, by_channel=True),
 }
 ablation = sweep.table(
     "parts",

@@ -38,6 +38,7 @@ KEYS = {
     },
     "06_mlgenn": {"": ["setting"], "agreement": ["code", "steps"]},
     "07_imagenet": {"": ["network", "setting"], "layers": ["network", "setting", "layer"]},
+    "09_low_end": {"": ["network", "setting", "budget"], "one_neuron": ["K", "at_most"]},
     # It trains its networks anew, which another processor does a little differently.
     "08_public_failures": {"diagnosis": ["layer"]},
 }

@@ -24,7 +24,7 @@ import pandas as pd
 
 from ..conversion.population import Population
 from ..conversion.spiking_model import SpikingModel
-from ..measures import Report, report
+from ..measures import Report, paired_loss, report
 from ..networks.graph import batch_slices
 from .identity import source_of
 from .picture_stream import batches
@@ -38,7 +38,6 @@ __all__ = ["PictureReport", "evaluate_pictures"]
 
 _AT_ONCE = 16  # pictures that are computed together, fewer for large networks
 _LOADING = threading.Lock()
-_NORMAL = 1.96  # of standard errors, for 95 percent
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +70,8 @@ class PictureReport:
         Only pictures on which one network is right and the other wrong tell them apart, so it is
         far narrower than that of either accuracy.
         """
-        differences = self._right("ann") - self._right("snn")
-        error = 100 * _NORMAL * float(differences.std()) / len(differences) ** 0.5
-        return self.loss - error, self.loss + error
+        _, low, high = paired_loss(self._right("ann"), self._right("snn"))
+        return low, high
 
     def _right(self, network: str) -> np.ndarray:
         right = (self.answers[network] == self.answers["label"]).to_numpy(float)

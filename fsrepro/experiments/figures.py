@@ -201,6 +201,23 @@ def frontier(table: pd.DataFrame) -> Sequence[Axes]:
     return axes
 
 
+def low_end(table: pd.DataFrame) -> Sequence[Axes]:
+    """SNR against spikes, a panel for each K: codes, and the bounds on the spikes for their SNR.
+
+    ``table``: with columns K, spikes, snr_without, snr (dB), scalar_bound and bound.
+    """
+    axes = _panels(1, table["K"].nunique(), (9, 4), sharex=True, sharey=True)
+    for (K, part), ax in zip(table.groupby("K"), axes, strict=True):
+        ax.plot(part["spikes"], part["snr_without"], **_look(1), ms=4, label="no dead zone")
+        ax.plot(part["spikes"], part["snr"], **_look(0), ms=4, label="with dead zones")
+        ax.plot(part["scalar_bound"], part["snr"], color=INK, lw=1.5, label="any neuron alone")
+        ax.plot(part["bound"], part["snr"], color=INK, lw=1, ls=":", label="rate-distortion")
+        ax.set(title=f"K = {K}", xlabel="spikes per neuron")
+    axes[0].set(ylabel="SNR (dB)")
+    axes[0].legend(fontsize="small", loc="lower right")
+    return axes
+
+
 def against_spikes(
     table: pd.DataFrame, *, reference: float, mark: float | None = None, ax: Axes | None = None
 ) -> Axes:

@@ -27,7 +27,7 @@ from ..conversion import (
     with_decoders,
 )
 from ..fitting import Designer, Distribution
-from ..measures import Report, answers, evaluate
+from ..measures import Report, answers, evaluate, paired_loss
 from . import datasets, models, training
 from .results import HEADLINE_COLUMNS, shown
 
@@ -157,6 +157,13 @@ class Study:
     def report(self, snn: SpikingModel, **options) -> Report:
         """A spiking network on the test images."""
         return evaluate(snn, self.x, self.labels, ann=self.answers, **options)
+
+    def loss(self, snn: SpikingModel) -> dict[str, float]:
+        """A row of results, with the points lost and their paired interval."""
+        report = self.report(snn)
+        right = self.answers == self.labels
+        found = paired_loss(right, report.predictions == self.labels)
+        return {**report.row(), **dict(zip(("loss", "low", "high"), found, strict=True))}
 
     def held_out(self, snn: SpikingModel) -> dict[str, float]:
         """A spiking network on the calibration images, where every choice is made."""
