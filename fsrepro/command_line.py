@@ -140,6 +140,9 @@ def convert(
             "--spikes-per-neuron", "--spikes", help="Budget: mean over the neurons of the network."
         ),
     ] = None,
+    by_channel: Annotated[
+        bool, typer.Option("--by-channel", help="Under a budget, a code of its own per channel.")
+    ] = False,
     snr: Annotated[
         float | None, typer.Option(help="Instead: signal-to-noise ratio of every layer, in dB.")
     ] = None,
@@ -160,8 +163,9 @@ def convert(
     from .conversion import convert
 
     snn = convert(
-        model, images, code=code, steps=steps, snr=snr, spikes_per_neuron=spikes, task=task
-    )
+        model, images, code=code, steps=steps, snr=snr, spikes_per_neuron=spikes,
+        by_channel=by_channel, task=task,
+    )  # fmt: skip
     snn.save(output, overwrite=overwrite)
     typer.echo(snn.layers.to_string(index=False))
     typer.echo(f"{output}: {snn.task.name}, {snn.neurons:,} neurons, K = {snn.steps}")

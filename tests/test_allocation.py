@@ -11,7 +11,14 @@ import pytest
 from keras import layers
 
 from fsrepro import measures
-from fsrepro.codes import ExponentMantissa, binary, by_channel, leading_one, mixed_radix, soma
+from fsrepro.codes import (
+    ExponentMantissa,
+    binary,
+    by_channel,
+    leading_one,
+    mixed_radix,
+    soma,
+)
 from fsrepro.conversion import (
     allocate,
     convert,
@@ -293,6 +300,12 @@ def test_every_channel_gets_the_code_that_suits_it(spoilt, images):
         assert np.mean(weights @ found.code.count(x)) == pytest.approx(found.spikes, rel=0.02)
     largest = [code.decode(np.ones(4)).max() for code in found.code.channels]
     assert np.max(largest) > 2 * np.min(largest)
+
+
+def test_codes_that_need_decoders_are_refused_for_channels_too(ann, images):
+    code = scaled(lambda a: ExponentMantissa(3, 3, a, rounding=True))
+    with pytest.raises(TypeError, match="is not linear"):
+        convert(ann, images, code=code, spikes_per_neuron=4.0, by_channel=True)
 
 
 def test_codes_by_channel_need_a_budget(ann, images):

@@ -56,6 +56,18 @@ def test_convert_writes_a_network_of_that_budget(folder):
     assert report.accuracy > 80
 
 
+def test_codes_by_channel_come_back_from_the_file(folder):
+    result = run("convert", folder / "model.keras", "--calibration", folder / "calibration.npz",
+                 "--spikes", 0.3, "--by-channel", "-o", folder / "channels.fs")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    snn = SpikingModel.load(folder / "channels.fs")
+    assert all(len(code.channels) > 1 for code in snn.codes.values())
+    with np.load(folder / "test.npz") as test:
+        report = measures.evaluate(snn, test["images"], test["labels"])
+    assert 0.27 < report.spikes_per_neuron < 0.33
+    assert report.accuracy > 80
+
+
 def test_evaluate_prints_what_the_library_finds(folder):
     snn = SpikingModel.load(folder / "net.fs")
     with np.load(folder / "test.npz") as test:
@@ -245,6 +257,7 @@ def test_impossible_requests(folder, tmp_path):
     for options, message in (
         (["--spikes", -1], "spikes_per_neuron must be positive and finite, got -1"),
         (["--spikes", 0.5, "--snr", 20], "exclude each other"),
+        (["--by-channel"], "by_channel needs a budget"),
         (["--code", "morse"], "unknown code 'morse'"),
     ):
         assert message in refused(*base, *options, "-o", tmp_path / "out.fs")

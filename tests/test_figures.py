@@ -19,8 +19,8 @@ from matplotlib import pyplot as plt
 
 FULL = PROJECT / "results" / "full"
 CHAPTERS = [
-    "relu_baseline", "huffman_codes", "float_codes", "silu_sigmoid", "cifar10", "mlgenn",
-    "imagenet",
+    "relu_baseline", "huffman_codes", "float_codes", "silu_sigmoid", "cifar10", "low_end",
+    "mlgenn", "imagenet",
 ]  # fmt: skip
 NOT_OF_THE_TABLE = "_", "ANN", "half of"  # how labels of lines across begin
 ACCURACY, SPIKES, SPENT = "accuracy (%)", "spikes per neuron", "spikes per neuron and image"
@@ -265,9 +265,26 @@ def kept_answers():
     return ax, [Panel(SPENT, "answers that stay the same (%)", lines)], []
 
 
+def low_end():
+    rows = read("09_low_end_one_neuron")
+    rows = rows[rows["K"].isin([4, 8])]
+    named = {
+        "no dead zone": ("spikes", "snr_without"), "with dead zones": ("spikes", "snr"),
+        "any neuron alone": ("scalar_bound", "snr"), "rate-distortion": ("bound", "snr"),
+    }  # fmt: skip
+    panels = [
+        Panel(
+            SPIKES, "" if i else "SNR (dB)",
+            {name: part[[*xy]].to_numpy() for name, xy in named.items()}, f"K = {K}",
+        )
+        for i, (K, part) in enumerate(rows.groupby("K"))
+    ]  # fmt: skip
+    return book_figures.low_end(rows), panels, []
+
+
 CASES = (
     against_others, against_spikes, against_steps, by_steps, diagnosis, error_against_spikes,
-    fine_tuning, frontier, inner_spikes, kept_answers, mis_set, networks_against_spikes,
+    fine_tuning, frontier, inner_spikes, kept_answers, low_end, mis_set, networks_against_spikes,
     price_of_spikes, ratio_to_bound, relative_precision, spikes_against_steps, spread_fronts,
 )  # fmt: skip
 

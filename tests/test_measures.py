@@ -202,6 +202,16 @@ def test_a_sequential_model_with_default_names_is_a_reference():
     assert found.accuracy == found.agreement > 50
 
 
+def test_the_loss_is_paired():
+    """Of 1,000 images 30 are right in the ANN alone, 10 in the SNN alone; the rest do not count."""
+    ann, snn = np.ones(1000, bool), np.ones(1000, bool)
+    ann[:10], snn[10:40] = False, False
+    deviation = np.sqrt(0.04 - 0.02**2)  # of differences that are 1, -1 or 0
+    error = 1.96 * 100 * deviation / np.sqrt(1000)
+    assert measures.paired_loss(ann, snn) == pytest.approx((2.0, 2 - error, 2 + error))
+    assert measures.paired_loss(ann, ann) == (0, 0, 0)
+
+
 def test_a_silent_network_costs_nothing():
     model = branching_network()
     model.get_layer("a").set_weights([np.zeros((3, 3, 2, 3)), -np.ones(3)])

@@ -39,4 +39,5 @@ def above(code: SpikeCode, offset: float) -> SpikeCode:
     if offset == 0:
         return code
     threshold = code.threshold + np.float32(offset)
-    return replace(code, threshold=threshold, offset=offset, name=f"{code.name} above {offset:.4g}")
+    name = f"{code.name} above {offset:.4g}"
+    return replace(code, threshold=threshold, offset=code.offset + offset, name=name)

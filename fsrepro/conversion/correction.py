@@ -71,8 +71,9 @@ def correct_biases(model: keras.Model, graph: keras.Model, images: np.ndarray) -
         if population is not None:
             slope = _slope(before, after)
             if made_by[id(new)].operation is not layer:  # an addition, of what others read too
-                if not population.code.soma and population.code.threshold.ndim == 2:
-                    population.code = _stretched(population.code, slope)
+                code = population.code
+                if isinstance(code, SpikeCode) and code.threshold.ndim == 2 and not code.soma:
+                    population.code = _stretched(code, slope)
                     wanted /= slope
                 slope = np.ones(len(slope))
         change = (wanted - slope * found).astype(np.float32)

@@ -38,12 +38,8 @@ def in_units(code: SpikeCode) -> tuple[SpikeCode, float]:
     least = float(code.weight.min())
     if not least > 0:
         raise ValueError(f"code {code.name!r} has a weight of {least}; a ReLU needs positive ones")
-    weights = code.weight.astype(np.float64)
-    whole = (
-        n
-        for n in (1, 2, 3)
-        if np.allclose(n * weights / least, np.rint(n * weights / least), rtol=1e-5)
-    )
+    multiples = code.weight.astype(np.float64) / least
+    whole = (n for n in (1, 2, 3) if np.allclose(n * multiples, np.rint(n * multiples), 1e-5))
     unit = least / next(whole, 1)
     tables = {
         table: (getattr(code, table).astype(np.float64) / unit).astype(np.float32)
