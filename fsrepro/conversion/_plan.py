@@ -24,6 +24,7 @@ from ..fitting import (
     given,
     mixed_radix_of,
     mixture,
+    rescaled,
     round_scale,
     scaled,
     with_soma,
@@ -225,13 +226,12 @@ class Plan:
 
     def _channel_fronts(self, name: str, x: NDArray, weights: NDArray) -> list[Front]:
         """Those of a layer, for ``x``, (P, C), with weights (P,)."""
-        designer, of_layer = self._sites[name].designer, self.fronts[name]
-        if designer is None:
+        of_layer = self.fronts[name]
+        if self._sites[name].designer is None:
             return [of_layer] * x.shape[1]
         linear(of_layer[0].code)  # before long work
-        function, designer = self._sites[name].function, designer.narrowed(of_layer)
-        if function == "relu":  # of channels that are hardly ever silent
-            designer = with_soma(designer, function)
+        function = self._sites[name].function
+        designer = with_soma(rescaled(of_layer), function)  # of ReLUs too: some are never silent
         f = activations.get(function)
         fronts = []
         for values in x.T:

@@ -156,6 +156,24 @@ def add_moments(x, w, step, probability, rounding, mse):
 
 
 @njit(cache=True, error_model="numpy")
+def measure_scaled(x, y, w, edge, value, count, factors, mse, spikes):
+    """Squared error and spikes of a staircase at several scales, into ``mse`` and ``spikes``.
+
+    ``x``, ``y``, ``w``: (N,) sorted inputs, what is to be written, weights.
+    """
+    for j in range(factors.size):
+        f, piece = factors[j], 0
+        error = fired = 0.0
+        for i in range(x.size):
+            while piece < edge.size and edge[piece] * f <= x[i]:
+                piece += 1
+            e = y[i] - f * value[piece]
+            error += w[i] * e * e
+            fired += w[i] * count[piece]
+        mse[j], spikes[j] = error, fired
+
+
+@njit(cache=True, error_model="numpy")
 def keep_best(mse, spikes, per_spike, block, best, fired, in_block, in_row, in_column):
     """Of candidates (rows, columns), note the one of least error in each interval of spikes."""
     for i in range(mse.shape[0]):

@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 from .. import activations
 from ..codes import Code, PrefixCode, SpikeCode, above, soma, uniform_levels
 from ._fit import fit
+from ._kernels import measure_scaled
 from ._measure import decibels, measure
 from .distributions import Distribution, empirical, relu
-from .front import FRONT_POINTS, Designer, Front
+from .front import FRONT_POINTS, Designer, Front, non_dominated
 from .search import measured, mixed_radix_of, power_of, round_scale, rounded
 
-__all__ = ["fitted_to", "given", "level_weights", "scaled", "with_soma", "words_of"]
+__all__ = ["fitted_to", "given", "level_weights", "rescaled", "scaled", "with_soma", "words_of"]
 
+_MOST_CODES, _FACTORS = 24, np.exp2(np.arange(-12, 13) / 6)  # of a front that is rescaled
 _OFFSET_BITS = 12  # few, like those of scales: sums stay exact
 
 
@@ -79,6 +81,65 @@ def scaled(*families: Callable[[float], Code]) -> Designer:
     return design
 
 
+def rescaled(front: Front) -> Designer:
+    """The codes of a front at other scales: quick, for parts of what it was designed for.
+
+    Of the :class:`SpikeCode` s that a price may choose, up to 24 evenly over the front, each at
+    scales six to the octave from a quarter to four times its own. They write ReLU, whatever the
+    soma of those of the front; what no price would choose is left out.
+    """
+    rows = _hull(front.mse, front.spikes)
+    rows = rows[np.unique(np.linspace(0, len(rows) - 1, _MOST_CODES).round().astype(int))]
+    bases, scales = [], front.table["scale"].to_numpy()[rows]
+    for row in rows:
+        code = front[int(row)].code
+        assert isinstance(code, SpikeCode)
+        bases.append(replace(code, activation="relu", soma=False, offset=0.0))
+    factors = np.array([_factors(code) for code in bases])
+
+    @Designer
+    def design(source, **criterion):
+        x, w, y = source.points, source.weights, relu(source.points)
+        mse, spikes = np.empty((2, *factors.shape))
+        for i, code in enumerate(bases):
+            stairs = code.staircase.breakpoint, code.staircase.value, code.staircase.count
+            measure_scaled(x, y, w, *stairs, factors[i], mse[i], spikes[i])
+        kept = non_dominated(mse.ravel(), spikes.ravel())
+        kept = kept[_hull(mse.ravel()[kept], spikes.ravel()[kept])]
+        chosen = [(i, factors[i, j]) for i, j in zip(*np.divmod(kept, len(_FACTORS)), strict=True)]
+        table = pd.DataFrame(
+            {
+                "code": [bases[i].scaled(factor) for i, factor in chosen],
+                "scale": [scales[i] * factor for i, factor in chosen],
+                "mse": mse.ravel()[kept],
+                "spikes": spikes.ravel()[kept],
+            }
+        )
+        return Front(table, power_of(source))
+
+    return design
+
+
+def _factors(code: SpikeCode) -> list[float]:
+    """Those of :data:`_FACTORS`, such that the least weight has eight significant bits."""
+    unit = float(np.abs(code.weight).min()) or 1.0
+    return [round_scale(unit * factor) / unit for factor in _FACTORS]
+
+
+def _hull(mse: NDArray, spikes: NDArray) -> NDArray[np.intp]:
+    """The rows that a price may choose, of a front by rising spikes: its lower convex hull."""
+    hull: list[int] = []
+    for row in range(len(mse)):
+        while len(hull) > 1:
+            a, b = hull[-2:]
+            slope = (mse[row] - mse[a]) * (spikes[b] - spikes[a])
+            if (mse[b] - mse[a]) * (spikes[row] - spikes[a]) < slope:
+                break
+            hull.pop()
+        hull.append(row)
+    return np.array(hull)
+
+
 def with_soma(designer: Designer, activation: str) -> Designer:
     """Codes of ``designer`` for neurons whose soma computes f = ``activation``.
 
@@ -106,9 +167,6 @@ def with_soma(designer: Designer, activation: str) -> Designer:
 class _WithSoma(Designer):
     design: Designer
     activation: str = field(kw_only=True)
-
-    def narrowed(self, front: Front) -> Designer:
-        return replace(self, design=self.design.narrowed(front))
 
     def __call__(self, x, **criterion) -> Front:
         f = activations.get(self.activation)

@@ -180,8 +180,6 @@ class Designer:
         Gets a :class:`Distribution` of pre-activations, and the criterion that the front will be
         asked by, if it is known: ``snr``, ``penalty`` or ``price``. It may then look closely where
         that criterion chooses, and leave the rest out.
-    narrow : callable, optional
-        See :meth:`narrowed`.
 
     Examples
     --------
@@ -192,11 +190,6 @@ class Designer:
     """
 
     design: Callable[..., Front]
-    narrow: Callable[[Front], Designer] | None = None
-
-    def narrowed(self, front: Front) -> Designer:
-        """A quicker one for parts of what ``front`` was designed for, such as single channels."""
-        return self if self.narrow is None else self.narrow(front)
 
     def __call__(
         self,

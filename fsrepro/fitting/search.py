@@ -10,7 +10,7 @@ part of its level: another such table.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -30,10 +30,9 @@ MAX_SEARCH_STEPS = 18
 _MAX_LEVELS = 2048
 _PARTS = 4  # of a level, by which dead zones differ
 _MOST_UNWRITTEN = 2  # dead zones of 0 to below 3 q are tried
-_SPIKES_APART, _APART_OF_PARTS = 1 / 2048, 1 / 128  # neighbours of a front, at least
-_RATIO, _RATIO_OF_PARTS = 1.01, 1.04  # between neighbouring scales
+_SPIKES_APART = 1 / 2048  # neighbours of a front, at least
+_RATIO = 1.01  # between neighbouring scales
 _ROWS = 2048  # compositions worked on at a time
-_MOST_KEPT = 1 << 18  # words of the tables that are kept for the next channel
 _SLACK = 1e-4  # dB, for what float32 sums may err by
 _SIGNIFICANT_BITS = 8
 _LOWEST_SNR = 5.0  # dB; scales so coarse that they reach less are not tried
@@ -51,39 +50,31 @@ def mixed_radix_of(steps: int, *, dead_zones: bool = True) -> Designer:
     ``ValueError`` for steps outside 1..18 (the search doubles with each), and, when it designs, for
     no positive activations and for an SNR out of reach of K steps.
     """
-    rows = [*compositions(check_search_steps(steps))]
-    return _among(rows, _RATIO, _SPIKES_APART, dead_zones)
+    steps = check_search_steps(steps)
 
-
-def _among(rows: list[tuple[int, ...]], ratio: float, apart: float, dead_zones: bool) -> Designer:
-    """Of these digits; scales differ by ``ratio``, neighbours of the front by spikes ``apart``."""
-
+    @Designer
     def design(source, **criterion):
         snr = criterion.get("snr")
-        front = _front(_Grid(source, rows, ratio, dead_zones, snr), source, apart, snr)
+        front = _front(_Grid(source, steps, snr, dead_zones=dead_zones), source, snr)
         if not criterion:
             return front
         slack = criterion if snr is None else {"snr": snr - _SLACK}
         row = front.table.iloc[front.position(**slack)]
         levels = levels_of(row["digits"], row["dead_zone"])
-        near = rounded(row["scale"] / levels * np.exp(np.linspace(-2, 2, 41) * np.log(ratio)))
+        near = rounded(row["scale"] / levels * np.exp(np.linspace(-2, 2, 41) * np.log(_RATIO)))
         scales = near * levels
         radix = partial(mixed_radix, row["digits"], dead_zone=row["dead_zone"])
         codes = [(radix(float(a)), float(a)) for a in scales]
         return Front(measured(codes, relu, source), front.power)
 
-    def narrow(front):
-        digits = sorted(set(front.table["digits"]))
-        return _among(digits, _RATIO_OF_PARTS, _APART_OF_PARTS, dead_zones)
-
-    return Designer(design, narrow)
+    return design
 
 
-def _front(grid: _Grid, source: Distribution, apart: float, snr: float | None) -> Front:
-    """Compositions at all scales, or at those that may reach ``snr``; also their digits."""
+def _front(grid: _Grid, source: Distribution, snr: float | None) -> Front:
+    """All compositions at all scales, or at those that may reach ``snr``; also their digits."""
     power = power_of(source)
     most = np.inf if snr is None else power / 10 ** ((snr - _SLACK) / 10)
-    best = _Best(grid.steps, apart)
+    best = _Best(grid.steps)
     for rows, step, dead_zone, spikes, mse in grid.blocks():
         if snr is not None:  # no more spikes than the fewest of this block
             fewest = np.where(mse <= most, spikes, np.inf).min()
@@ -105,8 +96,8 @@ def _front(grid: _Grid, source: Distribution, apart: float, snr: float | None) -
 class _Best:
     """The least error within each small interval of spikes, of all that was taken."""
 
-    def __init__(self, steps: int, apart: float):
-        self._per_spike, bins = 1 / apart, int(steps / apart) + 1
+    def __init__(self, steps: int):
+        bins = int(steps / _SPIKES_APART) + 1
         self._mse, self._spikes = np.full(bins, np.inf), np.full(bins, np.inf)
         self._block, self._row, self._column = np.zeros((3, bins), np.int64)
         self._blocks: list[tuple] = []
@@ -114,7 +105,7 @@ class _Best:
     def take(self, mse: NDArray, spikes: NDArray, block: tuple) -> None:
         """Candidates (rows, columns), which ``block`` describes: digits, q and dead zone."""
         best = self._mse, self._spikes, self._block, self._row, self._column
-        keep_best(mse, spikes, self._per_spike, len(self._blocks), *best)
+        keep_best(mse, spikes, 1 / _SPIKES_APART, len(self._blocks), *best)
         self._blocks.append(block)
 
     def table(self) -> pd.DataFrame:
@@ -160,31 +151,26 @@ class _Grid:
     """Spikes and error of every composition (rows) at every scale (columns)."""
 
     def __init__(
-        self,
-        distribution: Distribution,
-        rows: list[tuple[int, ...]],
-        ratio: float,
-        dead_zones: bool,
-        snr: float | None,
+        self, distribution: Distribution, steps: int, snr: float | None, *, dead_zones: bool
     ):
         x, w = distribution.points, distribution.weights
         self._x, self._w = x[x > 0], w[x > 0]
         if len(self._x) == 0:
             raise ValueError(f"{distribution.name} has no positive values to write in spikes")
-        self._rows, self._dead_zones, self.steps = rows, dead_zones, sum(rows[0])
-        self.step = rounded(_scales(self._x, self._w, self.steps, ratio, snr))  # q, (Q,)
+        self.steps, self._dead_zones = steps, dead_zones
+        self.step = rounded(_scales(self._x, self._w, steps, snr))  # q, (Q,)
 
     def blocks(self) -> Iterator[tuple]:
         """Blocks of (compositions, steps q, dead zone, spikes, mse)."""
+        every = list(compositions(self.steps))
         # Whatever is above the largest sum of a code is written as that: every step fires.
         most = min((2 + _MOST_UNWRITTEN) * 2 ** (self.steps - 1) + 2, _MAX_LEVELS)
         first = 0
         while first < len(self.step):  # an octave of scales at a time: each needs half the levels
             beyond = int(np.searchsorted(self.step, 2 * self.step[first]))
             moments = _Moments(self._x, self._w, self.step[first:beyond], most)
-            for a in range(0, len(self._rows), _ROWS):
-                some = self._rows[a : a + _ROWS]
-                for rows, dead_zone, spikes, mse in _evaluated(some, moments):
+            for a in range(0, len(every), _ROWS):
+                for rows, dead_zone, spikes, mse in _evaluated(every[a : a + _ROWS], moments):
                     yield rows, moments.step, dead_zone, spikes, mse
                     if not self._dead_zones:
                         break
@@ -216,9 +202,7 @@ def _evaluated(rows: list[tuple[int, ...]], moments: _Moments) -> Iterator[tuple
             rows = [digits for digits in rows if digits[-1] > _MOST_UNWRITTEN]
         if not rows:
             return
-        words = tuple(rows), moments.levels, unwritten
-        kept = len(rows) * moments.levels <= _MOST_KEPT
-        fired, left, last = _kept_levels(*words) if kept else _write_levels(*words)
+        fired, left, last = _write_levels(rows, moments.levels, unwritten)
         spikes = fired.astype(np.float32) @ probability[-1]
         mse = np.tile(moments.mse, (len(rows), 1))
         over = left.any(1)  # (x - q (n - e))^2 = (x - q n)^2 + 2 q e (x - q n) + q^2 e^2
@@ -234,7 +218,7 @@ def _evaluated(rows: list[tuple[int, ...]], moments: _Moments) -> Iterator[tuple
             yield rows, dead_zone, spikes - lost, mse + error
 
 
-def _scales(x: NDArray, w: NDArray, steps: int, ratio: float, snr: float | None) -> NDArray:
+def _scales(x: NDArray, w: NDArray, steps: int, snr: float | None) -> NDArray:
     """Sizes q of the least significant step to try, finest first."""
     power = float(w @ x**2)
     if snr is None:
@@ -244,8 +228,8 @@ def _scales(x: NDArray, w: NDArray, steps: int, ratio: float, snr: float | None)
         q = np.sqrt(12 * power / 10 ** (snr / 10))
         low, high = 0.35 * q, 3 * q / np.sqrt(w.sum())
     coarsest = 4 * np.sqrt(power / w.sum() / 10 ** (_LOWEST_SNR / 10))
-    high = max(min(high, max(coarsest, 4 * low)), low * ratio)
-    return np.geomspace(low, high, max(2, int(np.log(high / low) / np.log(ratio)) + 1))
+    high = max(min(high, max(coarsest, 4 * low)), low * _RATIO)
+    return np.geomspace(low, high, max(2, int(np.log(high / low) / np.log(_RATIO)) + 1))
 
 
 def _finest(x: NDArray, w: NDArray, steps: int) -> float:
@@ -265,9 +249,7 @@ def rounded(steps: NDArray) -> NDArray:
     return np.unique([round_scale(step) for step in steps])
 
 
-def _write_levels(
-    rows: tuple[tuple[int, ...], ...], levels: int, unwritten: int
-) -> tuple[NDArray, NDArray, NDArray]:
+def _write_levels(rows, levels: int, unwritten: int) -> tuple[NDArray, NDArray, NDArray]:
     """How each code writes level n, (rows, levels) each: spikes, what is left, the last digit.
 
     The last digit is 0 where it is silent, and where all words are too small.
@@ -285,9 +267,6 @@ def _write_levels(
         in_last = (coins.shape[1] - t <= lowest)[:, None]
         last = np.where(fires, coin * in_last, last)
     return fired, left, np.where(left > 0, 0, last)
-
-
-_kept_levels = lru_cache(maxsize=64)(_write_levels)  # the channels of a layer ask for the same
 
 
 def check_search_steps(steps: int) -> int:
