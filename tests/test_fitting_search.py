@@ -78,12 +78,12 @@ def test_few_spikes_reach_more_with_a_dead_zone(steps, spikes, least):
 
 @pytest.mark.parametrize("scale, shift", [(1, 0), (0.4, 0), (2.5, -0.4), (1, 0.5)])
 def test_codes_of_a_front_at_other_scales_suit_a_part_nearly_as_well(scale, shift):
-    """Parts of other scale and activity: at most 2 % above the search of all digits."""
+    """Parts of other scale and activity: at most 4 % above the search of all digits."""
     part = gaussian(-0.3 * scale + shift, scale)
     quick, all_digits = rescaled(mixed_radix_of(6)(SOURCE))(part), mixed_radix_of(6)(part)
     for price in scale**2 * np.geomspace(0.003, 0.3, 7):
         found, best = quick.choose(price=price), all_digits.choose(price=price)
-        assert found.mse + price * found.spikes <= 1.02 * (best.mse + price * best.spikes)
+        assert found.mse + price * found.spikes <= 1.04 * (best.mse + price * best.spikes)
         exact = measure(found.code, relu, part)
         assert (found.mse, found.spikes) == pytest.approx((exact.mse, exact.spikes), rel=1e-6)
 
