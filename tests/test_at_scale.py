@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from fsrepro import measures
-from fsrepro.codes import ExponentMantissa
+from fsrepro.codes import ExponentMantissa, by_channel
 from fsrepro.conversion import convert, normal_form, with_decoders
 from fsrepro.conversion.population import activation_layers
 from fsrepro.experiments import at_scale, picture_stream, pictures
@@ -127,6 +127,19 @@ def test_unreadable_pictures_are_told_and_left_out(networks, tmp_path):
         file.write_bytes(b"no picture")
     with pytest.raises(ValueError, match=r"none of the 40 pictures could be read; the .*000"):
         evaluate_pictures(*networks, found, PREPROCESSING)
+
+
+def test_codes_by_channel(networks, some, expected, tmp_path):
+    ann, snn = networks
+    codes = {
+        layer.name: by_channel([layer.code] * layer.output.shape[-1])
+        for layer in snn.spiking_layers
+    }
+    found = evaluate_pictures(
+        ann, snn.with_codes(codes), some, PREPROCESSING, checkpoint=tmp_path / "rows"
+    )
+    pd.testing.assert_frame_equal(found.answers, expected.answers)
+    assert found.report.row() == expected.report.row()
 
 
 def test_the_interval_is_paired():

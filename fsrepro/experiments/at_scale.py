@@ -22,6 +22,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from ..codes import SpikeCode
 from ..conversion.population import Population
 from ..conversion.spiking_model import SpikingModel
 from ..measures import Report, paired_loss, report
@@ -226,7 +227,9 @@ def _fingerprint(model: keras.Model) -> str:
     probe = np.linspace(-20, 20, 4001, dtype=np.float32)
     for layer in model.layers:
         if isinstance(layer, Population):
-            digest.update(layer.code.quantise(probe).tobytes() + layer.code.count(probe).tobytes())
+            code = layer.code
+            for each in code.channels if isinstance(code, SpikeCode) else (code,):
+                digest.update(each.quantise(probe).tobytes() + each.count(probe).tobytes())
         else:
             digest.update(json.dumps(layer.get_config(), default=str, sort_keys=True).encode())
         for weight in layer.get_weights():
