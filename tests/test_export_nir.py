@@ -272,7 +272,8 @@ def assert_computes(snn, graph, images):
         assert code == snn.codes[name]
         mine = spikes_of(found, name, code)
         assert np.mean(mine != np.moveaxis(spikes, -1, 2)) < 1e-3
-        assert (mine == code.encode(found[f"{name}/input"])).all()
+        received = np.moveaxis(found[f"{name}/input"], 1, -1)
+        assert (mine == np.moveaxis(code.encode(received), -1, 2)).all()
 
 
 def test_a_trained_network_from_its_file_alone(snn, test_images, tmp_path):
