@@ -130,7 +130,7 @@ def low_end(folder: Path) -> None:
             f"{row.loss:.2f} ({row.low:.2f} to {row.high:.2f})" for row in rows.itertuples()
         ]
         shown = ["network", "setting", "budget", "spikes_per_neuron", "accuracy",
-                 "points below the ANN", "agreement", "synops_per_image"]  # fmt: skip
+                 "points below the ANN", "agreement"]  # fmt: skip
         table(rows, shown, folder / name)
 
 

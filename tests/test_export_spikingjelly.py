@@ -234,7 +234,7 @@ def test_codes_by_channel(activation, calibration_images):
     found = spike_trains(network, torch.tensor(images))
     assert share_that_differs(found, snn.spike_trains(images)) < 2e-3
     for name, (x, y) in seen.items():  # of the same potentials, bit for bit
-        x, y = (np.moveaxis(v.detach().numpy(), 1, -1) for v in (x, y))
+        x, y = (v.detach().numpy() for v in (x, y))
         spikes = snn.codes[name].encode(x)
         assert (found[name].numpy() == spikes).all()
         assert (bits(y) == bits(snn.codes[name].decode(spikes))).all()

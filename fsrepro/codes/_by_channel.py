@@ -14,8 +14,8 @@ __all__ = ["by_channel"]
 def by_channel(codes: Sequence[SpikeCode]) -> SpikeCode:
     r"""The FS neurons of a layer whose channels are written in ``codes``, one for each.
 
-    .. math:: z_c(t) = [\, v_c(t) \ge T_c(t) \,], \qquad v_c(t+1) = v_c(t) - h_c(t)\, z_c(t),
-              \qquad y_c = y_{0,c} + \sum_{t=1}^{K} d_c(t)\, z_c(t)
+    .. math:: z_c(t) = [\, v_c(t) \ge T_c(t) \,], \qquad v_c(t+1) = v_c(t) - h_c(t)\, z_c(t), \\
+              y_c = y_{0,c} + \sum_{t=1}^{K} d_c(t)\, z_c(t)
 
     Synapses read every spike by a weight as before: what is new is that :math:`d_c(t)` depends on
     the channel of the sender.

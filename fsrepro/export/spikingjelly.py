@@ -76,7 +76,7 @@ def _counterpart(call):
     layer = call.operation
     if type(layer) is FewSpikes:
         try:
-            return Neurons(layer.code, layer.name, axes=len(layer.output.shape) - 2)
+            return Neurons(layer.code, layer.name)
         except ValueError as error:
             raise refusal(layer, "SpikingJelly", str(error)) from None
     if isinstance(layer, Population):
@@ -103,8 +103,6 @@ class Neurons(nn.Module):
     code : SpikeCode
     layer : str
         The name of the spiking layer.
-    axes : int
-        How many axes of space are behind that of the channels.
 
     Raises
     ------
@@ -112,16 +110,16 @@ class Neurons(nn.Module):
         For a soma whose function has no PyTorch code.
     """
 
-    def __init__(self, code: SpikeCode, layer: str, axes: int = 0):
+    def __init__(self, code: SpikeCode, layer: str):
         super().__init__()
         self.layer = layer
-        self.register_buffer("offset", _channels_second(code.offset, axes))
+        self.register_buffer("offset", torch.tensor(code.offset))
         self.soma = code.activation if code.soma else None
         if self.soma is not None:
             function(self.soma)
         # Mode "s" adds up d from 0 on; "m" returns every step, to be added up from the offset on.
         mode = "m" if np.any(code.offset) else "s"
-        self.node = _Node(code, axes, mode)
+        self.node = _Node(code, mode)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.node.surrogate_function.fired = None
@@ -133,24 +131,17 @@ class Neurons(nn.Module):
 
 
 class _Node(FewSpikeNode):
-    """A ``FewSpikeNode`` whose tables may have a column for each channel, (K, C, 1, ...)."""
+    """A ``FewSpikeNode`` whose tables may have a column for each channel, (K, C)."""
 
-    def __init__(self, code: SpikeCode, axes: int, mode: str):
+    def __init__(self, code: SpikeCode, mode: str):
         tables = code.threshold, code.reset, code.weight
         first = (torch.tensor(table.reshape(code.steps, -1)[:, 0]) for table in tables)
         super().__init__(FewSpikeTable(*first), Firing(code.max_spikes), step_mode=mode)
-        if code.threshold.ndim == 2:
-            self.theta, self.h, self.d = (_channels_second(table, axes) for table in tables)
+        self.theta, self.h, self.d = map(torch.tensor, tables)
 
     @property
     def K(self) -> int:
         return len(self.theta)
-
-
-def _channels_second(table: np.ndarray | float, axes: int) -> torch.Tensor:
-    """(..., C) as (..., C, 1, ...), to go with maps (N, C, ...)."""
-    found = torch.tensor(table)
-    return found if found.ndim == 0 else found.reshape(*found.shape, *(1,) * axes)
 
 
 class Firing(nn.Module):
