@@ -121,8 +121,8 @@ def low_end(folder: Path) -> None:
         "scalar_bound": "any neuron alone", "bound": "rate-distortion", "ratio": "spikes / former",
     })  # fmt: skip
     columns = ["spikes, at most", "no dead zone (dB)", "SNR (dB)", "spikes", "rate-distortion",
-               "any neuron alone", "spikes / former", "code"]  # fmt: skip
-    rounded = one.round(dict.fromkeys(columns[1:3], 1) | dict.fromkeys(columns[3:7], 3))
+               "any neuron alone", "spikes / former"]  # fmt: skip
+    rounded = one.round(dict.fromkeys(columns[1:3], 1) | dict.fromkeys(columns[3:], 3))
     table(rounded[rounded["spikes, at most"].isin([0.2, 0.25, 0.3, 0.35, 0.4, 0.5])],
           ["K", *columns], folder / "low_end_one_neuron")  # fmt: skip
     for rows, name in ((frontier, "low_end_networks"), (parts, "low_end_parts")):
