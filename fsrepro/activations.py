@@ -217,7 +217,7 @@ def _gelu(x):
 def _gelu_of_tensor(x):
     from keras import ops
 
-    return ops.round(0.5 * x * (1 + ops.erf(x / np.sqrt(2))) * _GELU_UNITS) / _GELU_UNITS
+    return _rounded(0.5 * x * (1 + ops.erf(x / np.sqrt(2))) * _GELU_UNITS) / _GELU_UNITS
 
 
 def _of_keras(name: str) -> Callable:
@@ -301,6 +301,13 @@ def _selu_of_tensor(x):
     return _selu(x, ops.expm1, ops.where, ops.minimum)
 
 
+def _rounded(x):
+    """Rounded, with the gradient of x: sensitivities come through."""
+    from keras import ops
+
+    return ops.stop_gradient(ops.round(x)) + (x - ops.stop_gradient(x))
+
+
 def _gelu_tanh(x, tanh=np.tanh, round=np.round):
     inner = tanh(0.7978845608028654 * (x + 0.044715 * (x * x * x)))
     return round(0.5 * x * (1 + inner) * _GELU_UNITS) / _GELU_UNITS
@@ -309,7 +316,7 @@ def _gelu_tanh(x, tanh=np.tanh, round=np.round):
 def _gelu_tanh_of_tensor(x):
     from keras import ops
 
-    return _gelu_tanh(x, ops.tanh, ops.round)
+    return _gelu_tanh(x, ops.tanh, _rounded)
 
 
 def _mish_of_tensor(x):

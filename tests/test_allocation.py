@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from keras import layers
 
-from fsrepro import measures
+from fsrepro import activations, measures
 from fsrepro.codes import (
     ExponentMantissa,
     binary,
@@ -35,6 +35,7 @@ from fsrepro.conversion.population import populate
 from fsrepro.experiments import models
 from fsrepro.fitting import Front, scaled
 from fsrepro.networks.nonlinearity import Nonlinearity
+from fsrepro.tasks import Task
 
 
 @pytest.fixture(scope="module")
@@ -306,6 +307,25 @@ def test_codes_that_need_decoders_are_refused_for_channels_too(ann, images):
     code = scaled(lambda a: ExponentMantissa(3, 3, a, rounding=True))
     with pytest.raises(TypeError, match="is not linear"):
         convert(ann, images, code=code, spikes_per_neuron=4.0, by_channel=True)
+
+
+@pytest.mark.parametrize("function", activations.names())
+def test_sensitivities_come_through_every_activation(function):
+    """Of the layer before, beside the slope of the output by finite differences."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((6,))
+    x = Nonlinearity("relu", name="before")(layers.Dense(5, use_bias=False)(image))
+    x = Nonlinearity(function, name="behind")(layers.Dense(4)(x))
+    model = keras.Model(image, layers.Dense(1)(x))
+    data = np.random.default_rng(0).normal(size=(200, 6)).astype(np.float32)
+    found = sensitivity(model, data, task=Task("regression"))["before"]
+    tail = keras.Model(model.get_layer("before").output, model.output)
+    y, step = keras.Model(image, model.get_layer("before").output).predict(data), 2e-3
+    slopes = [
+        (tail.predict(y + step * unit) - tail.predict(y - step * unit)) / (2 * step)
+        for unit in np.eye(5, dtype=np.float32)
+    ]
+    np.testing.assert_allclose(found, np.mean(np.square(slopes), (1, 2)), rtol=0.05, atol=1e-5)
 
 
 def test_codes_by_channel_need_a_budget(ann, images):

@@ -151,6 +151,15 @@ def test_codes_by_channel():
     agrees(with_channels(snn, lambda a: replace(codes.rate(6, a), max_spikes=2)), x)
 
 
+def test_a_layer_of_one_channel():
+    code = codes.by_channel([codes.binary(6, 2.0)])
+    snn = spiking(
+        keras.Input((6, 6, 2)), layers.Conv2D(1, 3), FewSpikes(code, name="one"),
+        layers.Conv2D(3, 2), neurons(),
+    )  # fmt: skip
+    agrees_with_keras(snn, np.random.default_rng(0).integers(-8, 9, (3, 6, 6, 2)) / np.float32(4))
+
+
 def test_codes_by_channel_with_a_soma():
     x = images()
     radix = codes.soma(codes.mixed_radix((3, 3, 2), 2.0), "silu", offset=-0.25)

@@ -174,7 +174,7 @@ class Plan:
             Under a budget, give every channel a code of its own, for its values and its
             sensitivity, see :func:`~fsrepro.codes.by_channel`.
         bias_correction : bool
-            Whether to take the mean out of the errors of the codes, see
+            Whether to take the mean out of the errors of the codes, and give them slope 1, see
             :func:`~fsrepro.conversion.correct_biases`; by default under a budget only.
         """
         chosen = self.choose(

@@ -30,5 +30,5 @@ class Decode(Delta):
             "sim_code": "injectCurrent(inSyn * D[(int)(t / dt)]); inSyn = 0;",
         }
         # A spike arrives one step after it was sent.
-        weight = np.roll(padded(source.code.weight, source.period, 0), 1)
+        weight = np.roll(padded(source.code.weight.ravel(), source.period, 0), 1)
         return SynapseModel(model, {}, {}, {"D": weight})
