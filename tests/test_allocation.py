@@ -315,7 +315,7 @@ def test_sensitivities_come_through_every_activation(function):
     keras.utils.set_random_seed(0)
     image = keras.Input((6,))
     x = Nonlinearity("relu", name="before")(layers.Dense(5, use_bias=False)(image))
-    x = Nonlinearity(function, name="behind")(layers.Dense(4)(x))
+    x = Nonlinearity(function, name="behind")(layers.Dense(4, bias_initializer="normal")(x))
     model = keras.Model(image, layers.Dense(1)(x))
     data = np.random.default_rng(0).normal(size=(200, 6)).astype(np.float32)
     found = sensitivity(model, data, task=Task("regression"))["before"]
