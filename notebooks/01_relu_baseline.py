@@ -163,7 +163,7 @@ fewest = reports["calibrated, rounding", min(steps)]
 changed = np.flatnonzero(fewest.predictions != study.answers)[:6]
 if len(changed):
     book_figures.examples(
-        study.test.images[changed],
+        data.test.images[changed],
         [f"{names[a]} → {names[b]}" for a, b in zip(
             study.answers[changed], fewest.predictions[changed], strict=True)],
     )  # fmt: skip
@@ -188,7 +188,7 @@ paper = reports["paper", most]
 paper_enough = fewest_enough("paper")
 chosen = fewest_enough("calibrated, rounding")
 headline = {
-    "images": len(study.test),
+    "images": len(study.labels),
     "neurons": best.neurons,
     "least_steps": min(steps),
     "ann_accuracy": study.accuracy,

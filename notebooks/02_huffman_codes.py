@@ -318,7 +318,7 @@ short = {
 }  # fmt: skip
 per_setting = decoding.groupby("setting", sort=False)
 headline = {
-    "images": len(study.test),
+    "images": len(study.labels),
     "snr": snr,
     "ann_accuracy": study.accuracy,
     **{f"synthetic_{key}_spikes": value.loc[kind, "spikes"] for key, kind in short.items()},

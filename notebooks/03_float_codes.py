@@ -394,7 +394,7 @@ tail = tails.set_index(["source", "kind"])["spikes"]
 old = earlier.set_index(["code", "range"])
 blindly = uncalibrated.set_index("kind")
 headline = {
-    "images": len(study.test),
+    "images": len(study.labels),
     "steps": steps,
     "snr": snr,
     "widest": widest,

@@ -244,7 +244,7 @@ def quantised(setting, bits):
     return {
         "accuracy": 100 * (given == study.labels).mean(),
         "agreement": 100 * (given == study.answers).mean(),
-        "images": len(study.test),
+        "images": len(study.labels),
         "macs_per_image": paper_report.ann_macs_per_image,
     }
 
@@ -297,7 +297,7 @@ foreign = pd.DataFrame()
 if published:
     other = models.published(published)
     same = replace(data, mean=other.mean, std=other.std)
-    theirs = notebook.Study(same, other.model, published, images, seed)
+    theirs = notebook.Study.on(same, other.model, published, images=images, seed=seed)
     foreign = sweep.table(
         "published network",
         [{"setting": published, "K": K, "budget": b} for b in published_budgets],
@@ -341,7 +341,7 @@ plt.show()
 
 # %% tags=["remove-stderr"]
 names = [data.classes[k] for k in study.labels[:2]]
-book_figures.examples(study.test.images[:2], names)
+book_figures.examples(data.test.images[:2], names)
 words = []
 for i, name in enumerate(names):
     answer = data.classes[int(net.predict(study.x[i : i + 1]).argmax())]
@@ -379,7 +379,7 @@ half = short.loc[(short["budget"] - 0.5).abs().idxmin()]  # half a spike in at m
 changed = 100 - diagnosis["agreement_alone"].to_numpy()
 tuned, fewest = trained_on.iloc[0], trained_on.iloc[-1]
 headline = {
-    "images": len(study.test),
+    "images": len(study.labels),
     "neurons": net.neurons,
     "ann_accuracy": study.accuracy,
     "ann_calibration": study.calibration_accuracy,

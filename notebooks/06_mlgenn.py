@@ -219,7 +219,7 @@ plt.show()
 
 # %%
 headline = {
-    "images": len(study.test),
+    "images": len(study.labels),
     "simulated": simulated,
     "neurons": snn.neurons,
     "steps": snn.steps,

@@ -51,9 +51,10 @@ from scipy.special import softmax
 
 from fsrepro import figures, measures
 from fsrepro.conversion import activation_layers, convert, normal_form, plan
-from fsrepro.experiments import evaluate_pictures, models, notebook, picture_stream, pictures
+from fsrepro.experiments import evaluate_pictures, models, notebook, pictures
 from fsrepro.experiments import figures as book_figures
 from fsrepro.experiments import results as result_files
+from fsrepro.experiments.picture_stream import as_array
 from fsrepro.experiments.sweep import Sweep
 
 given = notebook.parameters(globals())
@@ -77,10 +78,6 @@ test = pictures_of(validation, validation_rows)[: images or None]
 for_codes = pictures_of(calibration, calibration_rows)[:calibration_images]
 what = "ImageNet pictures" if labelled else "pictures without labels: a demonstration, no result"
 display(Markdown(f"**Profile {profile}**: {len(test):,} {what}."))
-
-
-def as_array(some, preprocessing):
-    return np.concatenate([b.images for b in picture_stream.batches(some, preprocessing, 16)])
 
 
 def for_calibration(preprocessing):

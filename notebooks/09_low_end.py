@@ -28,6 +28,12 @@ steps = [4, 8]  # time steps K, in the networks
 budgets = [0.15, 0.2, 0.3]  # spikes per neuron
 part_budgets = [0.2]  # at which it is told what each part brings
 images = 500  # test images, from the first
+# For ImageNet (see models.imagenet), with their own K and budgets, to tell what each part brings.
+picture_networks = []
+validation = ""  # a CSV of labelled pictures and which folder's rows to take, as in 07_imagenet
+validation_rows = None
+calibration = ""
+calibration_rows = None
 seed = 0
 
 # %% tags=["hide-input"]
@@ -41,7 +47,7 @@ from tqdm import tqdm
 
 from fsrepro import fitting
 from fsrepro.conversion import plan
-from fsrepro.experiments import datasets, notebook
+from fsrepro.experiments import datasets, models, notebook, pictures
 from fsrepro.experiments import figures as book_figures
 from fsrepro.experiments import results as result_files
 from fsrepro.experiments.sweep import Sweep
@@ -95,10 +101,18 @@ plt.show()
 # %% tags=["remove-stderr"]
 data = datasets.load(dataset, seed=seed)
 NETWORKS = {entry["name"]: entry for entry in networks}
+PICTURE_NETWORKS = {entry["name"]: entry for entry in picture_networks}
 
 
 @cache
 def study(name):
+    if name in PICTURE_NETWORKS:
+        entry = PICTURE_NETWORKS[name]
+        return notebook.Study.of_pictures(
+            models.imagenet(entry["network"], entry["weights"]),
+            pictures.from_table(validation, folder=validation_rows),
+            pictures.from_table(calibration, folder=calibration_rows), seed=seed,
+        )  # fmt: skip
     entry = NETWORKS[name]
     return notebook.Study.of(
         data, entry["network"], images=images, checkpoint=entry["checkpoint"],
@@ -108,7 +122,7 @@ def study(name):
 
 sweep = Sweep(
     f"{results}/.sweep-09_low_end", data=data.summary(), images=images, seed=seed,
-    weights={name: study(name).weights for name in NETWORKS},
+    weights={name: study(name).weights for name in [*NETWORKS, *PICTURE_NETWORKS]},
 )  # fmt: skip
 frontier = sweep.table(
     "frontier",
@@ -137,8 +151,8 @@ notebook.shown(frontier, shown).style.hide()
 # ## What each part brings
 #
 # From the plainest on, each row adds one part: samples that stand for a layer by groups of equal
-# size, or such that the rare large values stay; codes with dead zones; a bias for every channel;
-# codes for every channel.
+# size, or such that the rare large values stay; codes with dead zones; means and slopes of every
+# channel put right; codes for every channel.
 
 
 # %% tags=["remove-stderr"]
@@ -178,9 +192,12 @@ def part(network, setting, K, budget):
 parts = sweep.table(
     "parts",
     [
-        {"network": name, "setting": setting, "K": max(steps), "budget": b}
-        for name in NETWORKS
-        for b in part_budgets
+        {"network": name, "setting": setting, "K": K, "budget": b}
+        for name, K, its_budgets in [
+            *((name, max(steps), part_budgets) for name in NETWORKS),
+            *((name, entry["K"], entry["budgets"]) for name, entry in PICTURE_NETWORKS.items()),
+        ]
+        for b in its_budgets
         for setting in PARTS
     ],
     part,
@@ -205,7 +222,7 @@ for row in longest.itertuples():
         f"snr_at_{row.at_most * 100:.0f}": row.snr,
         f"ratio_at_{row.at_most * 100:.0f}": row.ratio,
     }
-for name in NETWORKS:
+for name in [*NETWORKS, *PICTURE_NETWORKS]:
     headline[f"{name.lower()}_ann_accuracy"] = study(name).accuracy
 pd.Series(headline).rename("value").to_frame().style.format(precision=3, thousands=",")
 

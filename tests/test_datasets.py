@@ -71,7 +71,7 @@ def test_a_data_set_of_ones_own(tmp_path):
 @pytest.mark.parametrize("images", [0, -5, 501, 100_000])
 def test_more_images_than_there_are_are_refused(digits, images):
     with pytest.raises(ValueError, match=f"has 500 test images.*got {images:,}"):
-        Study(digits, models.small_cnn(), "", images)
+        Study.on(digits, models.small_cnn(), "", images=images)
 
 
 def test_unknown_data_set():

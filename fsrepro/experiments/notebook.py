@@ -29,6 +29,8 @@ from ..conversion import (
 from ..fitting import Designer, Distribution
 from ..measures import Report, answers, evaluate, paired_loss
 from . import datasets, models, training
+from .picture_stream import as_array
+from .pictures import Pictures
 from .results import HEADLINE_COLUMNS, shown
 
 __all__ = ["Study", "fewest_spikes", "headline_rows", "parameters", "quoted", "shown"]
@@ -56,23 +58,18 @@ def parameters(names: Mapping[str, object]) -> dict:
 class Study:
     """A trained network, the images it is studied on, and what it answers.
 
-    ``test``: only ever measured, the first images of the test set. ``x``, ``labels``: of these,
-    normalised. ``x_calibration``, ``calibration_labels``: held out from training; every choice is
-    made on them. ``weights``: where those of ``ann`` come from, for the identity of results.
+    ``x``, ``labels``: test images as the network takes them, only ever measured.
+    ``x_calibration``, ``calibration_labels``: held out from training; every choice is made on them.
+    ``weights``: where those of ``ann`` come from, for the identity of results.
     """
 
-    data: datasets.Dataset
     ann: keras.Model
     weights: str
-    images: int
+    x: np.ndarray
+    labels: np.ndarray
+    x_calibration: np.ndarray
+    calibration_labels: np.ndarray
     seed: int = 0
-
-    def __post_init__(self):
-        if not 1 <= self.images <= len(self.data.test):
-            raise ValueError(
-                f"{self.data.name} has {len(self.data.test):,} test images; images must be from 1 "
-                f"to that, got {self.images:,}"
-            )
 
     @classmethod
     def of(
@@ -87,33 +84,43 @@ class Study:
         **options,
     ) -> Study:
         """``network`` built with ``options``, its weights from a ``checkpoint`` or trained here."""
+        cls._check(data, images)
         ann = models.build(network, data.image_shape, len(data.classes), seed=seed, **options)
         weights = f"{epochs} epochs"
         if checkpoint:
             weights = models.load_checkpoint(ann, checkpoint)["weights_sha256"]
         else:
             training.train(ann, *data.arrays("train"), epochs=epochs, batch_size=64, seed=seed)
-        return cls(data, ann, weights, images, seed)
+        return cls.on(data, ann, weights, images=images, seed=seed)
 
-    @cached_property
-    def test(self) -> datasets.Part:
-        return self.data.test[: self.images]
+    @classmethod
+    def on(
+        cls, data: datasets.Dataset, ann: keras.Model, weights: str, *, images: int, seed: int = 0
+    ) -> Study:
+        """A trained network on the first so many test images of a data set."""
+        cls._check(data, images)
+        test = data.test[:images]
+        x, (x_calibration, labels) = data.normalise(test.images), data.arrays("calibration")
+        return cls(ann, weights, x, test.labels, x_calibration, labels, seed)
 
-    @cached_property
-    def x(self) -> np.ndarray:
-        return self.data.normalise(self.test.images)
+    @classmethod
+    def of_pictures(
+        cls, network: models.ImageNetNetwork, test: Pictures, calibration: Pictures, seed: int = 0
+    ) -> Study:
+        """A network for ImageNet on pictures that memory holds."""
+        x, x_calibration = (as_array(some, network.preprocessing) for some in (test, calibration))
+        return cls(
+            network.model, network.weights_sha256, x, test.labels, x_calibration,
+            calibration.labels, seed,
+        )  # fmt: skip
 
-    @property
-    def labels(self) -> np.ndarray:
-        return self.test.labels
-
-    @cached_property
-    def x_calibration(self) -> np.ndarray:
-        return self.data.normalise(self.data.calibration.images)
-
-    @property
-    def calibration_labels(self) -> np.ndarray:
-        return self.data.calibration.labels
+    @staticmethod
+    def _check(data: datasets.Dataset, images: int) -> None:
+        if not 1 <= images <= len(data.test):
+            raise ValueError(
+                f"{data.name} has {len(data.test):,} test images; images must be from 1 "
+                f"to that, got {images:,}"
+            )
 
     @cached_property
     def answers(self) -> np.ndarray:
@@ -197,7 +204,7 @@ class Study:
         return with_decoders(self.ann, codes)
 
     def __str__(self) -> str:
-        return f"The ANN answers {self.accuracy:.2f} % of {len(self.test):,} test images rightly."
+        return f"The ANN answers {self.accuracy:.2f} % of {len(self.labels):,} test images rightly."
 
 
 def fewest_spikes(

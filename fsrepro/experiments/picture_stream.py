@@ -18,7 +18,7 @@ from .pictures import Pictures
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Batch", "batches"]
+__all__ = ["Batch", "as_array", "batches"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +69,11 @@ def batches(
             f"batch_size and workers must be at least 1, got {batch_size} and {workers}"
         )
     return _stream(pictures, preprocess, batch_size, workers)
+
+
+def as_array(pictures: Pictures, preprocess: Callable[[Image], np.ndarray]) -> np.ndarray:
+    """All that can be read, (N, H, W, C): for few enough that memory holds them."""
+    return np.concatenate([batch.images for batch in batches(pictures, preprocess, 16)])
 
 
 def _stream(pictures, preprocess, batch_size, workers) -> Iterator[Batch]:
