@@ -158,7 +158,7 @@ notebook.shown(frontier, shown).style.hide()
 # %% tags=["remove-stderr"]
 def equal_groups(x, size=4096):
     """So many means of neighbours, each of as many samples."""
-    groups = np.array_split(np.sort(x), size)
+    groups = np.array_split(np.sort(x), min(size, len(x)))
     return fitting.empirical([np.mean(group) for group in groups], points=size)
 
 
