@@ -68,6 +68,11 @@ class Activation:
             y = np.clip(self.function(x), -_LARGEST, _LARGEST).astype(np.float32)
         return np.where(np.abs(y) < _SMALLEST, np.float32(0), y)
 
+    @property
+    def rising(self) -> bool:
+        """Whether f never falls, so that the maximum of f(x) is f of the maximum."""
+        return bool((np.diff(self(np.linspace(-30, 30, 60_001))) >= 0).all())
+
     def on_tensor(self, x):
         """f(x) of a Keras tensor, float32 -> float32, bit for bit as in NumPy."""
         from keras import ops
@@ -104,7 +109,7 @@ def names() -> list[str]:
 
 
 def of_function(function: Callable) -> Activation | None:
-    """The activation that ``function`` computes, of tensors, or None; of x, one called "linear".
+    """The activation that ``function`` computes, of tensors, or None; of x, ``"linear"``.
 
     Known by what it gives, so ``keras.activations.relu``, ``tf.nn.relu`` and ``lambda x:
     keras.ops.maximum(x, 0)`` are the same to it.
@@ -127,8 +132,6 @@ def of_function(function: Callable) -> Activation | None:
         return None
     if rows.shape != x.shape or not np.array_equal(rows, columns):
         return None
-    if np.array_equal(rows, x):
-        return Activation("linear", lambda x: x, lambda x: x, True, selects=True)
     for activation in (*_REGISTERED.values(), *_guesses(x, rows)):
         y = activation(x)
         if np.allclose(rows, y, rtol=1e-5, atol=1e-6):
@@ -290,6 +293,16 @@ def _elu(alpha: float) -> Activation:
     return Activation(f"elu{_parameters(alpha)}", of_array, of_tensor, alpha == 0)
 
 
+def _identity(x):
+    return x
+
+
+def _negative_part_of_tensor(x):
+    from keras import ops
+
+    return ops.relu(-x)
+
+
 def _selu(x, expm1, where, minimum):
     alpha, scale = 1.6732632423543772, 1.0507009873554805
     return scale * where(x > 0, x, alpha * expm1(minimum(x, 0)))
@@ -341,6 +354,14 @@ _REGISTERED = {
     activation.name: activation
     for activation in (
         Activation("relu", lambda x: np.maximum(x, 0), _of_keras("relu"), True, selects=True),
+        Activation("linear", _identity, _identity, True, selects=True),
+        Activation(
+            "negative_part",
+            lambda x: np.maximum(-x, 0),
+            _negative_part_of_tensor,
+            True,
+            selects=True,
+        ),
         Activation("relu6", lambda x: np.clip(x, 0, 6), _of_keras("relu6"), selects=True),
         Activation("silu", lambda x: x * _sigmoid(x), _of_keras("silu")),
         Activation("sigmoid", _sigmoid, _of_keras("sigmoid")),

@@ -140,6 +140,14 @@ def convert(
             "--spikes-per-neuron", "--spikes", help="Budget: mean over the neurons of the network."
         ),
     ] = None,
+    synops: Annotated[
+        float | None,
+        typer.Option(
+            "--synops-per-mac",
+            "--synops",
+            help="Instead: synaptic operations, for each multiplication of the trained network.",
+        ),
+    ] = None,
     by_channel: Annotated[
         bool, typer.Option("--by-channel", help="Under a budget, a code of its own per channel.")
     ] = False,
@@ -149,6 +157,12 @@ def convert(
     code: Annotated[
         str, typer.Option(help="binary, binary_floor, rate or mixed_radix.")
     ] = "mixed_radix",
+    analog: Annotated[
+        bool, typer.Option("--allow-analog", help="No neurons but those of activations.")
+    ] = False,
+    spiking_input: Annotated[
+        bool, typer.Option("--spiking-input", help="Write the picture in spikes too.")
+    ] = False,
     task: Task = None,
     overwrite: Overwrite = False,
     any_range: AnyRange = False,
@@ -164,14 +178,15 @@ def convert(
 
     snn = convert(
         model, images, code=code, steps=steps, snr=snr, spikes_per_neuron=spikes,
-        by_channel=by_channel, task=task,
+        synops_per_mac=synops, by_channel=by_channel, analog="allowed" if analog else "forbidden",
+        spiking_input=spiking_input, task=task,
     )  # fmt: skip
     snn.save(output, overwrite=overwrite)
     typer.echo(snn.layers.to_string(index=False))
     typer.echo(f"{output}: {snn.task.name}, {snn.neurons:,} neurons, K = {snn.steps}")
     if snn.budget:
-        asked, planned = snn.budget
-        typer.echo(f"spikes per neuron: asked {asked:g}, planned {planned:.3f}")
+        asked, planned, unit = snn.budget
+        typer.echo(f"{unit.replace('_', ' ')}: asked {asked:g}, planned {planned:.3f}")
 
 
 @app.command()

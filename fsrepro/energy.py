@@ -7,11 +7,14 @@ it differently from one that multiplies matrices. So the figures compare models,
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 
-from .measures import Report
+if TYPE_CHECKING:
+    from .measures import Report
 
-__all__ = ["PICOJOULES", "energy"]
+__all__ = ["PICOJOULES", "energy", "energy_ratio"]
 
 PICOJOULES = {
     "float32 multiplication": 3.7,
@@ -26,6 +29,15 @@ _MODELS = {
     "32-bit floats": ("float32 multiplication", "float32 addition"),
     "8-bit weights and activations, 32-bit sums": ("int8 multiplication", "int32 addition"),
 }
+
+
+def energy_ratio(
+    synops: float, macs: float, ann_macs: float, arithmetic: str = "32-bit floats"
+) -> float:
+    """Of the formula below, SNN / ANN, from counts per image."""
+    multiplication, addition = (PICOJOULES[kind] for kind in _MODELS[arithmetic])
+    both = multiplication + addition
+    return (synops * addition + macs * both) / (ann_macs * both)
 
 
 def energy(report: Report) -> pd.DataFrame:

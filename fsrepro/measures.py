@@ -1,9 +1,16 @@
 """What a spiking network achieves and what it spends, each count defined once.
 
-- *spikes per neuron*: all spikes of hidden neurons / number of hidden spiking neurons, per image.
-  The input is analog and the output layer does not spike; neither counts.
+- *spikes per neuron*: all spikes / number of spiking neurons, per image. The picture, unless it is
+  in spikes too, and the output layer do not spike; neither counts. The two populations of a pair
+  are two neurons for each value.
 - *synaptic operations* (SynOps): sum over spikes of the fan-out of the neuron that fired; what a
   synapse is, :mod:`fsrepro.synapses` says.
+- *multiplications left* (MACs): weights that read analog values, and products, in all and in the
+  first layers, which read the picture. A network of which more than :data:`PARTLY` of the ANN's
+  multiplications are left besides these is *partly spiking*.
+- *neuron updates*: time steps of all neurons, the sum over layers of K times neurons.
+- *energy by counts*: SynOps and multiplications left, weighed, over those of the ANN, see
+  :mod:`fsrepro.energy`; of 32-bit floats.
 - *agreement*: percent of answers that are those of the ANN, right or wrong; in regression, of the
   variance of the ANN's answers that the SNN explains.
 - *accuracy*, *mean IoU*, *RMSE*, *R²*: by the task, see :mod:`fsrepro.tasks`.
@@ -16,7 +23,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +34,7 @@ from tqdm import tqdm
 from .codes import PrefixCode, entropy
 from .conversion import SpikingModel, check_images, record
 from .conversion.spiking_model import Budget
+from .energy import energy_ratio
 from .files import write_table
 from .frontends import read
 from .networks.graph import batch_slices, predict
@@ -34,6 +42,7 @@ from .synapses import Synapses
 from .tasks import Task
 
 __all__ = [
+    "PARTLY",
     "Report",
     "answers",
     "decoding_costs",
@@ -62,15 +71,17 @@ class Report:
         Percent; NaN without an ANN.
     spikes_per_neuron, synops_per_image : float
         Per image.
-    macs_per_image, ann_macs_per_image : int
-        Multiplications per image: those left, by layers that read analog values; the ANN's.
-    steps, latency_steps, neurons : int
+    macs_per_image, first_macs_per_image, ann_macs_per_image : int
+        Multiplications per image: those left; of these, the first layers'; the ANN's.
+    steps, latency_steps, neurons, neuron_updates : int
     layers : pandas.DataFrame
         A row per spiking layer with its own spikes per neuron and SynOps.
     predictions : (N,) int or (N, ...)
         The classes or values answered.
+    analog : dict of int
+        By layer that reads the picture or other analog values, its multiplications per image.
     budget : Budget or None
-        The spikes per neuron that the network was made for.
+        What the network was made to spend.
     """
 
     images: int
@@ -81,18 +92,46 @@ class Report:
     spikes_per_neuron: float
     synops_per_image: float
     macs_per_image: int
+    first_macs_per_image: int
     ann_macs_per_image: int
     steps: int
     latency_steps: int
     neurons: int
+    neuron_updates: int
     layers: pd.DataFrame
     predictions: np.ndarray
+    analog: dict[str, int] = field(default_factory=dict)
     budget: Budget | None = None
 
     @property
     def accuracy(self) -> float:
         """Percent; NaN without labels, and in regression."""
         return self.quality.get("accuracy", float("nan"))
+
+    @property
+    def spikes_per_image(self) -> float:
+        return self.spikes_per_neuron * self.neurons
+
+    @property
+    def synops_per_mac(self) -> float:
+        """Synaptic operations for each multiplication of the ANN."""
+        return self.synops_per_image / self.ann_macs_per_image
+
+    @property
+    def macs_left(self) -> float:
+        """Multiplications left, of the ANN's; from 0 to 1."""
+        return self.macs_per_image / self.ann_macs_per_image
+
+    @property
+    def energy(self) -> float:
+        """By counts, of 32-bit floats, of the ANN's: see :mod:`fsrepro.energy`."""
+        return energy_ratio(self.synops_per_image, self.macs_per_image, self.ann_macs_per_image)
+
+    @property
+    def partly_spiking(self) -> bool:
+        """Whether more is analog than the first layer and a trifle."""
+        rest = self.macs_per_image - self.first_macs_per_image
+        return rest > PARTLY * self.ann_macs_per_image
 
     @property
     def intervals(self) -> dict[str, tuple[float, float]]:
@@ -107,9 +146,7 @@ class Report:
 
     def row(self) -> dict[str, float]:
         """The scalars, as one row of a result table."""
-        left_out = ("layers", "predictions", "task", "quality", "ann_quality", "budget")
-        others = {k: v for k, v in vars(self).items() if k not in left_out}
-        return {"images": self.images, **self.quality, **others}
+        return {"images": self.images, **self.quality, **{k: getattr(self, k) for k in _SCALARS}}
 
     def summary(self) -> dict[str, object]:
         """Everything but layers and predictions: the row, the ANN's, intervals, budget."""
@@ -118,7 +155,9 @@ class Report:
         for name, (low, high) in self.intervals.items():
             found |= {f"{name}_low": low, f"{name}_high": high}
         if self.budget is not None:
-            found |= {"spikes_asked": self.budget.asked, "spikes_planned": self.budget.planned}
+            asked, planned, unit = self.budget
+            found |= {f"{unit}_asked": asked, f"{unit}_planned": planned}
+        found["analog_layers"] = " ".join(self.analog)
         return found
 
     def write(self, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -147,19 +186,43 @@ class Report:
         }
         same = "variance kept" if self.task.name == "regression" else "same answer as ANN"
         lines[same] = _shown("agreement", self.agreement)
-        lines["spikes per neuron"] = f"{self.spikes_per_neuron:.3f}"
-        if self.budget is not None:
-            asked, planned = self.budget
-            lines["spikes per neuron"] += f" (asked {asked:g}, planned {planned:.3f})"
         lines |= {
-            "SynOps per image": f"{self.synops_per_image:,.0f}",
-            "multiplications": f"{self.macs_per_image:,} of {self.ann_macs_per_image:,}",
-            "latency": f"{self.latency_steps} time steps",
+            "spikes per neuron": f"{self.spikes_per_neuron:.3f}",
+            "spikes per image": f"{self.spikes_per_image:,.0f}",
+            "SynOps per MAC": f"{self.synops_per_mac:.3f}",
+            "MACs left": self._left(),
+            "neuron updates": f"{self.neuron_updates:,} per image",
+            "latency": f"{self.latency_steps} time steps, K = {self.steps}",
+            "energy by counts": f"{self.energy:.3f} of the ANN's (32-bit floats)",
         }
+        if self.budget is not None:
+            name = {"spikes_per_neuron": "spikes per neuron", "synops_per_mac": "SynOps per MAC"}
+            asked, planned, unit = self.budget
+            lines[name[unit]] += f" (asked {asked:g}, planned {planned:.3f})"
         layers = self.layers.to_string(index=False, float_format="%.3f")
         return "\n".join([layers, *(f"{name:<18} {text}" for name, text in lines.items() if text)])
 
+    def _left(self) -> str:
+        """Which multiplications are left, the largest first."""
+        whole = f"{100 * self.macs_left:.2f} % of {self.ann_macs_per_image:,}"
+        shares = sorted(self.analog.items(), key=lambda layer: -layer[1])
+        named = [f"{name} {100 * macs / self.ann_macs_per_image:.2f} %" for name, macs in shares]
+        if len(named) > _NAMED:
+            named[_NAMED - 1 :] = [f"and {len(named) - _NAMED + 1} more"]
+        listed = f" ({', '.join(named)})" if named else ""
+        return f"{whole}{listed}{'; partly spiking' if self.partly_spiking else ''}"
 
+
+PARTLY = 0.02
+"""Of the ANN's multiplications, left in other layers than the first: more, and a network is only
+partly spiking."""
+
+_NAMED = 4  # layers at most, in print
+_SCALARS = (
+    "agreement", "spikes_per_neuron", "spikes_per_image", "synops_per_image", "synops_per_mac",
+    "macs_per_image", "first_macs_per_image", "ann_macs_per_image", "macs_left", "energy", "steps",
+    "latency_steps", "neurons", "neuron_updates",
+)  # fmt: skip
 _NAMES = {"accuracy": "accuracy", "mean_iou": "mean IoU", "rmse": "RMSE", "r2": "R²"}
 
 
@@ -311,12 +374,15 @@ def report(
         spikes_per_neuron=float(per_image.sum() / snn.neurons),
         synops_per_image=float(layers["synops_per_image"].sum()),
         macs_per_image=synapses.macs,
+        first_macs_per_image=synapses.first_macs,
         ann_macs_per_image=synapses.ann_macs,
         steps=snn.steps,
         latency_steps=synapses.latency_steps,
         neurons=snn.neurons,
+        neuron_updates=int(layers["steps"] @ layers["neurons"]),
         layers=layers,
         predictions=predictions,
+        analog=synapses.analog,
         budget=snn.budget,
     )
 

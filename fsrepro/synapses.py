@@ -6,12 +6,13 @@ into the synapses that follow it. It then meets
 
 - every weight of the next convolution or dense layer that reads it: one synapse each;
 - the neuron or output behind an addition (a skip connection): one synapse;
-- a product with another branch (the gates of squeeze-and-excite): one synapse.
+- a soma that multiplies it with another branch (the gates of squeeze-and-excite), or takes a
+  maximum: one synapse for each soma that it reaches.
 
-A weighted layer that reads analog values, such as the first one, which reads the image, is not
-event-driven: each of its weights is a multiplication for every image. So it is behind neurons
-with decoders, which pass numbers on, and behind products: a product takes one multiplication for
-each of its values, and what comes out is no longer a spike.
+A weighted layer that reads analog values, such as the first one, which reads the picture, is not
+event-driven: each of its weights is a multiplication for every image. So it is behind neurons with
+decoders, which pass numbers on, and behind sums and products that no neuron writes, see
+:mod:`fsrepro.conversion.signals`. A product takes one multiplication for each of its values.
 """
 
 from __future__ import annotations
@@ -20,12 +21,11 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import reduce
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
-from .conversion.population import Population
-from .conversion.spiking_model import SpikingModel
 from .networks.graph import calls
 from .networks.kinds import (
     AVERAGES,
@@ -33,14 +33,21 @@ from .networks.kinds import (
     POOLING_BY_MAXIMUM,
     PRODUCTS,
     WEIGHTED_LAYERS,
+    is_scaling,
 )
+from .networks.nonlinearity import Nonlinearity
+from .networks.population import Population
 from .wiring import routes, windows
 
-__all__ = ["Synapses", "count_synapses"]
+if TYPE_CHECKING:
+    from .conversion import SpikingModel
+
+__all__ = ["Synapses", "ann_macs", "count_synapses", "fan_out", "synapses_behind"]
 
 _POOLING = (*AVERAGES, *GLOBAL_AVERAGES, *POOLING_BY_MAXIMUM)
+_NEURONS = (Population, Nonlinearity)
 
-_PADDING, _SPIKES, _VALUES = range(3)
+_PADDING, _SPIKES, _PICTURE, _VALUES = range(4)
 """What a tensor holds; where several things meet, it is the last of them."""
 
 
@@ -54,8 +61,11 @@ class Synapses:
         By spiking layer, synapses per neuron: (H, W), () for vectors, or whatever the shape is
         without channels, where all channels are alike; else the full shape, (H, W, C). Zero for
         neurons with decoders.
-    macs : int
-        Multiplications per image in products and in layers that read analog values.
+    analog : dict of int
+        By layer, the multiplications per image that are left: in layers with weights that read
+        analog values, and in products, one for each value.
+    first : tuple of str
+        Those of these layers that read the picture, and nothing else that is analog.
     ann_macs : int
         Multiplications per image of the same network as an ANN.
     latency_steps : int
@@ -63,36 +73,66 @@ class Synapses:
     """
 
     fan_out: dict[str, np.ndarray]
-    macs: int
+    analog: dict[str, int]
+    first: tuple[str, ...]
     ann_macs: int
     latency_steps: int
+
+    @property
+    def macs(self) -> int:
+        """All multiplications per image that are left."""
+        return sum(self.analog.values())
+
+    @property
+    def first_macs(self) -> int:
+        """Those of the layers that read the picture."""
+        return sum(self.analog[name] for name in self.first)
 
 
 def count_synapses(snn: SpikingModel) -> Synapses:
     """Count the synapses of ``snn`` by the convention at the top of this module."""
     model = snn.keras_model
-    return Synapses(
-        _fan_out(model),
-        _multiplications(model, spikes_are_analog=False),
-        _multiplications(model, spikes_are_analog=True),
-        _latency(model),
-    )
+    analog, first = _multiplications(model)
+    return Synapses(fan_out(model), analog, first, ann_macs(model), _latency(model))
 
 
-def _fan_out(model: keras.Model) -> dict[str, np.ndarray]:
-    """From the outputs backwards: how many synapses a spike meets that is a value of a tensor."""
-    met: dict = defaultdict(float)  # by id of the tensor, in its shape; exact up to 2^53
+def fan_out(model: keras.Model) -> dict[str, np.ndarray]:
+    """As in :class:`Synapses`, of a spiking network, or of a normal form as if it spiked."""
+    behind, found = synapses_behind(model), {}
+    for call in calls(model):
+        if isinstance(call.operation, _NEURONS):
+            met = (behind[id(call.outputs[0])] * _is_read(call.operation)).astype(np.int64)
+            alike = (met == met[..., :1]).all()
+            found[call.operation.name] = met[..., 0] if alike else met
+    return found
+
+
+def ann_macs(model: keras.Model) -> int:
+    """As in :class:`Synapses`."""
+    return sum(_multiplications(model, spikes_are_analog=True)[0].values())
+
+
+def _is_read(neurons) -> bool:
+    """Whether synapses can read their spikes."""
+    return not isinstance(neurons, Population) or neurons.code.linear
+
+
+def synapses_behind(model: keras.Model) -> dict[int, np.ndarray]:
+    """From the outputs backwards: how many synapses a spike meets that is a value of a tensor.
+
+    By id of the tensor, in its shape.
+    """
+    met: dict = defaultdict(float)  # exact up to 2^53
     met.update((id(x), 1.0) for x in model.outputs)
     found = {}
     for call in reversed([*calls(model)]):
         layer, shapes = call.operation, [x.shape[1:] for x in call.input_tensors]
         behind = np.broadcast_to(met[id(call.outputs[0])], call.outputs[0].shape[1:])
-        if isinstance(layer, Population):
-            fan_out = (behind * layer.code.linear).astype(np.int64)
-            alike = (fan_out == fan_out[..., :1]).all()
-            found[layer.name] = fan_out[..., 0] if alike else fan_out
-        if isinstance(layer, (Population, *PRODUCTS)):
-            before = [1.0] * len(shapes)
+        found[id(call.outputs[0])] = behind
+        if isinstance(layer, PRODUCTS):
+            behind = np.ones(behind.shape)  # whatever the soma sends on
+        if isinstance(layer, _NEURONS):
+            before = [1.0]
         elif isinstance(layer, WEIGHTED_LAYERS):
             before = [_weights_met(layer, shapes[0])]
         elif isinstance(layer, _POOLING):
@@ -106,7 +146,7 @@ def _fan_out(model: keras.Model) -> dict[str, np.ndarray]:
             ]
         for x, synapses in zip(call.input_tensors, before, strict=True):
             met[id(x)] = met[id(x)] + synapses
-    return dict(reversed(found.items()))
+    return found
 
 
 def _weights_met(layer, shape):
@@ -132,30 +172,39 @@ def _through(axes, x, gather):
     return x
 
 
-def _multiplications(model: keras.Model, *, spikes_are_analog: bool) -> int:
-    """Weights met by analog values, and products."""
-    held = {id(x): np.full(x.shape[1:], _VALUES, np.int8) for x in model.inputs}
-    total = 0
+def _multiplications(
+    model: keras.Model, *, spikes_are_analog: bool = False
+) -> tuple[dict[str, int], tuple[str, ...]]:
+    """By layer, weights met by analog values, and products; and which read the picture alone."""
+    held = {id(x): np.full(x.shape[1:], _PICTURE, np.int8) for x in model.inputs}
+    analog, first = {}, []
     for call in calls(model):
         layer, shape = call.operation, call.outputs[0].shape[1:]
         given = [held[id(x)] for x in call.input_tensors]
         found = np.full(shape, _VALUES, np.int8)
         if isinstance(layer, WEIGHTED_LAYERS):
-            total += int(_weights_met(layer, given[0].shape)[given[0] == _VALUES].sum())
+            numbers = given[0] >= _PICTURE
+            if numbers.any():
+                analog[layer.name] = int(_weights_met(layer, given[0].shape)[numbers].sum())
+            if given[0].max() == _PICTURE:
+                first.append(layer.name)
+                if is_scaling(layer):
+                    found[:] = _PICTURE
         elif isinstance(layer, PRODUCTS):
-            total += found.size
-        elif isinstance(layer, Population):
-            found[:] = _VALUES if spikes_are_analog or not layer.code.linear else _SPIKES
+            analog[layer.name] = found.size
+        elif isinstance(layer, _NEURONS):
+            spikes = _is_read(layer) and not spikes_are_analog
+            found[:] = _SPIKES if spikes else _VALUES
         elif isinstance(layer, _POOLING):
             found = _through(windows(layer, given[0].shape), given[0], np.maximum).reshape(shape)
             # In a channel of values it puts out one also where all that it reads is padding.
-            values = (given[0] == _VALUES).any(axis=tuple(range(given[0].ndim - 1)))
-            found[(found == _PADDING) & values] = _VALUES
+            most = given[0].max(axis=tuple(range(given[0].ndim - 1)))
+            found = np.where((found == _PADDING) & (most >= _PICTURE), most, found)
         else:
             moved = zip(given, routes(layer, [x.shape for x in given]), strict=True)
             found = np.max([np.append(x, np.int8(_PADDING))[route] for x, route in moved], axis=0)
         held[id(call.outputs[0])] = found
-    return total
+    return analog, tuple(first)
 
 
 def _latency(model: keras.Model) -> int:

@@ -14,12 +14,11 @@ import keras
 import numpy as np
 from keras import layers
 
-from .networks.kinds import TRANSPOSED
+from .networks.kinds import PRODUCTS, SUMS, TRANSPOSED, ZERO_PADDING
 
 __all__ = ["Axis", "border", "borders", "routes", "windows"]
 
 _CROPPING = (layers.Cropping1D, layers.Cropping2D, layers.Cropping3D)
-_PADDING = (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
 _UPSAMPLING = (layers.UpSampling1D, layers.UpSampling2D, layers.UpSampling3D)
 
 
@@ -92,12 +91,12 @@ def _slide(padding, size, places, stride, dilation):
 
 
 def routes(layer: keras.layers.Layer, shapes: list[tuple[int, ...]]) -> list[np.ndarray]:
-    """For each input of a layer that moves or adds values, the one that every output takes.
+    """For each input of a layer that moves or merges values, the one that every output takes.
 
     As an index into the flattened input, in the shape of the outputs; -1 where it takes none.
     """
     indices = [np.arange(math.prod(shape)).reshape(shape) for shape in shapes]
-    if isinstance(layer, layers.Add):
+    if isinstance(layer, (*SUMS, *PRODUCTS)):
         return list(np.broadcast_arrays(*indices))
     if isinstance(layer, layers.Concatenate):
         axis = layer.axis - (layer.axis > 0)  # Keras counts the batch
@@ -111,7 +110,7 @@ def routes(layer: keras.layers.Layer, shapes: list[tuple[int, ...]]) -> list[np.
 
 def _moved(layer, x):
     """What ``layer`` makes of ``x``, with -1 in the place of new zeros."""
-    if isinstance(layer, _PADDING):
+    if isinstance(layer, ZERO_PADDING):
         return np.pad(x, [*np.reshape(layer.padding, (-1, 2)), (0, 0)], constant_values=-1)
     if isinstance(layer, _CROPPING):
         borders = zip(np.reshape(layer.cropping, (-1, 2)), x.shape, strict=False)

@@ -31,10 +31,10 @@ from fsrepro.conversion import (
 )
 from fsrepro.conversion.calibration import channel_samples
 from fsrepro.conversion.few_spikes import FewSpikes
-from fsrepro.conversion.population import populate
 from fsrepro.experiments import models
 from fsrepro.fitting import Front, scaled
 from fsrepro.networks.nonlinearity import Nonlinearity
+from fsrepro.networks.population import populate
 from fsrepro.tasks import Task
 
 

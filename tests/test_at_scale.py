@@ -16,12 +16,12 @@ from PIL import Image
 from fsrepro import measures
 from fsrepro.codes import ExponentMantissa, by_channel
 from fsrepro.conversion import convert, normal_form, with_decoders
-from fsrepro.conversion.population import activation_layers
 from fsrepro.experiments import at_scale, picture_stream, pictures
 from fsrepro.experiments.at_scale import evaluate_pictures
 from fsrepro.experiments.models import small_cnn, without_background
 from fsrepro.experiments.preprocessing import Preprocessing
 from fsrepro.experiments.sweep import Sweep
+from fsrepro.networks.population import activation_layers
 
 SIZE = 12
 WNIDS = list(pictures.imagenet_classes()["wnid"][:5])

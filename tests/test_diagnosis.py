@@ -6,8 +6,8 @@ import pytest
 from fsrepro import measures
 from fsrepro.codes import ExponentMantissa, binary
 from fsrepro.conversion import convert, diagnose, normal_form, with_decoders
-from fsrepro.conversion.population import activation_layers
 from fsrepro.experiments import models
+from fsrepro.networks.population import activation_layers
 
 
 @pytest.fixture(scope="module")

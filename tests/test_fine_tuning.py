@@ -8,12 +8,12 @@ import tensorflow as tf
 from fsrepro import measures
 from fsrepro.codes import ExponentMantissa, binary, leading_one, mixed_radix, rate
 from fsrepro.conversion import convert, normal_form, with_decoders
-from fsrepro.conversion.population import activation_layers
 from fsrepro.experiments import training
 from fsrepro.experiments.training import fine_tuning
 from fsrepro.experiments.training.batches import mix
 from fsrepro.experiments.training.learned_code import LearnedCode, in_units
 from fsrepro.fitting import round_scale
+from fsrepro.networks.population import activation_layers
 
 
 def learned(code, scale=1.0, price=0.0):

@@ -6,8 +6,8 @@ import pytest
 from keras import layers
 
 from fsrepro.conversion import normal_form
-from fsrepro.conversion.population import activation_layers
 from fsrepro.experiments import models
+from fsrepro.networks.population import activation_layers
 
 
 def neurons(model):

@@ -23,10 +23,10 @@ from fsrepro.conversion import (
     rescalable_layers,
     rescale_channels,
 )
-from fsrepro.conversion.population import Population
 from fsrepro.genn.linear_maps import arrivals
 from fsrepro.networks.graph import calls
 from fsrepro.networks.kinds import AVERAGES, WEIGHTED_LAYERS
+from fsrepro.networks.population import Population
 from fsrepro.synapses import count_synapses
 
 FUNCTIONS = {  # by name of the activation, what people pass as one

@@ -6,11 +6,11 @@ import pytest
 from keras import layers
 
 from fsrepro.conversion import normal_form
-from fsrepro.conversion.population import activation_layers
 from fsrepro.energy import PICOJOULES, energy
 from fsrepro.experiments import models
 from fsrepro.experiments.rivals import mlgenn_scales, quantised_ann, round_weights
 from fsrepro.measures import Report
+from fsrepro.networks.population import activation_layers
 from fsrepro.tasks import Task
 
 

@@ -9,18 +9,18 @@ errors, ``spiking_model`` is what comes out. ``convert`` does all of it for one 
 ``with_decoders`` stands in for ``convert`` where a code is not linear.
 """
 
+from ..networks.population import activation_layers, populate
 from ._bias_maps import bias_maps
 from ._convert import convert
 from ._normal_form import UnsupportedLayerError, normal_form
 from ._plan import SPIKE_PENALTY, Plan, plan
 from ._sensitivity import sensitivity
-from .allocation import allocate, spike_price
+from .allocation import allocate
 from .calibration import check_images, distributions, record
 from .channels import rescalable_layers, rescale_channels
 from .correction import correct_biases
 from .decoded import with_decoders
 from .diagnosis import diagnose
-from .population import activation_layers, populate
 from .spiking_model import SpikingModel
 
 __all__ = [
@@ -43,6 +43,5 @@ __all__ = [
     "rescalable_layers",
     "rescale_channels",
     "sensitivity",
-    "spike_price",
     "with_decoders",
 ]

@@ -19,8 +19,8 @@ from keras import ops
 from ..codes import ExponentMantissa, SpikeCode
 from ..networks.graph import predict_list, retrace
 from ..networks.kinds import POOLING_BY_MAXIMUM, PRODUCTS
+from ..networks.population import Population
 from ._normal_form import UnsupportedLayerError
-from .population import Population
 from .spiking_model import SpikingModel
 
 __all__ = ["bias_maps"]

@@ -19,16 +19,20 @@ from ..networks.kinds import (
     POOLING_BY_MAXIMUM,
     WEIGHTED_LAYERS,
     UnsupportedLayerError,
+    is_scaling,
     unsupported,
 )
 from ..networks.nonlinearity import Nonlinearity
 from ..networks.self_check import check_same
 from ._kernels import scale_inputs, scale_outputs
+from .signals import write_in_spikes
 
 __all__ = ["UnsupportedLayerError", "fold", "normal_form"]
 
 
-def normal_form(model, images: np.ndarray | None = None) -> keras.Model:
+def normal_form(
+    model, images: np.ndarray | None = None, *, analog: str = "forbidden"
+) -> keras.Model:
     """``model`` with batch norm folded and each activation a layer of its own.
 
     The result computes the same logits up to rounding (relative 1e-5 in float32).
@@ -39,7 +43,8 @@ def normal_form(model, images: np.ndarray | None = None) -> keras.Model:
       becomes a 1x1 depthwise convolution, and so do other multiplications by constants.
     - An activation at the end (softmax, sigmoid, ...) is left out: the network's
       :class:`~fsrepro.tasks.Task` knows what its outputs mean.
-    - Max-pooling stays and acts on decoded values, and so do products of two branches (Multiply).
+    - Neurons of the identity are added wherever a layer with weights would read numbers, see
+      :mod:`~fsrepro.conversion.signals`; a rising activation before max-pooling goes behind it.
     - A separable convolution becomes a depthwise one and a 1x1 convolution; PReLU with a slope for
       each channel becomes two ReLUs, of x and of -x.
     - Models within the model and layers of a user's own are unfolded, and a layer called twice
@@ -52,6 +57,8 @@ def normal_form(model, images: np.ndarray | None = None) -> keras.Model:
     images : (N, ...) array, optional
         A few that it takes. They tell sizes that the model leaves open, and the result is held
         against the model on them.
+    analog : "forbidden" or "allowed"
+        ``"allowed"``: no neurons are added, and sums, products and maxima go on as numbers.
 
     Raises
     ------
@@ -65,11 +72,28 @@ def normal_form(model, images: np.ndarray | None = None) -> keras.Model:
     """
     from ..frontends import read  # which needs what is here
 
-    return fold(read(model, images).graph, images)
+    return fold(read(model, images).graph, images, analog=analog)
 
 
-def fold(graph: keras.Model, images: np.ndarray | None = None) -> keras.Model:
+def fold(
+    graph: keras.Model,
+    images: np.ndarray | None = None,
+    *,
+    analog: str = "forbidden",
+    spiking_input: bool = False,
+) -> keras.Model:
     """The normal form of a graph of plain layers that ends in logits."""
+    if analog not in ("forbidden", "allowed"):
+        raise ValueError(f"analog must be 'forbidden' or 'allowed', got {analog!r}")
+    if spiking_input and analog == "allowed":
+        raise ValueError("spiking_input=True needs analog='forbidden'")
+    folded = _folded(graph, images)
+    if analog == "allowed":
+        return folded
+    return write_in_spikes(folded, images, spiking_input=spiking_input)
+
+
+def _folded(graph: keras.Model, images: np.ndarray | None) -> keras.Model:
     with plain_layers():
         (old,) = graph.inputs
         x = keras.Input(old.shape[1:], dtype="float32", name=old._keras_history.operation.name)
@@ -225,7 +249,7 @@ def _folded_forwards(graph: keras.Model) -> keras.Model:
     chosen = {}
     for call in calls(graph):
         layer = call.operation
-        if _is_scaling(layer) and _from_activation(graph, call.input_tensors[0]):
+        if is_scaling(layer) and _from_activation(graph, call.input_tensors[0]):
             readers = _weighted_readers(graph, call.outputs[0], layer)
             if readers:
                 chosen[layer.name] = readers
@@ -246,15 +270,6 @@ def _weights_of(scaling) -> tuple[np.ndarray, np.ndarray]:
     """Scale and offset of each channel."""
     kernel, *bias = (np.asarray(weight, np.float64) for weight in scaling.get_weights())
     return kernel.ravel(), bias[0] if bias else np.zeros(kernel.size)
-
-
-def _is_scaling(layer) -> bool:
-    return (
-        isinstance(layer, layers.DepthwiseConv2D)
-        and layer.kernel_size == (1, 1)
-        and layer.strides == (1, 1)
-        and layer.depth_multiplier == 1
-    )
 
 
 def _from_activation(graph, tensor) -> bool:

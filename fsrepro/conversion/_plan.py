@@ -30,6 +30,8 @@ from ..fitting import (
     with_soma,
 )
 from ..frontends import read
+from ..networks.population import activation_layers, by_layer, populate
+from ..synapses import ann_macs, fan_out
 from ..tasks import Task
 from ._normal_form import fold
 from ._sensitivity import sensitivity
@@ -37,8 +39,7 @@ from .allocation import allocate
 from .calibration import channel_samples, check_images, distributions
 from .correction import correct_biases
 from .few_spikes import FewSpikes
-from .population import activation_layers, by_layer, populate
-from .spiking_model import Budget, SpikingModel
+from .spiking_model import BUDGETS, Budget, SpikingModel
 
 __all__ = ["SPIKE_PENALTY", "Plan", "plan"]
 
@@ -101,6 +102,16 @@ class Plan:
         return {name: site.neurons for name, site in self._sites.items()}
 
     @cached_property
+    def fan_out(self) -> dict[str, NDArray]:
+        """Synapses per neuron of each layer, see :class:`~fsrepro.synapses.Synapses`."""
+        return fan_out(self.graph)
+
+    @cached_property
+    def ann_macs(self) -> int:
+        """Multiplications per image of the ANN."""
+        return ann_macs(self.graph)
+
+    @cached_property
     def distributions(self) -> dict[str, Distribution]:
         """By layer, pre-activations on the calibration images, see :func:`distributions`."""
         return distributions(self.graph, self.calibration, seed=self.seed)
@@ -129,25 +140,32 @@ class Plan:
         self,
         *,
         spikes_per_neuron: float | None = None,
+        synops_per_mac: float | None = None,
         snr: float | None = None,
         penalty: float | None = None,
         by_channel: bool = False,
     ) -> dict[str, Candidate]:
         """The code of every layer. Arguments and errors as in :meth:`network`."""
-        criterion = self._criterion(spikes_per_neuron=spikes_per_neuron, snr=snr, penalty=penalty)
-        if by_channel and spikes_per_neuron is None:
-            raise ValueError("by_channel needs a budget; pass spikes_per_neuron too")
-        if spikes_per_neuron is None:
+        criterion = self._criterion(
+            spikes_per_neuron=spikes_per_neuron, synops_per_mac=synops_per_mac, snr=snr,
+            penalty=penalty,
+        )  # fmt: skip
+        ((unit, budget),) = criterion.items() or [("", 0.0)]
+        if unit not in BUDGETS:
+            if by_channel:
+                raise ValueError(f"by_channel needs a budget; pass {' or '.join(BUDGETS)} too")
             return {name: self._alone(name, criterion) for name in self._sites}
         if by_channel:
-            return self._by_channel(spikes_per_neuron)
+            return self._by_channel(budget, unit)
         gain = {name: float(channels.mean()) for name, channels in self.sensitivity.items()}
-        return allocate(self.fronts, self.neurons, gain, spikes_per_neuron)
+        cost = {name: self._cost(name, unit).mean() for name in self._sites}
+        return self._allocated(self.fronts, self.neurons, gain, budget, cost, unit)
 
     def network(
         self,
         *,
         spikes_per_neuron: float | None = None,
+        synops_per_mac: float | None = None,
         snr: float | None = None,
         penalty: float | None = None,
         by_channel: bool = False,
@@ -165,6 +183,9 @@ class Plan:
             A budget for the whole network, spent where it matters most to its answers, see
             :func:`~fsrepro.conversion.allocate`; kept by the spikes that the ANN's
             pre-activations on the calibration images would cause.
+        synops_per_mac : float
+            Another kind of budget: synaptic operations, as many as the ANN multiplies times this.
+            A spike costs the fan-out of its neuron.
         snr : float
             The fewest spikes that reach this signal-to-noise ratio, in dB, in every layer.
         penalty : float
@@ -178,19 +199,21 @@ class Plan:
             :func:`~fsrepro.conversion.correct_biases`; by default under a budget only.
         """
         chosen = self.choose(
-            spikes_per_neuron=spikes_per_neuron, snr=snr, penalty=penalty, by_channel=by_channel
-        )
+            spikes_per_neuron=spikes_per_neuron, synops_per_mac=synops_per_mac, snr=snr,
+            penalty=penalty, by_channel=by_channel,
+        )  # fmt: skip
+        budget = None
+        for unit, asked in zip(BUDGETS, (spikes_per_neuron, synops_per_mac), strict=True):
+            if asked is not None:
+                spent = (self._cost(name, unit).mean() * c.spikes for name, c in chosen.items())
+                budget = Budget(float(asked), float(sum(spent)), unit)
         codes = {name: linear(found.code) for name, found in chosen.items()}
         model = populate(self.graph, lambda name: FewSpikes(codes[name], name=name))
-        if bias_correction or (bias_correction is None and spikes_per_neuron is not None):
+        if bias_correction or (bias_correction is None and budget is not None):
             largest = max(math.prod(layer.output.shape[1:]) for layer in self.graph.layers)
             few = max(1, min(BIAS_IMAGES, BIAS_FLOATS // largest))
             correct_biases(model, self.graph, self.calibration[:few])
         scales = {n: found.scale for n, found in chosen.items() if not math.isnan(found.scale)}
-        budget = None
-        if spikes_per_neuron is not None:
-            spent = sum(found.spikes * self.neurons[name] for name, found in chosen.items())
-            budget = Budget(float(spikes_per_neuron), spent / sum(self.neurons.values()))
         seen = float(self.calibration.min()), float(self.calibration.max())
         return SpikingModel(model, scales, task=self.task, inputs=seen, budget=budget)
 
@@ -205,20 +228,40 @@ class Plan:
                 f"{asked[0]} would be ignored: the code of every layer is given, with its scale. "
                 "Leave it out, or pass a name, a function of a scale or a designer as code"
             )
-        budget = found.get("spikes_per_neuron", 1.0)
-        if not (np.isfinite(budget) and budget > 0):
-            raise ValueError(f"spikes_per_neuron must be positive and finite, got {budget}")
+        for unit in BUDGETS:
+            budget = found.get(unit, 1.0)
+            if not (np.isfinite(budget) and budget > 0):
+                raise ValueError(f"{unit} must be positive and finite, got {budget}")
         return found
 
-    def _by_channel(self, budget: float) -> dict[str, Candidate]:
+    def _cost(self, name: str, unit: str) -> NDArray[np.float64]:
+        """What a spike in all neurons of a layer takes of a budget, for each channel times C."""
+        channels = self.graph.get_layer(name).output.shape[-1]
+        if unit == "spikes_per_neuron":
+            return np.full(channels, self.neurons[name] / sum(self.neurons.values()))
+        fan_out = self.fan_out[name]
+        if fan_out.ndim == len(self.graph.get_layer(name).output.shape) - 1:
+            fan_out = fan_out.reshape(-1, channels).mean(0)
+        else:
+            fan_out = np.full(channels, fan_out.mean())
+        return self.neurons[name] * fan_out / self.ann_macs
+
+    def _allocated(self, fronts, neurons, gain, budget, cost, unit) -> dict:
+        try:
+            return allocate(fronts, neurons, gain, budget, cost)
+        except ValueError as error:
+            raise ValueError(f"{unit}: {error}") from None
+
+    def _by_channel(self, budget: float, unit: str) -> dict[str, Candidate]:
         """:func:`allocate` with every channel for itself."""
-        fronts, neurons, gain = {}, {}, {}
+        fronts, neurons, gain, cost = {}, {}, {}, {}
         for name, channels in self.channel_fronts.items():
             for c, front in enumerate(channels):
                 fronts[name, c] = front
                 neurons[name, c] = self.neurons[name] / len(channels)
                 gain[name, c] = float(self.sensitivity[name][c])
-        chosen = allocate(fronts, neurons, gain, budget)
+                cost[name, c] = float(self._cost(name, unit)[c]) / len(channels)
+        chosen = self._allocated(fronts, neurons, gain, budget, cost, unit)
         return {
             name: _together([chosen[name, c] for c in range(len(channels))])
             for name, channels in self.channel_fronts.items()
@@ -273,7 +316,7 @@ class Plan:
         """Pre-activations of a layer; where they are all alike, others that it might get."""
         x, function = self.distributions[name], self._sites[name].function
         y = activations.get(function)(x.points)
-        if y.min() != y.max() or (function == "relu" and y.max() != 0):
+        if y.min() != y.max() or (function in _RECTIFIERS and y.max() != 0):
             return x
         constant = "silent" if self._silent(name) else f"constant ({y.max():g})"
         warnings.warn(
@@ -282,15 +325,17 @@ class Plan:
             stacklevel=4,
         )
         # A gate that is always open or closed, say: what it always is must be written, and well.
-        return _UP_TO_ONE if self._silent(name) else mixture([(0.01, _UP_TO_ONE), (0.99, x)])
+        up_to_one = _UP_TO_MINUS_ONE if function == "negative_part" else _UP_TO_ONE
+        return up_to_one if self._silent(name) else mixture([(0.01, up_to_one), (0.99, x)])
 
     def _silent(self, name: str) -> bool:
-        return (
-            self._sites[name].function == "relu" and not (self.distributions[name].points > 0).any()
-        )
+        function, x = self._sites[name].function, self.distributions[name].points
+        return function in _RECTIFIERS and not activations.get(function)(x).any()
 
 
+_RECTIFIERS = ("relu", "negative_part")
 _UP_TO_ONE = empirical(np.linspace(0, 1, 1001), name="inputs up to 1")
+_UP_TO_MINUS_ONE = empirical(np.linspace(-1, 0, 1001), name="inputs up to -1")
 
 
 def plan(
@@ -300,6 +345,8 @@ def plan(
     code: CodeOrDesigner | Mapping[str, CodeOrDesigner] = "mixed_radix",
     steps: int | None = None,
     scale: str | float | Mapping[str, float] = "mse",
+    analog: str = "forbidden",
+    spiking_input: bool = False,
     task: str | None = None,
     seed: int = 0,
 ) -> Plan:
@@ -310,7 +357,7 @@ def plan(
     """
     calibration = np.asarray(calibration)
     network = read(model, calibration, task, what="calibration images")
-    graph = fold(network.graph, calibration)
+    graph = fold(network.graph, calibration, analog=analog, spiking_input=spiking_input)
     functions = {name: graph.get_layer(name).function for name in activation_layers(graph)}
     codes = _by_layer("code", code, functions)
     if steps is not None and not any(isinstance(code, str) for code in codes.values()):
@@ -338,9 +385,20 @@ def _by_layer(what: str, given, functions: dict[str, str]) -> dict:
     """What is given for all layers, by their names, or by their activation functions."""
     if not isinstance(given, Mapping):
         return dict.fromkeys(functions, given)
-    if set(given) == set(functions.values()):
-        return {name: given[function] for name, function in functions.items()}
-    return by_layer(what, given, functions)
+    wanted = set(functions.values())
+    if not set(given) <= wanted or set(given) & set(functions):
+        return by_layer(what, given, functions)
+    if "relu" in given:
+        given = {"negative_part": given["relu"], **given}
+    if missing := sorted(wanted - set(given)):
+        layers = [name for name, function in functions.items() if function in missing]
+        raise ValueError(
+            f"{what} has nothing for {', '.join(missing)}, which layer{'s' * (len(layers) > 1)} "
+            f"{', '.join(layers)} compute{'s' * (len(layers) == 1)}; add "
+            f"{' and '.join(map(repr, missing))}"
+            + (", or pass analog='allowed'" if missing == ["linear"] else "")
+        )
+    return {name: given[function] for name, function in functions.items()}
 
 
 def _choice(code: CodeOrDesigner, steps: int, scale: str | float, function: str) -> dict:
@@ -358,6 +416,8 @@ def _choice(code: CodeOrDesigner, steps: int, scale: str | float, function: str)
             "code=lambda scale: mixed_radix((1, 1, 6), scale)"
         )
     if isinstance(code, Code):
+        if function == "negative_part" and code.activation == "relu" and not linear(code).soma:
+            code = soma(linear(code), function)
         return {"given": _unmeasured(linear(code))}
     if isinstance(code, Designer) or code == "mixed_radix":
         designer = code if isinstance(code, Designer) else mixed_radix_of(steps)
@@ -374,7 +434,7 @@ def _choice(code: CodeOrDesigner, steps: int, scale: str | float, function: str)
     def of_range(x):
         """From the least to the largest value seen, or as many units from there as given."""
         y = activations.get(function)(x.points)
-        least = 0.0 if function == "relu" else float(y.min())
+        least = 0.0 if function in _RECTIFIERS else float(y.min())
         size = round_scale(y.max() - least) if scale == "max" else float(scale)
         code = family(size)
         return _unmeasured(code if function == "relu" else soma(code, function, least), size)

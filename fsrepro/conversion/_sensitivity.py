@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..networks.graph import batch_slices
+from ..networks.population import activation_layers
 from ..tasks import Task
-from .population import activation_layers
 
 __all__ = ["sensitivity"]
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from ..fitting import Distribution
 from ..networks.graph import batch_slices, check_array, predict_list
 from ..networks.nonlinearity import Nonlinearity
-from .population import Population
+from ..networks.population import Population
 
 __all__ = ["channel_samples", "check_images", "distributions", "record"]
 

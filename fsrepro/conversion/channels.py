@@ -21,8 +21,8 @@ from keras import layers
 from .. import activations
 from ..networks.graph import calls, rewrite, uses
 from ..networks.kinds import AVERAGES, GLOBAL_AVERAGES, POOLING_BY_MAXIMUM, ROUTING, WEIGHTED_LAYERS
+from ..networks.population import activation_layers
 from ._kernels import scale_inputs, scale_outputs
-from .population import activation_layers
 
 __all__ = ["rescalable_layers", "rescale_channels"]
 

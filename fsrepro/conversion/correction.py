@@ -25,12 +25,13 @@ import numpy as np
 from keras import ops
 from tqdm import tqdm
 
+from .. import activations
 from ..codes import SpikeCode
 from ..fitting import round_scale
 from ..networks.graph import batch_slices, calls, uses
-from ..networks.kinds import MERGING_LAYERS, WEIGHTED_LAYERS
+from ..networks.kinds import MERGING_LAYERS, POOLING_BY_MAXIMUM, WEIGHTED_LAYERS
+from ..networks.population import Population
 from ._kernels import scale_outputs
-from .population import Population
 
 __all__ = ["correct_biases"]
 
@@ -40,9 +41,10 @@ _MOST = 1.5  # times larger or smaller weights: what needs more is beyond repair
 def correct_biases(model: keras.Model, graph: keras.Model, images: np.ndarray) -> list[str]:
     """Correct means and slopes of a spiking network in place; return the names of the layers.
 
-    Neurons are left as they are unless nothing but they read a weighted layer with a bias; the
-    same holds for the outputs, of which only the means are corrected. What is added up with other
-    signals keeps its slope, unless thresholds can take it up: of codes by channel, without a soma.
+    Neurons are left as they are unless nothing but they, one population or a pair, read a weighted
+    layer with a bias, or its maxima; the same holds for the outputs, of which only the means are
+    corrected. What is added up with other signals keeps its slope, unless thresholds can take it
+    up: of codes by channel, without a soma.
 
     Parameters
     ----------
@@ -53,27 +55,30 @@ def correct_biases(model: keras.Model, graph: keras.Model, images: np.ndarray) -
     images : (N, H, W, C) array
         A thousand are enough, and all their activations of a few layers are held in memory.
     """
-    reading, outputs = uses(model), {id(x) for x in model.outputs}
+    outputs = {id(x) for x in model.outputs}
     made_by = {id(call.outputs[0]): call for call in calls(model)}
+    reading, readers = uses(model), _readers(model)
     left_ann, left_snn = uses(graph), uses(model)
     ann = {id(graph.inputs[0]): images}
     snn = {id(model.inputs[0]): images}
     corrected = []
 
-    def correct(old, new, population=None):
-        layer = _source(new, reading, made_by)
+    def correct(old, new, populations=()):
+        """What ``populations`` read, and nothing else does; without them, an output."""
+        alone = reading[id(new)] == max(1, len(populations))
+        layer = _source(new, reading, made_by) if alone else None
         if layer is None:
             return
         before, after = ann[id(old)], snn[id(new)]
         axes = tuple(range(before.ndim - 1))
         wanted, found = (x.mean(axes, dtype=np.float64) for x in (before, after))
         slope = np.ones(len(wanted))
-        if population is not None:
+        if populations:
             slope = _slope(before, after)
-            if made_by[id(new)].operation is not layer:  # an addition, of what others read too
-                code = population.code
-                if isinstance(code, SpikeCode) and code.threshold.ndim == 2 and not code.soma:
-                    population.code = _stretched(code, slope)
+            if not _all_of_it(new, layer, made_by):  # an addition, of what others read too
+                if all(_can_stretch(population.code) for population in populations):
+                    for population in populations:
+                        population.code = _stretched(population.code, slope)
                     wanted /= slope
                 slope = np.ones(len(slope))
         change = (wanted - slope * found).astype(np.float32)
@@ -85,7 +90,9 @@ def correct_biases(model: keras.Model, graph: keras.Model, images: np.ndarray) -
     pairs = list(zip(calls(graph), calls(model), strict=True))
     for old, new in tqdm(pairs, desc="correct biases"):
         if isinstance(new.operation, Population):
-            correct(old.input_tensors[0], new.input_tensors[0], new.operation)
+            x = new.input_tensors[0]
+            if readers[id(x)][0] is new.operation:  # of a pair, the first
+                correct(old.input_tensors[0], x, readers[id(x)])
         for call, values, left in ((old, ann, left_ann), (new, snn, left_snn)):
             values[id(call.outputs[0])] = _run(call, values, slices)
             for x in call.input_tensors:
@@ -108,6 +115,24 @@ def _slope(wanted: np.ndarray, found: np.ndarray) -> np.ndarray:
     return np.array([round_scale(g) for g in np.clip(factor, 1 / _MOST, _MOST)])
 
 
+def _readers(model: keras.Model) -> dict[int, list[Population]]:
+    """By id of a tensor, the populations that read it."""
+    found: dict[int, list[Population]] = {}
+    for call in calls(model):
+        if isinstance(call.operation, Population):
+            found.setdefault(id(call.input_tensors[0]), []).append(call.operation)
+    return found
+
+
+def _can_stretch(code) -> bool:
+    """Whether neurons that have a table for each channel could take up a factor before them."""
+    if not isinstance(code, SpikeCode) or code.threshold.ndim != 2:
+        return False
+    if not code.soma:
+        return True
+    return activations.get(code.activation).homogeneous and not np.any(code.offset)
+
+
 def _stretched(code: SpikeCode, slope: np.ndarray) -> SpikeCode:
     """Neurons that fire for x as ``code`` does for ``slope`` x, (C,)."""
     slope = slope.astype(np.float32)
@@ -116,16 +141,26 @@ def _stretched(code: SpikeCode, slope: np.ndarray) -> SpikeCode:
 
 def _source(tensor, reading, made_by):
     """The weighted layer whose bias shifts ``tensor`` and nothing else, or None."""
-    if reading[id(tensor)] != 1 or id(tensor) not in made_by:
+    if id(tensor) not in made_by:
         return None
     call = made_by[id(tensor)]
-    layer = call.operation
+    layer, inputs = call.operation, call.input_tensors
     if isinstance(layer, WEIGHTED_LAYERS):
         return layer if layer.use_bias else None
-    if isinstance(layer, keras.layers.Add):
-        found = (_source(x, reading, made_by) for x in call.input_tensors)
-        return next(filter(None, found), None)
-    return None
+    if isinstance(layer, keras.layers.Subtract):
+        inputs = inputs[:1]
+    elif not isinstance(layer, (keras.layers.Add, *POOLING_BY_MAXIMUM)):
+        return None
+    found = (_source(x, reading, made_by) for x in inputs if reading[id(x)] == 1)
+    return next(filter(None, found), None)
+
+
+def _all_of_it(tensor, layer, made_by) -> bool:
+    """Whether a factor in the weights of ``layer`` is one of all of ``tensor``."""
+    call = made_by[id(tensor)]
+    if isinstance(call.operation, POOLING_BY_MAXIMUM):
+        return _all_of_it(call.input_tensors[0], layer, made_by)
+    return call.operation is layer
 
 
 def _run(call, values, slices) -> np.ndarray:

@@ -9,8 +9,8 @@ from keras import ops
 
 from ..codes import Code
 from ..frontends import read
+from ..networks.population import Population, activation_layers, by_layer, populate
 from ._normal_form import fold
-from .population import Population, activation_layers, by_layer, populate
 from .spiking_model import SpikingModel
 
 __all__ = ["Decoded", "with_decoders"]

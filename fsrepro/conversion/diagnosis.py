@@ -11,10 +11,10 @@ from .. import activations
 from ..codes import SpikeCode
 from ..fitting import decibels
 from ..networks.graph import batch_slices, predict, predict_list, rewrite
+from ..networks.population import activation_layers
 from ._normal_form import normal_form
 from .decoded import Decoded
 from .few_spikes import FewSpikes
-from .population import activation_layers
 from .spiking_model import SpikingModel
 
 __all__ = ["diagnose"]

@@ -12,7 +12,7 @@ from keras import ops
 
 from .. import activations
 from ..codes import SpikeCode
-from .population import Population
+from ..networks.population import Population
 
 __all__ = ["FewSpikes"]
 

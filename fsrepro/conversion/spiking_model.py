@@ -17,36 +17,42 @@ from ..codes import Code, SpikeCode
 from ..files import Refused, check_place, reading
 from ..networks.graph import at_most, plain_layers, predict, predict_list, rewrite
 from ..networks.kinds import LINEAR_LAYERS, POOLING_BY_MAXIMUM, PRODUCTS
+from ..networks.population import Population, by_layer, check_function
+from ..synapses import Synapses, count_synapses
 from ..tasks import Task
 from .calibration import check_images
 from .few_spikes import FewSpikes
-from .population import Population, by_layer, check_function
 
 if TYPE_CHECKING:
     import nir
     import torch
 
-    from ..synapses import Synapses
-
-__all__ = ["Budget", "SpikingModel"]
+__all__ = ["BUDGETS", "Budget", "SpikingModel"]
 
 _FORMAT = "fsrepro spiking model 1"
 _KINDS = (*LINEAR_LAYERS, *PRODUCTS, *POOLING_BY_MAXIMUM)
 _OTHER_UNITS = 4
 
 
+BUDGETS = ("spikes_per_neuron", "synops_per_mac")
+
+
 class Budget(NamedTuple):
-    """Spikes per neuron, mean over the network.
+    """What a network was to spend.
 
     Parameters
     ----------
     asked : float
     planned : float
         By the codes chosen, on the ANN's pre-activations on the calibration images.
+    unit : str
+        Of ``BUDGETS``: spikes per neuron, mean over the network, or synaptic operations for each
+        multiplication of the ANN.
     """
 
     asked: float
     planned: float
+    unit: str = BUDGETS[0]
 
 
 class SpikingModel:
@@ -135,8 +141,6 @@ class SpikingModel:
     @cached_property
     def synapses(self) -> Synapses:
         """See :func:`~fsrepro.synapses.count_synapses`."""
-        from ..synapses import count_synapses  # which knows spiking models
-
         return count_synapses(self)
 
     def predict(self, images: np.ndarray, *, batch_size: int | None = None) -> np.ndarray:
@@ -290,9 +294,13 @@ class SpikingModel:
             task = Task(**header.get("task", {}))
             inputs, budget = (header.get(key) for key in ("inputs", "budget"))
             inputs = inputs and (float(inputs[0]), float(inputs[1]))
-            budget = budget and Budget(*map(float, budget))
+            if budget:
+                asked, planned, unit = *map(float, budget[:2]), [*budget[2:], BUDGETS[0]][0]
+                if unit not in BUDGETS:
+                    raise Refused(f"has a budget in {unit!r}, expected {' or '.join(BUDGETS)}")
+                budget = Budget(asked, planned, unit)
             scales = {str(name): float(scale) for name, scale in scales.items()}
-            if not np.isfinite([*scales.values(), *(inputs or ()), *(budget or ())]).all():
+            if not np.isfinite([*scales.values(), *(inputs or ()), *(budget or ())[:2]]).all():
                 raise Refused("holds a scale, range or budget that is not finite: refused")
             _check_config(config)
             weights = [arrays.pop(f"weight_{i}") for i in range(len(arrays))]

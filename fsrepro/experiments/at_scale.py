@@ -23,10 +23,10 @@ import numpy as np
 import pandas as pd
 
 from ..codes import SpikeCode
-from ..conversion.population import Population
 from ..conversion.spiking_model import SpikingModel
 from ..measures import Report, paired_loss, report
 from ..networks.graph import batch_slices
+from ..networks.population import Population
 from .identity import source_of
 from .picture_stream import batches
 from .pictures import Pictures

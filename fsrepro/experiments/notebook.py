@@ -221,6 +221,8 @@ def headline_rows(rows: pd.DataFrame, **fixed) -> list[dict]:
     where ``code`` is ``setting`` and ``snn_accuracy`` is ``accuracy``.
     """
     fixed = {"activation": "relu", "fine_tuned": False, "simulator": "keras", **fixed}
+    tuned = np.broadcast_to(np.asarray(fixed["fine_tuned"], bool), len(rows))
+    fixed = {"weights": np.where(tuned, "fine-tuned", "training-free"), **fixed}
     known = {"code": "setting", "snn_accuracy": "accuracy"}
     wanted = [c for c in HEADLINE_COLUMNS if c not in ("experiment", "commit")]
     table = pd.DataFrame(

@@ -27,9 +27,13 @@ __all__ = ["HEADLINE_COLUMNS", "commit", "read", "shown", "table", "write"]
 HEADLINE_COLUMNS = [
     "experiment", "dataset", "network", "activation", "code", "steps", "fine_tuned", "images",
     "ann_accuracy", "snn_accuracy", "agreement", "spikes_per_neuron", "synops_per_image",
-    "simulator", "commit",
+    "simulator", "commit", "macs_per_image", "ann_macs_per_image", "neuron_updates",
+    "latency_steps", "weights",
 ]  # fmt: skip
-"""Of ``headline.csv``; accuracies and agreement in percent, the rest per image."""
+"""Of ``headline.csv``; accuracies and agreement in percent, counts per image.
+
+``weights``: ``"training-free"``, ``"calibrated"`` or ``"fine-tuned"``.
+"""
 
 _HEADINGS = {
     "name": "code", "inner_code": "code of the first inner layer", "steps": "K", "spread": "S",
@@ -41,7 +45,9 @@ _HEADINGS = {
     "latency_steps": "latency (steps)", "synops_per_image": "SynOps per image",
     "macs_per_image": "multiplications per image", "events_per_image": "events per image",
     "ms_per_image": "ms per image", "ann_nj": "ANN (nJ)", "snn_nj": "SNN (nJ)",
-    "ratio": "SNN / ANN",
+    "ratio": "SNN / ANN", "spikes_per_image": "spikes per image",
+    "synops_per_mac": "SynOps per MAC", "macs_left": "MACs left",
+    "energy": "energy by counts", "neuron_updates": "neuron updates",
 }  # fmt: skip
 _FORMS = {
     "{:g}": "budget",
@@ -49,8 +55,9 @@ _FORMS = {
     "{:.1f}": "snr worst_snr ms_per_image",
     "{:.2f}": "accuracy agreement ann_accuracy loss ratio_to_bound on_layers entropy mean_latency "
     "ratio",
-    "{:.3f}": "spikes spikes_per_neuron inner_spikes bound",
-    "{:,.0f}": "synops_per_image macs_per_image neurons ann_nj snn_nj events_per_image",
+    "{:.3f}": "spikes spikes_per_neuron inner_spikes bound synops_per_mac energy",
+    "{:.2%}": "macs_left",
+    "{:,.0f}": "spikes_per_image neuron_updates synops_per_image macs_per_image neurons ann_nj snn_nj events_per_image",
 }
 _FORM_OF = {column: form for form, columns in _FORMS.items() for column in columns.split()}
 
@@ -223,8 +230,9 @@ def _headline(path: Path, name: str, rows: list[dict]) -> str:
     table = _texts(io.StringIO(_csv(pd.DataFrame(rows, columns=HEADLINE_COLUMNS))))
     if path.exists():
         others = _texts(path)
-        if list(others) != HEADLINE_COLUMNS:
+        if list(others) != HEADLINE_COLUMNS[: len(others.columns)]:  # the last ones came later
             raise ValueError(f"{path} has other columns than it should; delete it, and {_AGAIN}")
+        others = others.reindex(columns=HEADLINE_COLUMNS, fill_value="")
         table = pd.concat([others[others["experiment"] != name], table])
     return _csv(table.sort_values("experiment", kind="stable"))
 

@@ -16,8 +16,8 @@ from torch import fx, nn
 from ..codes import SpikeCode
 from ..conversion import SpikingModel
 from ..conversion.few_spikes import FewSpikes
-from ..conversion.population import Population
 from ..networks.graph import calls
+from ..networks.population import Population
 from .layouts import check, refusal
 from .torch_activations import function, in_float64
 from .torch_layers import counterpart

@@ -48,7 +48,7 @@ _FEW = 1024  # weights that Keras does not write
 _SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
 _FOLDED = (layers.BatchNormalization, layers.PReLU, layers.Rescaling)
 _KEPT = (*LINEAR_LAYERS, *POOLING_BY_MAXIMUM, *PRODUCTS, *_SEPARABLE, *_FOLDED, *ACTIVATION_LAYERS)
-_WRITTEN_OUT = (layers.Average, layers.Normalization, layers.Subtract)
+_WRITTEN_OUT = (layers.Average, layers.Normalization)
 _KNOWN = (*_KEPT, *_WRITTEN_OUT)
 
 _TRAINING_ONLY = (
@@ -296,11 +296,8 @@ class _Plain:
         name = self.name(layer.name)
         if kind is layers.Normalization:
             return scaled(x, *_normalisation(layer), name)
-        if kind is layers.Average:
-            total = layers.Add(name=self.name(f"{layer.name}_sum"))(x)
-            return scaled(total, 1 / len(x), 0, name)
-        minus = scaled(x[1], -1, 0, self.name(f"{layer.name}_minus"))
-        return layers.Add(name=name)([x[0], minus])
+        total = layers.Add(name=self.name(f"{layer.name}_sum"))(x)
+        return scaled(total, 1 / len(x), 0, name)
 
     def inner(self, graph: keras.Model, layer, x):
         """The layers of a model, or of a layer of a user's own, in their place."""

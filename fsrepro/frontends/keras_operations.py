@@ -64,8 +64,7 @@ def _add(name, wanted, operation, x1, x2):
 
 def _subtract(name, wanted, operation, x1, x2):
     if _is_tensor(x1) and _is_tensor(x2):
-        x2 = scaled(x2, -1, 0, name(f"{wanted}_minus"))
-        return layers.Add(name=name(wanted))(_same_rank(name, x1, x2))
+        return layers.Subtract(name=name(wanted))(_same_rank(name, x1, x2))
     return _with_constant(name, wanted, x1, x2, lambda c: (1, -c), lambda c: (-1, c))
 
 

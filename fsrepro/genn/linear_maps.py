@@ -14,7 +14,6 @@ import numpy as np
 from keras import layers
 from scipy import sparse
 
-from ..conversion.population import Population
 from ..conversion.spiking_model import SpikingModel
 from ..networks.graph import calls
 from ..networks.kinds import (
@@ -27,6 +26,7 @@ from ..networks.kinds import (
     WEIGHTED_LAYERS,
     UnsupportedLayerError,
 )
+from ..networks.population import Population
 from ..wiring import routes, windows
 
 __all__ = ["arrivals", "matrices"]

@@ -15,7 +15,7 @@ from scipy.special import softmax
 from ...codes import SpikeCode
 from ...conversion import SpikingModel
 from ...conversion.few_spikes import FewSpikes
-from ...conversion.population import Population
+from ...networks.population import Population
 from ..datasets import checksum
 from .batches import TrainingData, mix
 from .checkpointing import resume, run

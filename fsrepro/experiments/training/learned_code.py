@@ -21,7 +21,7 @@ import numpy as np
 from keras import ops
 
 from ...codes import SpikeCode
-from ...conversion.population import Population
+from ...networks.population import Population
 
 __all__ = ["LearnedCode", "in_units"]
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 import keras
 
 from ..codes import Code
-from ..networks.graph import rewrite
-from ..networks.nonlinearity import Nonlinearity
+from .graph import rewrite
+from .nonlinearity import Nonlinearity
 
 __all__ = [
     "Population", "activation_layers", "by_layer", "check_function", "populate",
