@@ -47,7 +47,7 @@ class Activation:
     homogeneous : bool
         Whether f(a x) = a f(x) for all a > 0.
     selects : bool
-        Whether every value is x or a constant of float32. Then float32 is as exact, and tensors
+        Whether every value is x, -x or a constant of float32. Then float32 is as exact, and tensors
         are spared the way by float64, which takes as long as several time steps.
     """
 
@@ -354,14 +354,6 @@ _REGISTERED = {
     activation.name: activation
     for activation in (
         Activation("relu", lambda x: np.maximum(x, 0), _of_keras("relu"), True, selects=True),
-        Activation("linear", _identity, _identity, True, selects=True),
-        Activation(
-            "negative_part",
-            lambda x: np.maximum(-x, 0),
-            _negative_part_of_tensor,
-            True,
-            selects=True,
-        ),
         Activation("relu6", lambda x: np.clip(x, 0, 6), _of_keras("relu6"), selects=True),
         Activation("silu", lambda x: x * _sigmoid(x), _of_keras("silu")),
         Activation("sigmoid", _sigmoid, _of_keras("sigmoid")),
@@ -375,6 +367,14 @@ _REGISTERED = {
         Activation("softplus", lambda x: np.logaddexp(x, 0.0), _softplus_of_tensor),
         Activation("softsign", lambda x: x / (1 + np.abs(x)), _softsign_of_tensor),
         Activation("mish", lambda x: x * np.tanh(np.logaddexp(x, 0.0)), _mish_of_tensor),
+        Activation("linear", _identity, _identity, True, selects=True),
+        Activation(
+            "negative_part",
+            lambda x: np.maximum(-x, 0),
+            _negative_part_of_tensor,
+            True,
+            selects=True,
+        ),
     )
 }
 _KERAS_FUNCTIONS: dict[str, Callable] = {}  # of those that users registered

@@ -5,7 +5,8 @@ without weights of their own (pooling, flattening, padding, concatenation); pool
 into the synapses that follow it. It then meets
 
 - every weight of the next convolution or dense layer that reads it: one synapse each;
-- the neuron or output behind an addition (a skip connection): one synapse;
+- the neuron or output behind an addition (a skip connection): one synapse, also of a pair of
+  neurons, which read one sum;
 - a soma that multiplies it with another branch (the gates of squeeze-and-excite), or takes a
   maximum: one synapse for each soma that it reaches.
 
@@ -124,7 +125,7 @@ def synapses_behind(model: keras.Model) -> dict[int, np.ndarray]:
     """
     met: dict = defaultdict(float)  # exact up to 2^53
     met.update((id(x), 1.0) for x in model.outputs)
-    found = {}
+    found, summed = {}, set()
     for call in reversed([*calls(model)]):
         layer, shapes = call.operation, [x.shape[1:] for x in call.input_tensors]
         behind = np.broadcast_to(met[id(call.outputs[0])], call.outputs[0].shape[1:])
@@ -132,7 +133,8 @@ def synapses_behind(model: keras.Model) -> dict[int, np.ndarray]:
         if isinstance(layer, PRODUCTS):
             behind = np.ones(behind.shape)  # whatever the soma sends on
         if isinstance(layer, _NEURONS):
-            before = [1.0]
+            before = [float(id(call.input_tensors[0]) not in summed)]
+            summed.add(id(call.input_tensors[0]))
         elif isinstance(layer, WEIGHTED_LAYERS):
             before = [_weights_met(layer, shapes[0])]
         elif isinstance(layer, _POOLING):

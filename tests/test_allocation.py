@@ -88,7 +88,7 @@ def test_a_sensitive_layer_gets_more_spikes():
 
 
 def test_budget_that_cannot_be_kept():
-    with pytest.raises(ValueError, match=r"0\.05 spikes per neuron are too few: .* take 0\.1"):
+    with pytest.raises(ValueError, match=r"0\.05 is too little: .* take 0\.1"):
         allocate({"a": front((1.0, 0.1))}, {"a": 1}, {"a": 1.0}, 0.05)
 
 
@@ -157,7 +157,7 @@ def test_a_layer_read_twice_is_left_alone():
     model = keras.Model(
         image, layers.Dense(2, name="out")(layers.Flatten()(layers.Add()([a, layers.ReLU()(b)])))
     )
-    graph = normal_form(model)
+    graph = normal_form(model, analog="allowed")
     spiking = populate(graph, lambda name: FewSpikes(binary(2, 1.0), name=name))
     x = np.random.default_rng(0).normal(size=(20, 4, 4, 2)).astype(np.float32)
     assert correct_biases(spiking, graph, x) == ["own", "out"]
@@ -189,7 +189,11 @@ def test_bias_correction_is_the_default_under_a_budget_only(ann, images):
         ({"spikes_per_neuron": np.nan}, "spikes_per_neuron must be positive and finite, got nan"),
         ({"spikes_per_neuron": 0.5, "snr": 20}, "exclude each other"),
         ({"spikes_per_neuron": 0.5, "scale": 2.0}, "exclude each other"),
-        ({"spikes_per_neuron": 1e-6}, "1e-06 spikes per neuron are too few"),
+        ({"spikes_per_neuron": 0.5, "synops_per_mac": 0.5}, "exclude each other"),
+        ({"synops_per_mac": 0.5, "scale": 2.0}, "exclude each other"),
+        ({"synops_per_mac": -1}, "synops_per_mac must be positive and finite, got -1"),
+        ({"synops_per_mac": 1e-6}, "synops_per_mac=1e-06 is too little"),
+        ({"spikes_per_neuron": 1e-6}, "spikes_per_neuron=1e-06 is too little"),
     ],
 )
 def test_bad_budget(ann, images, options, message):

@@ -83,7 +83,7 @@ def test_products_have_none(images):
     x = layers.Conv2D(2, 3, activation="silu")(x)
     x = layers.Multiply(name="gated")([x, layers.Activation("silu")(x)])
     model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
-    snn = convert(model, images, code=soma(0.0))
+    snn = convert(model, images, code=soma(0.0), analog="allowed")
     with pytest.raises(UnsupportedLayerError, match=r"'gated' \(Multiply\) is not a weighted sum"):
         bias_maps(snn)
 

@@ -10,7 +10,7 @@ from keras import layers
 from fsrepro import activations, codes, genn, measures
 from fsrepro.conversion import SpikingModel, bias_maps, convert, with_decoders
 from fsrepro.conversion.few_spikes import FewSpikes
-from fsrepro.genn.linear_maps import arrivals
+from fsrepro.genn.arrivals import arrivals
 from fsrepro.networks.graph import predict_list
 from fsrepro.networks.nonlinearity import Nonlinearity
 
@@ -389,10 +389,9 @@ def test_events_are_spikes_times_synapses():
     simulated = genn.to_mlgenn(snn)
     _, totals = simulated.run(x)
     expected = 0
-    for sources in arrivals(snn).values():
-        for source, weights in sources.items():
-            if weights is not None:
-                expected += totals[source].ravel() @ (weights.toarray() != 0).sum(1)
+    for arriving in arrivals(snn).values():
+        for _, source, linear in arriving.maps:
+            expected += totals[source].ravel() @ (linear.matrix().toarray() != 0).sum(1)
     assert simulated.events(totals) == expected
 
 

@@ -23,7 +23,7 @@ from fsrepro.conversion import (
     rescalable_layers,
     rescale_channels,
 )
-from fsrepro.genn.linear_maps import arrivals
+from fsrepro.genn.arrivals import arrivals
 from fsrepro.networks.graph import calls
 from fsrepro.networks.kinds import AVERAGES, WEIGHTED_LAYERS
 from fsrepro.networks.population import Population
@@ -741,8 +741,12 @@ def test_no_synapse_is_forgotten(model, x):
         if fan_out.shape != shape:  # of each place, alike in all channels
             assert fan_out.shape == shape[:-1]
             fan_out = np.broadcast_to(fan_out[..., None], shape)
-        matrices = [sources[layer.name] for sources in maps.values() if layer.name in sources]
-        synapses = sum(np.diff(matrix.indptr) for matrix in matrices)
+        synapses = sum(
+            linear.fan_out()
+            for arriving in maps.values()
+            for _, source, linear in arriving.maps
+            if source == layer.name and not arriving.shares
+        )
         # Two ways to one target, by windows that overlap, are one entry of a matrix, two synapses.
         assert (synapses <= fan_out.ravel()).all()
         if not any(isinstance(kind, AVERAGES) for kind in snn.keras_model.layers):

@@ -73,8 +73,8 @@ def test_bad_bits(bits):
 def test_energy_is_counts_times_costs():
     report = Report(
         images=1, task=Task(), quality={}, ann_quality={}, agreement=0,
-        spikes_per_neuron=0, synops_per_image=2e6,
-        macs_per_image=100, ann_macs_per_image=10**6, steps=1, latency_steps=1, neurons=1,
+        spikes_per_neuron=0, synops_per_image=2e6, macs_per_image=100, first_macs_per_image=0,
+        ann_macs_per_image=10**6, steps=1, latency_steps=1, neurons=1, neuron_updates=1,
         layers=None, predictions=None,
     )  # fmt: skip
     table = energy(report).set_index("arithmetic")

@@ -9,13 +9,13 @@ from fsrepro.codes import PrefixCode, binary
 from fsrepro.conversion import SpikingModel, convert
 from fsrepro.conversion.decoded import Decoded
 from fsrepro.conversion.few_spikes import FewSpikes
-from fsrepro.genn.linear_maps import arrivals
+from fsrepro.genn.arrivals import arrivals
 from fsrepro.synapses import count_synapses
 
 
-def spiking(model):
+def spiking(model, **options):
     images = np.random.default_rng(0).normal(0, 1, (4, *model.input_shape[1:]))
-    return convert(model, images, code="binary", steps=4, scale=2.0)
+    return convert(model, images, code="binary", steps=4, scale=2.0, **options)
 
 
 def neurons(name=None):
@@ -115,7 +115,7 @@ def test_additions_and_products_of_one_value_with_many():
     added = neurons()(layers.Add()([each, one]))
     found = counted(inputs, layers.GlobalMaxPooling2D()(layers.Multiply()([added, one])))
     assert (found.fan_out["each"] == np.ones((4, 5))).all()
-    assert found.fan_out["one"] == 4 * 5 + 1
+    assert found.fan_out["one"] == 4 * 5 + 4 * 5
     assert found.macs == 4 * 5 * 3 * 3 + 4 * 5 * 3
 
 
@@ -145,7 +145,8 @@ def test_synapses_are_the_entries_of_the_matrices(row):
     x = neurons("behind")(x)
     snn = SpikingModel(keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x))), {})
     fan_out = count_synapses(snn).fan_out["before"]
-    expected = np.diff(arrivals(snn)["behind"]["before"].indptr).reshape(8, 4)
+    ((_, _, linear),) = arrivals(snn)["behind"].maps
+    expected = linear.fan_out().reshape(8, 4)
     alike = (expected == expected[:, :1]).all()
     np.testing.assert_array_equal(fan_out, expected[:, 0] if alike else expected)
 
@@ -176,26 +177,43 @@ def test_pooling_before_a_convolution_is_merged_into_its_synapses():
         image = keras.Input((8, 8, 1))
         x = pool(layers.ReLU(name="spikes")(layers.Conv2D(2, 1)(image)))
         x = layers.GlobalAveragePooling2D()(layers.ReLU()(layers.Conv2D(6, 3, padding="same")(x)))
-        fan_out = count_synapses(spiking(keras.Model(image, layers.Dense(4)(x)))).fan_out
+        model = keras.Model(image, layers.Dense(4)(x))
+        fan_out = count_synapses(spiking(model, analog="allowed")).fan_out
         row = np.repeat([2, 3, 3, 2], 2)  # windows of the convolution over each pooled pixel
         assert (fan_out["spikes"] == 6 * np.outer(row, row)).all()
 
 
 def test_gates_of_squeeze_and_excite():
-    """A spike of a feature or a gate meets one product; what is behind it multiplies."""
+    """A spike of a feature meets one product, of a gate one in each place; what is behind it
+    multiplies, unless neurons write it."""
     inputs = keras.Input((4, 4, 2))
     x = layers.Conv2D(3, 3, padding="same", activation="silu", name="feature")(inputs)
     gate = layers.Reshape((1, 1, 3))(layers.GlobalAveragePooling2D()(x))
     gate = layers.Conv2D(3, 1, activation="sigmoid", name="gate")(gate)
-    x = layers.Conv2D(5, 1, activation="relu", name="behind")(layers.Multiply()([x, gate]))
+    x = layers.Conv2D(5, 1, activation="relu", name="behind")(
+        layers.Multiply(name="multiply")([x, gate])
+    )
     model = keras.Model(inputs, layers.Dense(7)(layers.Flatten()(x)))
     images = np.random.default_rng(0).normal(size=(20, 4, 4, 2)).astype(np.float32)
-    found = count_synapses(convert(model, images, steps=4))
+    found = count_synapses(convert(model, images, steps=4, analog="allowed"))
     # A feature: its product, and through the mean the three weights of the gates.
     np.testing.assert_array_equal(found.fan_out["feature_act"], np.full((4, 4), 1 + 3))
-    np.testing.assert_array_equal(found.fan_out["gate_act"], [[1]])
+    np.testing.assert_array_equal(found.fan_out["gate_act"], [[16]])
     np.testing.assert_array_equal(found.fan_out["behind_act"], np.full((4, 4), 7))
     first = sum(2 * 3 * n for row in [(2, 3, 3, 2)] for n in np.outer(row, row).ravel())
     product, behind = 4 * 4 * 3, 4 * 4 * 3 * 5
     assert found.macs == first + product + behind
     assert found.ann_macs == first + product + behind + 3 * 3 + 4 * 4 * 5 * 7
+    assert found.first == ("feature",)
+    assert found.first_macs == first
+    spiking = count_synapses(convert(model, images, steps=4))
+    assert spiking.analog == {"feature": first, "multiply": product}
+    assert spiking.ann_macs == found.ann_macs
+    fan_out = spiking.fan_out
+    (product,) = {name for name in fan_out if name.startswith("multiply_")} - {"multiply_negative"}
+    np.testing.assert_array_equal(fan_out[product], np.full((4, 4), 5))
+    # Neurons write the mean, which saves 5 % of the multiplications: one synapse leads there.
+    np.testing.assert_array_equal(fan_out["feature_act"], np.full((4, 4), 1 + 1))
+    everything = count_synapses(convert(model, images, steps=4, spiking_input=True))
+    assert everything.first == ()
+    assert everything.macs == 4 * 4 * 3

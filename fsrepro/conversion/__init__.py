@@ -10,7 +10,7 @@ errors, ``spiking_model`` is what comes out. ``convert`` does all of it for one 
 """
 
 from ..networks.population import activation_layers, populate
-from ._bias_maps import bias_maps
+from ._bias_maps import bias_maps, silent_inputs
 from ._convert import convert
 from ._normal_form import UnsupportedLayerError, normal_form
 from ._plan import SPIKE_PENALTY, Plan, plan
@@ -43,5 +43,6 @@ __all__ = [
     "rescalable_layers",
     "rescale_channels",
     "sensitivity",
+    "silent_inputs",
     "with_decoders",
 ]

@@ -250,7 +250,7 @@ class Plan:
         try:
             return allocate(fronts, neurons, gain, budget, cost)
         except ValueError as error:
-            raise ValueError(f"{unit}: {error}") from None
+            raise ValueError(f"{unit}={error}") from None
 
     def _by_channel(self, budget: float, unit: str) -> dict[str, Candidate]:
         """:func:`allocate` with every channel for itself."""

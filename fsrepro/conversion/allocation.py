@@ -91,7 +91,7 @@ def _chosen(parts: Mapping[Part, _Part], budget: float) -> dict[Part, int]:
     if spent(low) <= budget:
         high = low
     elif spent(high) > budget:
-        raise ValueError(f"{budget:g} are too few: the cheapest codes take {spent(high):.3g}")
+        raise ValueError(f"{budget:g} is too little: the cheapest codes take {spent(high):.3g}")
     while high / low >= 1 + 1e-9:
         middle = np.sqrt(low * high)
         low, high = (low, middle) if spent(middle) <= budget else (middle, high)

@@ -88,6 +88,8 @@ def _neighbours(graph, name):
     """The layer that feeds an activation layer, and the first others behind it."""
     call = next(c for c in calls(graph) if c.operation.name == name)
     before = call.input_tensors[0]._keras_history.operation
+    while isinstance(before, POOLING_BY_MAXIMUM):  # which factors above zero pass unchanged
+        before = before.input._keras_history.operation
     behind, open_ = [], [call.outputs[0]]
     while open_:
         tensor = open_.pop()
@@ -107,7 +109,7 @@ def _obstacle(graph, name) -> str | None:
     before, behind = _neighbours(graph, name)
     if not isinstance(before, WEIGHTED_LAYERS):
         return f"its input comes from layer {before.name!r} ({type(before).__name__})"
-    if uses(graph)[id(before.output)] > 1:
+    if uses(graph)[id(before.output)] > 1 or uses(graph)[id(graph.get_layer(name).input)] > 1:
         return f"layer {before.name!r} before it is used elsewhere too"
     if not behind:
         return "it feeds the output"

@@ -37,7 +37,6 @@ from ..networks.graph import (
     uses,
 )
 from ..networks.kinds import (
-    AVERAGES,
     GLOBAL_AVERAGES,
     POOLING_BY_MAXIMUM,
     PRODUCTS,
@@ -54,8 +53,8 @@ __all__ = ["write_in_spikes"]
 PAIR_SHARE = 0.03
 """Of the power of a signal, below zero: from here on a pair needs fewer spikes."""
 
-SAVED_SHARE = 0.01
-"""Of the ANN's multiplications: averages get neurons where they save so many synaptic events."""
+SAVED_SHARE = 0.05
+"""Of the ANN's multiplications: means get neurons where they save so many synaptic events."""
 
 IMAGES = 32  # that tell signs
 
@@ -78,9 +77,9 @@ def write_in_spikes(
     product or a maximum is read by a layer with weights or goes on to one: as the latest sum of
     several, before what only moves values. An activation that reads a sum, a product or a maximum
     has it in its own soma; a rising one behind which there is nothing but a maximum is moved behind
-    it. Averages are linear and get neurons only if these save at least :data:`SAVED_SHARE` of the
-    ANN's multiplications in synaptic events: one neuron sends the mean of a map to all
-    synapses behind it, instead of each neuron of the map.
+    it. Averages are linear and need no neurons. Those of whole maps get some if these save at least
+    :data:`SAVED_SHARE` of the ANN's multiplications in synaptic events: one neuron sends the mean
+    to all synapses behind it, instead of each neuron of the map.
 
     Parameters
     ----------
@@ -241,7 +240,7 @@ def _worthwhile_averages(graph: keras.Model) -> set[int]:
     found = set()
     for call in calls(graph):
         (x,), (mean,) = call.input_tensors[:1], call.outputs
-        if isinstance(call.operation, (*AVERAGES, *GLOBAL_AVERAGES)) and not kinds[id(x)]:
+        if isinstance(call.operation, GLOBAL_AVERAGES) and kinds[id(x)] == _Kind.SPIKES:
             met, sent = behind[id(mean)], math.prod(x.shape[1:])
             window = sent / math.prod(mean.shape[1:])
             if met.sum() * (window - 1) - sent >= enough:

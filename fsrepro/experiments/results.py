@@ -57,7 +57,8 @@ _FORMS = {
     "ratio",
     "{:.3f}": "spikes spikes_per_neuron inner_spikes bound synops_per_mac energy",
     "{:.2%}": "macs_left",
-    "{:,.0f}": "spikes_per_image neuron_updates synops_per_image macs_per_image neurons ann_nj snn_nj events_per_image",
+    "{:,.0f}": "spikes_per_image neuron_updates "
+    "synops_per_image macs_per_image neurons ann_nj snn_nj events_per_image",
 }
 _FORM_OF = {column: form for form, columns in _FORMS.items() for column in columns.split()}
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from ml_genn.compilers import Compiler, FewSpikeCompiler
 from ml_genn.neurons import FewSpikeRelu, FewSpikeReluInput
 
-from .few_spike import FewSpikeInput, FewSpikeNeuron
+from .few_spike import FewSpikeInput, FewSpikeNeuron, FewSpikePair, current
 from .membrane import Membrane
 from .word import WordInput, WordNeuron
 
 __all__ = ["AnyCodeCompiler"]
 
 NEURONS = (
-    FewSpikeNeuron, FewSpikeInput, WordNeuron, WordInput, Membrane, FewSpikeRelu, FewSpikeReluInput,
+    FewSpikeNeuron, FewSpikePair, FewSpikeInput, WordNeuron, WordInput, Membrane, FewSpikeRelu,
+    FewSpikeReluInput,
 )  # fmt: skip
 
 
@@ -30,6 +31,13 @@ class AnyCodeCompiler(FewSpikeCompiler):
                 state.pop_pipeline_depth[population] += 1
         return state
 
+    def create_compiled_network(self, genn_model, neurons, connections, state):
+        for connection, synapses in connections.items():
+            dendrite = getattr(connection.synapse, "dendrite", 0)
+            if dendrite:
+                synapses.post_target_var = current(dendrite)
+        return super().create_compiled_network(genn_model, neurons, connections, state)
+
     def build_neuron_model(self, pop, model, compile_state):
         if not isinstance(pop.neuron, NEURONS):
             known = ", ".join(kind.__name__ for kind in NEURONS)
@@ -42,9 +50,22 @@ class AnyCodeCompiler(FewSpikeCompiler):
 
     def build_weight_update_model(self, connection, connect_snippet, compile_state):
         update = super().build_weight_update_model(connection, connect_snippet, compile_state)
-        if getattr(connection.source().neuron, "graded", False):
+        synapse, references = connection.synapse, {}
+        below, graded = getattr(synapse, "below", False), getattr(synapse, "graded", False)
+        add = "addToPost(g);"
+        if graded:
+            references["Dpre"] = "scalar", "Doutn" if below else "Dout"
+            add = "addToPost(g * Dpre);"
+        if below:
+            references["Fires"] = "uint8_t", "Below"
+            update.model["pre_event_threshold_condition_code"] = "Fires != 0"
+            update.model["pre_event_syn_code"] = add
+            del update.model["pre_spike_syn_code"]
+        elif graded:
+            update.model["pre_spike_syn_code"] = add
+        if references:
             # Not by add_pre_neuron_var_ref(): it changes a default that all updates share.
-            update.model["pre_neuron_var_refs"] = [("Dpre", "scalar")]
-            update.pre_neuron_var_refs = {"Dpre": "Dout"}
-            update.model["pre_spike_syn_code"] = "addToPost(g * Dpre);"
+            types = [(name, kind) for name, (kind, _) in references.items()]
+            update.model["pre_neuron_var_refs"] = types
+            update.pre_neuron_var_refs = {name: var for name, (_, var) in references.items()}
         return update

@@ -13,22 +13,42 @@ import numpy as np
 from ml_genn.synapses import Delta
 from ml_genn.utils.model import SynapseModel
 
+from ..codes import Code, SpikeCode
 from .few_spike import padded
 
 __all__ = ["Decode"]
 
 
 class Decode(Delta):
-    """Decodes the spikes of a source by its own code; graded spikes come decoded."""
+    """Decodes the spikes of a population by its ``code``; graded spikes come decoded.
+
+    Parameters
+    ----------
+    code : SpikeCode or ExponentMantissa
+    period : int
+        Time steps of the network.
+    dendrite : int
+        Of the receiver, where they arrive.
+    below : bool
+        Whether they are those of the second neurons of pairs.
+    """
+
+    def __init__(self, code: Code, period: int, dendrite: int = 0, below: bool = False):
+        super().__init__()
+        self.code, self.period, self.dendrite, self.below = code, period, dendrite, below
+
+    @property
+    def graded(self) -> bool:
+        """Whether a spike carries what it is worth: where senders differ in that."""
+        return not isinstance(self.code, SpikeCode) or len(self.code.channels) > 1
 
     def get_model(self, connection, dt, batch_size) -> SynapseModel:
-        source = connection.source().neuron
-        if source.graded:
+        if self.graded:
             return super().get_model(connection, dt, batch_size)
         model = {
             "extra_global_params": [("D", "scalar*")],
             "sim_code": "injectCurrent(inSyn * D[(int)(t / dt)]); inSyn = 0;",
         }
         # A spike arrives one step after it was sent.
-        weight = np.roll(padded(source.code.weight.ravel(), source.period, 0), 1)
+        weight = np.roll(padded(self.code.weight.ravel(), self.period, 0), 1)
         return SynapseModel(model, {}, {}, {"D": weight})

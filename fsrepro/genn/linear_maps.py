@@ -1,103 +1,213 @@
-r"""What lies between two populations of neurons, as one sparse matrix: y = x A.
+r"""What lies between two populations of neurons, as a linear map: y = x A.
 
-Convolutions, pooling, padding, dense layers and additions are linear; in a row of them the matrices
-multiply. Neurons are counted as in a flattened NHWC array. Biases are not in the matrices, see
-:func:`~fsrepro.conversion.bias_maps`. Indices are computed, not found by trying.
+Convolutions, pooling, padding, dense layers and additions are linear; in a row of them the maps
+multiply. Most are one convolution, with signs and paddings around it: it keeps its kernel, which
+all positions share. What is more is written out as a sparse matrix. Neurons are counted as in a
+flattened NHWC array. Biases are not in the maps, see :func:`~fsrepro.conversion.bias_maps`. Indices
+are computed, not found by trying.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
 from keras import layers
 from scipy import sparse
 
-from ..conversion.spiking_model import SpikingModel
-from ..networks.graph import calls
 from ..networks.kinds import (
     AVERAGES,
     DEPTHWISE,
     GLOBAL_AVERAGES,
-    MERGING_LAYERS,
     ROUTING,
+    SUMS,
     TRANSPOSED,
     WEIGHTED_LAYERS,
     UnsupportedLayerError,
 )
-from ..networks.population import Population
-from ..wiring import routes, windows
+from ..wiring import borders, routes, windows
 
-__all__ = ["arrivals", "matrices"]
-
-IMAGE = "image"
-"""Stands for what is computed from the image alone, as analog values."""
-
-OUTPUT = "output"
+__all__ = ["Convolution", "Map", "Matrix", "Signed", "linear_maps"]
 
 
-def arrivals(snn: SpikingModel) -> dict[str, dict[str, sparse.csr_array | None]]:
-    """What reaches every population: by its name, and from which population, a matrix.
+class Map:
+    """A linear map from neurons to neurons."""
 
-    Names of spiking layers come in the order of computation, then ``"output"``; a matrix is
-    (neurons of the source, neurons of the target). Where neurons read the image and no spikes, it
-    is ``{"image": None}``. ``UnsupportedLayerError`` for layers that are not linear (products,
-    pooling by maximum), and where one population reads both the image and spikes.
+    def matrix(self) -> sparse.csr_array:
+        """(neurons of the source, neurons of the target), float32."""
+        raise NotImplementedError
+
+    def fan_out(self) -> np.ndarray:
+        """Synapses of each neuron of the source, int64."""
+        return np.diff(self.matrix().indptr).astype(np.int64)
+
+    def __matmul__(self, behind: Map) -> Map:
+        """First this, then what is ``behind``."""
+        if isinstance(behind, Signed):
+            return self.times(behind.sign)
+        return Matrix(self.matrix() @ behind.matrix())
+
+    def __add__(self, other: Map) -> Map:
+        return Matrix(self.matrix() + other.matrix())
+
+    def times(self, sign: int) -> Map:
+        return self if sign == 1 else Matrix(sign * self.matrix())
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix(Map):
+    """A map written out."""
+
+    weights: sparse.csr_array
+
+    def matrix(self):
+        return self.weights
+
+
+@dataclass(frozen=True)
+class Signed(Map):
+    """x or -x, of so many neurons."""
+
+    size: int
+    sign: int = 1
+
+    def matrix(self):
+        return sparse.eye_array(self.size, format="csr", dtype=np.float32) * np.float32(self.sign)
+
+    def __matmul__(self, behind):
+        return behind.times(self.sign)
+
+    def times(self, sign):
+        return replace(self, sign=sign * self.sign)
+
+
+@dataclass(frozen=True)
+class Padded(Map):
+    """x with zeros around it: so many before the rows and columns."""
+
+    before: tuple[int, int]
+    layer: keras.layers.Layer
+    shape: tuple[int, int, int]
+    sign: int = 1
+
+    def matrix(self):
+        (route,) = routes(self.layer, [self.shape])
+        return _routed(route, math.prod(self.shape)) * np.float32(self.sign)
+
+    def __matmul__(self, behind):
+        if isinstance(behind, Convolution):
+            before = tuple(np.add(self.before, behind.before))
+            return replace(behind, before=before, inputs=self.shape).times(self.sign)
+        return super().__matmul__(behind)
+
+    def times(self, sign):
+        return replace(self, sign=sign * self.sign)
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution(Map):
+    """A convolution of a map, whose kernel all positions share.
+
+    Output o along an axis reads the inputs ``stride`` o + ``dilation`` k - ``before``, for the
+    places k of the kernel, where there are such.
+
+    Parameters
+    ----------
+    kernel : (places, places, C / groups, F) float32
+    groups : int
+    inputs, outputs : tuple of int
+        (H, W, C) and (H', W', F).
+    stride, dilation, before : tuple of int
     """
-    reach = {id(x): {IMAGE: None} for x in snn.keras_model.inputs}
-    found = {}
-    for call in calls(snn.keras_model):
-        layer, incoming = call.operation, [reach[id(x)] for x in call.input_tensors]
-        if isinstance(layer, Population):
-            found[layer.name] = _one_kind(layer.name, incoming[0])
-            size = int(np.prod(call.outputs[0].shape[1:]))
-            outgoing = {layer.name: sparse.eye_array(size, format="csr", dtype=np.float32)}
-        else:
-            shapes = [x.shape[1:] for x in call.input_tensors]
-            outgoing = {}
-            for maps, step in zip(incoming, matrices(layer, shapes), strict=True):
-                for source, before in maps.items():
-                    through = None if before is None else before @ step
-                    if source in outgoing and through is not None:
-                        through = outgoing[source] + through
-                    outgoing[source] = through
-        reach[id(call.outputs[0])] = outgoing
-    found[OUTPUT] = _one_kind(OUTPUT, reach[id(snn.keras_model.outputs[0])])
-    return found
+
+    kernel: np.ndarray
+    groups: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    before: tuple[int, int] = (0, 0)
+
+    def times(self, sign):
+        return self if sign == 1 else replace(self, kernel=-self.kernel)
+
+    def at(self, first: tuple[int, ...], step: tuple[int, ...], count: tuple[int, ...]) -> Map:
+        """The outputs ``first``, ``first`` + ``step``, ... alone: so many along each axis."""
+        before = tuple(np.subtract(self.before, np.multiply(first, self.stride)).tolist())
+        stride = tuple(np.multiply(self.stride, step).tolist())
+        outputs = (*count, self.outputs[-1])
+        return replace(self, before=before, stride=stride, outputs=outputs)
+
+    def _axes(self):
+        """Along each axis: the inputs, outputs and places that meet."""
+        for axis, places in enumerate(self.kernel.shape[:2]):
+            place, output = np.indices((places, self.outputs[axis])).reshape(2, -1)
+            read = output * self.stride[axis] + place * self.dilation[axis] - self.before[axis]
+            inside = (read >= 0) & (read < self.inputs[axis])
+            yield read[inside], output[inside], place[inside]
+
+    def matrix(self):
+        (rows, out_rows, down), (columns, out_columns, right) = self._axes()
+        return _windowed(
+            self.kernel, self.groups, self.inputs, self.outputs,
+            (rows, columns), (out_rows, out_columns), (down, right),
+        )  # fmt: skip
+
+    def fan_out(self):
+        met = [
+            np.bincount(inputs, minlength=size)
+            for (inputs, *_), size in zip(self._axes(), self.inputs[:2], strict=True)
+        ]
+        per_channel = self.kernel.shape[-1] // self.groups
+        return np.repeat(np.multiply.outer(*met).ravel() * per_channel, self.inputs[-1])
 
 
-def _one_kind(name, maps):
-    if IMAGE in maps and len(maps) > 1:
-        senders = ", ".join(sorted(set(maps) - {IMAGE}))
-        raise UnsupportedLayerError(
-            f"layer {name!r} reads the image and spikes of {senders}; "
-            'in GeNN neurons read one or the other; evaluate with simulator="keras"'
-        )
-    return maps
+def linear_maps(layer: keras.layers.Layer, shapes: list[tuple]) -> list[Map]:
+    """A linear layer for each of its inputs, (H, W, C) or the like, without the bias.
 
-
-def matrices(layer: keras.layers.Layer, shapes: list[tuple]) -> list[sparse.csr_array]:
-    """A linear layer as y = x A for each of its inputs, (H, W, C) or the like, without the bias.
-
-    ``UnsupportedLayerError`` for a layer that has no such matrix.
+    ``UnsupportedLayerError`` for a layer that is not linear.
     """
+    sizes = [math.prod(shape) for shape in shapes]
+    if isinstance(layer, SUMS):
+        signs = [1, -1] if isinstance(layer, layers.Subtract) else [1] * len(shapes)
+        if len(set(shapes)) == 1:
+            return [Signed(size, sign) for size, sign in zip(sizes, signs, strict=True)]
+        found = zip(routes(layer, shapes), sizes, signs, strict=True)
+        return [Matrix(_routed(route, size)).times(sign) for route, size, sign in found]
+    if isinstance(layer, (layers.Flatten, layers.Reshape)):
+        return [Signed(sizes[0])]
+    if isinstance(layer, layers.ZeroPadding2D):
+        (top, _), (left, _) = layer.padding
+        return [Padded((top, left), layer, shapes[0])]
+    if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D)):
+        outputs = tuple(layer.compute_output_shape((None, *shapes[0]))[1:])
+        before = tuple(first for first, _ in borders(layer, shapes[0][:-1]))
+        kernel, groups = _grouped(layer)
+        return [
+            Convolution(
+                kernel, groups, shapes[0], outputs, layer.strides, layer.dilation_rate, before
+            )
+        ]
+    if isinstance(layer, layers.Dense):
+        kernel = np.asarray(layer.kernel)[None, None]
+        places = math.prod(shapes[0][:-1])
+        inputs, outputs = ((1, places, size) for size in kernel.shape[2:])
+        return [Convolution(kernel, 1, inputs, outputs)]
     if isinstance(layer, WEIGHTED_LAYERS):
-        return [_windowed(layer, shapes[0], *_grouped(layer))]
+        return [Matrix(_of_windows(layer, shapes[0], *_grouped(layer)))]
     if isinstance(layer, (*AVERAGES, *GLOBAL_AVERAGES)):
         places = getattr(layer, "pool_size", shapes[0][:-1])
         channels = shapes[0][-1]
-        found = _windowed(layer, shapes[0], np.ones((*places, 1, channels), np.float32), channels)
+        found = _of_windows(layer, shapes[0], np.ones((*places, 1, channels), np.float32), channels)
         found.data /= found.sum(0)[found.indices]  # padding is left out of the mean
-        return [found]
-    if isinstance(layer, (*ROUTING, layers.Add)):
-        sizes = [math.prod(shape) for shape in shapes]
-        return [_routed(*pair) for pair in zip(routes(layer, shapes), sizes, strict=True)]
-    kind = type(layer).__name__
-    what = "products" if isinstance(layer, MERGING_LAYERS) else "it"
+        return [Matrix(found)]
+    if isinstance(layer, ROUTING):
+        found = zip(routes(layer, shapes), sizes, strict=True)
+        return [Matrix(_routed(route, size)) for route, size in found]
     raise UnsupportedLayerError(
-        f"layer {layer.name!r} ({kind}) has no event-driven form: spikes cannot carry {what} "
-        'through it one by one; evaluate with simulator="keras"'
+        f"layer {layer.name!r} ({type(layer).__name__}) has no event-driven form: it is not linear"
     )
 
 
@@ -111,21 +221,25 @@ def _grouped(layer):
     return kernel, getattr(layer, "groups", 1)
 
 
-def _windowed(layer, shape, kernel, groups):
-    """What slides ``kernel`` over an input of this shape."""
-    per_group, filters = kernel.shape[-2:]
+def _of_windows(layer, shape, kernel, groups):
+    """What slides ``kernel`` over an input of this shape, as ``layer`` does."""
     axes = windows(layer, shape)
-    places = kernel.shape[:-2] or (1,) * len(axes)  # a dense layer has one
+    outputs = (*(axis.size_out for axis in axes), kernel.shape[-1])
+    indices = ([getattr(axis, n) for axis in axes] for n in ("inputs", "outputs", "places"))
+    return _windowed(kernel, groups, shape, outputs, *indices)
+
+
+def _windowed(kernel, groups, shape, out_shape, inputs, outputs, places):
+    """The matrix of a kernel at whose ``places`` inputs meet outputs, along each axis."""
+    per_group, filters = kernel.shape[-2:]
+    sizes = kernel.shape[:-2] or (1,) * len(places)  # a dense layer has one
     f = np.arange(filters)
-    first = f // (filters // groups) * per_group  # of the channels that a filter reads
-    c = first + np.arange(per_group)[:, None]  # (C / groups, F)
-    pixels = _flat([axis.inputs for axis in axes], shape[:-1])
-    out_pixels = _flat([axis.outputs for axis in axes], [axis.size_out for axis in axes])
-    place = _flat([axis.places for axis in axes], places)
+    c = f // (filters // groups) * per_group + np.arange(per_group)[:, None]  # (C / groups, F)
+    pixels, out_pixels = _flat(inputs, shape[:-1]), _flat(outputs, out_shape[:-1])
     rows = pixels[:, None, None] * shape[-1] + c
     columns = np.broadcast_to(out_pixels[:, None, None] * filters + f, rows.shape)
-    weights = kernel.reshape(-1, per_group, filters)[place].astype(np.float32)
-    size = math.prod(shape), math.prod(axis.size_out for axis in axes) * filters
+    weights = kernel.reshape(-1, per_group, filters)[_flat(places, sizes)].astype(np.float32)
+    size = math.prod(shape), math.prod(out_shape)
     return sparse.csr_array((weights.ravel(), (rows.ravel(), columns.ravel())), shape=size)
 
 

@@ -12,10 +12,12 @@ from ml_genn.neurons import FewSpikeRelu, FewSpikeReluInput
 
 from ..codes import SpikeCode, binary
 from ..conversion.spiking_model import SpikingModel
+from ..networks.kinds import UnsupportedLayerError
+from .arrivals import OUTPUT
+from .connectivity import FlatDense
 from .decode import Decode
-from .linear_maps import IMAGE, OUTPUT
 from .membrane import Membrane
-from .network import FlatDense, GennNetwork
+from .network import GennNetwork
 
 __all__ = ["with_mlgenn_neurons"]
 
@@ -37,39 +39,37 @@ def with_mlgenn_neurons(snn: SpikingModel, *, optimize_code: bool = False) -> Ge
     return _Network(snn, alpha, optimize_code=optimize_code)
 
 
-class _Relu(FewSpikeRelu):
-    """With what :class:`Decode` asks a source for."""
-
-    graded = False
-
-
-class _Input(FewSpikeReluInput):
-    graded = False
-
-
 class _Network(GennNetwork):
     def __init__(self, snn, alpha, *, optimize_code):
         self._alpha = alpha
         super().__init__(snn, optimize_code=optimize_code, backend=None)
 
-    def _neuron(self, name, sources, bias):
+    def _neuron(self, name, arriving):
+        if arriving.soma != "sum":
+            raise UnsupportedLayerError(
+                f"layer {name!r} reads a {arriving.soma}; mlGeNN's neurons have one dendrite"
+            )
         if name == OUTPUT:
-            return Membrane(bias.ravel())
+            return Membrane(arriving.silent[0])
         code = self.snn.codes[name]
-        neuron = (_Input if IMAGE in sources else _Relu)(k=code.steps, alpha=self._alpha)
-        neuron.code, neuron.period = code, code.steps
-        return neuron
+        kind = FewSpikeReluInput if arriving.reads_image else FewSpikeRelu
+        return kind(k=code.steps, alpha=self._alpha)
 
-    def _connect(self, source, target, connectivity):
+    def _connect(self, source, target, synapses, dendrite):
         # FewSpikeRelu decodes what it receives itself.
-        synapse = Decode() if target == OUTPUT else "delta"
-        Connection(self.populations[source], self.populations[target], connectivity, synapse)
+        synapse = "delta"
+        if target == OUTPUT:
+            synapse = Decode(self.snn.codes[source], self.period)
+        Connection(self.populations[source], self.populations[target], synapses, synapse)
 
-    def _complete(self, bias):
-        constant = Population(_Input(k=self.period, alpha=self._alpha), (1,), name="Constant")
+    def _complete(self):
+        constant = Population(
+            FewSpikeReluInput(k=self.period, alpha=self._alpha), (1,), name="Constant"
+        )
         value = np.array([self._alpha / 2], np.float32)  # one spike, at the first step
         self.constants[constant] = value
-        for name, sources in self.maps.items():
-            if IMAGE not in sources and name != OUTPUT and bias[name].any():
-                weights = FlatDense(bias[name].reshape(1, -1) / value)
+        for name, arriving in self.arrivals.items():
+            (bias,) = arriving.silent
+            if not arriving.reads_image and name != OUTPUT and bias.any():
+                weights = FlatDense(bias.reshape(1, -1) / value)
                 Connection(constant, self.populations[name], weights, "delta")

@@ -14,23 +14,21 @@ from unittest.mock import patch
 import keras
 import ml_genn
 import numpy as np
-from ml_genn.connectivity import Dense
-from ml_genn.connectivity.sparse_base import SparseBase
 from tqdm import tqdm
 
 from ..codes import ExponentMantissa, SpikeCode
-from ..conversion import SpikingModel, bias_maps, check_images
-from ..networks.graph import predict_list
+from ..conversion import SpikingModel, check_images
+from ..networks.graph import batch_slices, predict_list
+from .arrivals import OUTPUT, arrivals
 from .compiler import AnyCodeCompiler
+from .connectivity import connectivity
 from .decode import Decode
-from .few_spike import FewSpikeInput, FewSpikeNeuron
-from .linear_maps import IMAGE, OUTPUT, arrivals
+from .few_spike import FewSpikeInput, FewSpikeNeuron, FewSpikePair
 from .membrane import Membrane
 from .word import WordInput, WordNeuron
 
 __all__ = ["GennNetwork", "to_mlgenn"]
 
-_BATCH = 250
 _number = count()
 
 
@@ -41,8 +39,9 @@ def to_mlgenn(
 
     Every layer takes K time steps, K that of the longest code, and works while the next image is
     in the layer before. Neurons that read the image get their potential from the Keras model, as
-    analog values; all else is spikes. What lies between two populations is one sparse or dense
-    matrix.
+    analog values; all else is spikes. What lies between two populations is a convolution with a
+    shared kernel, or one sparse or dense matrix. Products and maxima are those of somas, which have
+    a dendrite for each factor, or for each place of the window.
 
     Parameters
     ----------
@@ -78,25 +77,31 @@ class GennNetwork:
                 )
         self.snn = snn
         self.period = snn.steps
-        self.maps, bias = arrivals(snn), bias_maps(snn)
+        self.arrivals = arrivals(snn)
         shapes = {layer.name: tuple(layer.output.shape[1:]) for layer in snn.spiking_layers}
         shapes[OUTPUT] = tuple(snn.keras_model.output_shape[1:])
+        self.pairs = {name: a.shares for name, a in self.arrivals.items() if a.shares}
         self.network, self.populations = ml_genn.Network(), {}
+        self._lines: dict = {}  # by name of a second population of a pair, a connection from it
         with self.network:
             for number, name in enumerate([*snn.codes, OUTPUT]):
+                if name in self.pairs:
+                    self.populations[name] = self.populations[self.pairs[name]]
+                    continue
                 self.populations[name] = ml_genn.Population(
-                    self._neuron(name, self.maps[name], bias[name]),
+                    self._neuron(name, self.arrivals[name]),
                     shapes[name],
                     record_spikes=name != OUTPUT,
+                    record_spike_events=name in self.pairs.values(),
                     name=f"L{number}_" + re.sub(r"\W", "_", name),
                 )
-            for name, sources in self.maps.items():
-                for source, weights in sources.items():
-                    if source != IMAGE:
-                        self._connect(source, name, _connectivity(weights))
+            for name, arriving in self.arrivals.items():
+                if name not in self.pairs:
+                    for dendrite, source, found in arriving.maps:
+                        self._connect(source, name, connectivity(found), dendrite)
             self.constants: dict = {}  # populations that get the same input for every image
-            self._complete(bias)
-        self.inputs = [name for name, sources in self.maps.items() if IMAGE in sources]
+            self._complete()
+        self.inputs = [name for name, found in self.arrivals.items() if found.reads_image]
         potentials = [snn.keras_model.get_layer(name).input for name in self.inputs]
         self._front = keras.Model(snn.keras_model.inputs, potentials)
         options = {"optimize_code": True} if optimize_code else {}
@@ -110,21 +115,27 @@ class GennNetwork:
             outputs=[self.populations[OUTPUT]],
         )
 
-    def _neuron(self, name, sources, bias):
+    def _neuron(self, name, arriving):
         if name == OUTPUT:
-            return Membrane(bias.ravel())
+            return Membrane(arriving.silent[0])
         code = self.snn.codes[name]
         linear = isinstance(code, SpikeCode)
-        if IMAGE in sources:
+        if arriving.reads_image:
             return (FewSpikeInput if linear else WordInput)(code, self.period)
-        return (FewSpikeNeuron if linear else WordNeuron)(code, self.period, bias.ravel())
+        dendrites = self.period, arriving.silent, arriving.soma
+        for second, first in self.pairs.items():
+            if first == name:
+                return FewSpikePair(code, self.snn.codes[second], *dendrites)
+        return (FewSpikeNeuron if linear else WordNeuron)(code, *dendrites)
 
-    def _connect(self, source, target, connectivity):
-        ml_genn.Connection(
-            self.populations[source], self.populations[target], connectivity, Decode()
-        )
+    def _connect(self, source, target, synapses, dendrite):
+        before, behind = self.populations[source], self.populations[target]
+        below = source in self.pairs
+        synapse = Decode(self.snn.codes[source], self.period, dendrite, below)
+        name = f"{before.name}_{behind.name}_{dendrite}{'_below' * below}"
+        self._lines[source] = ml_genn.Connection(before, behind, synapses, synapse, name=name)
 
-    def _complete(self, bias):
+    def _complete(self):
         """Add what another kind of network needs besides."""
 
     @contextmanager
@@ -181,15 +192,16 @@ class GennNetwork:
     def _presentations(self, images) -> Iterator[int]:
         """Run period after period; yields the number of each when it is over."""
         total, self.seconds = len(images) + self._delay(OUTPUT), 0.0
+        batch = batch_slices(self.snn.keras_model, len(images))[0].stop
         for p in tqdm(range(total), desc="GeNN", unit="image"):
             self.compiled.genn_model.timestep = 0
             if self.constants:
                 self.compiled.set_input(self.constants)
             if p < len(images):
-                if p % _BATCH == 0:  # as in Keras: sums of other batches may round otherwise
-                    potentials = predict_list(self._front, images[p : p + _BATCH])
+                if p % batch == 0:  # as in Keras: sums of other batches may round otherwise
+                    potentials = predict_list(self._front, images[p : p + batch])
                 for name, x in zip(self.inputs, potentials, strict=True):
-                    self.compiled.set_input({self.populations[name]: x[p % _BATCH]})
+                    self.compiled.set_input({self.populations[name]: x[p % batch]})
             start = time.process_time()
             for _ in range(self.period):
                 self.compiled.step_time()
@@ -199,10 +211,10 @@ class GennNetwork:
     def events(self, spikes: dict[str, np.ndarray]) -> int:
         """How many synapses the ``spikes`` of each neuron, as from :meth:`run`, travelled along."""
         return sum(
-            int(spikes[source].ravel() @ np.diff(weights.indptr))
-            for sources in self.maps.values()
-            for source, weights in sources.items()
-            if weights is not None
+            int(spikes[source].ravel() @ found.fan_out())
+            for name, arriving in self.arrivals.items()
+            if name not in self.pairs
+            for _, source, found in arriving.maps
         )
 
     def _delay(self, name) -> int:
@@ -216,34 +228,10 @@ class GennNetwork:
         for name in self.snn.codes:
             image = presentation - self._delay(name)
             if 0 <= image < images:
-                group = self.compiled.neuron_populations[self.populations[name]]
-                ((times, neurons),) = group.spike_recording_data
+                if name in self.pairs:
+                    line = self.compiled.connection_populations[self._lines[name]]
+                    ((times, neurons),) = line.pre_spike_event_recording_data
+                else:
+                    group = self.compiled.neuron_populations[self.populations[name]]
+                    ((times, neurons),) = group.spike_recording_data
                 yield name, image, np.rint(times).astype(int) % self.period, neurons
-
-
-class SparseWeights(SparseBase):
-    """Explicit synapses: from ``pre`` to ``post``, indices in flattened populations."""
-
-    def __init__(self, pre, post, weight):
-        super().__init__(weight, 0)
-        self.pre_ind, self.post_ind = pre, post
-
-    def connect(self, source, target):
-        pass
-
-    def get_snippet(self, connection, supported_matrix_type):
-        return self._get_snippet(supported_matrix_type, None)
-
-
-class FlatDense(Dense):
-    """All-to-all, between populations of any shape."""
-
-    def connect(self, source, target):
-        pass
-
-
-def _connectivity(weights):
-    if weights.nnz == np.prod(weights.shape):
-        return FlatDense(weights.toarray())
-    weights = weights.tocoo()
-    return SparseWeights(weights.coords[0], weights.coords[1], weights.data)

@@ -12,6 +12,8 @@ __all__ = ["soma_code"]
 
 _FUNCTIONS = {  # as in fsrepro.activations, operation by operation
     "relu": "fmax(u, 0.0d)",
+    "linear": "u",
+    "negative_part": "fmax(-u, 0.0d)",
     "relu6": "fmin(fmax(u, 0.0d), 6.0d)",
     "silu": "u * (1.0d / (1.0d + exp(-u)))",
     "sigmoid": "1.0d / (1.0d + exp(-u))",
@@ -46,10 +48,13 @@ def _bounded(value: str) -> str:
     return f"fmin(fmax({value}, -{_LARGEST}), {_LARGEST})"
 
 
-def soma_code(code: SpikeCode) -> str:
-    """Statements that set ``V`` from ``x``, v(1) of ``code``; ``ValueError`` if f has no C here."""
+def soma_code(code: SpikeCode, mark: str = "") -> str:
+    """Statements that set ``V`` from ``x``, v(1) of ``code``; ``ValueError`` if f has no C here.
+
+    ``mark`` is added to the names of variables and tables.
+    """
     if not code.soma:
-        return "V = x;"
+        return f"V{mark} = x;"
     f = _FUNCTIONS.get(code.activation)
     if given := re.fullmatch(r"(\w+)\((.+)\)", code.activation):
         values = [*map(float, given[2].split(",")), 0.0, 0.0]
@@ -62,10 +67,10 @@ def soma_code(code: SpikeCode) -> str:
             'fsrepro/genn/soma.py, or evaluate with simulator="keras"'
         )
     each = np.ndim(code.offset) == 1
-    offset = f"y0[id % {np.size(code.offset)}]" if each else f"{code.offset!r}f"
+    offset = f"y0{mark}[id % {np.size(code.offset)}]" if each else f"{code.offset!r}f"
     return f"""
                 const double u = (fabs(x) < {_SMALLEST}) ? 0.0d : {_bounded("(double)x")};
                 const double g = {f};
                 const double f = {_bounded("g")};
-                V = (fabs(f) < {_SMALLEST}) ? 0.0f : (float)f;
-                V -= {offset};"""
+                V{mark} = (fabs(f) < {_SMALLEST}) ? 0.0f : (float)f;
+                V{mark} -= {offset};"""

@@ -28,7 +28,6 @@ def _model(code: ExponentMantissa, period: int, x: str) -> tuple[dict, dict, dic
             ("payload", "scalar*"),
         ],
         "sim_code": f"""
-            const int k = (int)(t / dt);
             if(k == 0) {{
                 const scalar x = {x};
                 int low = 0;
@@ -59,12 +58,10 @@ class WordNeuron(FewSpikeNeuron):
     Variables: ``Level``; ``Dout`` what the last spike was worth; ``Fx``.
     """
 
-    graded = True
     _parts = staticmethod(_model)
 
 
 class WordInput(FewSpikeInput):
     """The same for x given from outside: variable ``X``."""
 
-    graded = True
     _parts = staticmethod(_model)
