@@ -38,6 +38,7 @@ seed = 0
 
 # %% tags=["hide-input"]
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -238,7 +239,12 @@ result_files.write(
         activation=[NETWORKS[n]["options"].get("activation", "relu") for n in frontier["network"]],
         code=[f"mixed radix, {s.split(', ')[1]}" for s in frontier["setting"]],
     ),
-    parameters=given,
+    parameters=given
+    | {
+        "picture_networks": [{**n, "weights": Path(n["weights"]).name} for n in picture_networks],
+        "validation": Path(validation).name,
+        "calibration": Path(calibration).name,
+    },
     data=data.summary(),
     seconds_before=sweep.seconds_before,
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """mlGeNN against the NumPy specification: spike for spike, every kind of code."""
 
 from dataclasses import replace
+from functools import reduce
 
 import keras
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from keras import layers
 
 from fsrepro import activations, codes, genn, measures
-from fsrepro.conversion import SpikingModel, bias_maps, convert, with_decoders
+from fsrepro.conversion import SpikingModel, convert, with_decoders
 from fsrepro.conversion.few_spikes import FewSpikes
 from fsrepro.genn.arrivals import arrivals
 from fsrepro.networks.graph import predict_list
@@ -49,21 +50,26 @@ def network(activation="relu", shape=(8, 8, 3)):
 
 def specified(snn, x):
     """Every spike and the outputs, in NumPy alone, added in the order in which spikes arrive."""
-    maps, bias = arrivals(snn), bias_maps(snn)
+    arriving = arrivals(snn)
     spikes, payload = {}, {}
     front = {
-        name: snn.keras_model.get_layer(name).input for name, m in maps.items() if "image" in m
+        name: snn.keras_model.get_layer(name).input
+        for name, found in arriving.items()
+        if found.reads_image
     }
     potentials = keras.Model(snn.keras_model.inputs, list(front.values()))
     given = predict_list(potentials, x)
-    for name, sources in maps.items():
+    for name, found in arriving.items():
         if name in front:
             potential = given[list(front).index(name)]
         else:
-            shape = bias[name].shape
-            potential = np.stack(
-                [received(sources, spikes, payload, i, bias[name].ravel()) for i in range(len(x))]
-            ).reshape(len(x), *shape)
+            last = snn.keras_model.output_shape
+            shape = last if name == "output" else snn.keras_model.get_layer(name).output.shape
+            dendrites = [
+                np.stack([received(sources, spikes, payload, i, bias) for i in range(len(x))])
+                for sources, bias in zip(found.dendrites, found.silent, strict=True)
+            ]
+            potential = reduce(SOMA[found.soma], dendrites).reshape(len(x), *shape[1:])
         if name == "output":
             return spikes, potential
         code = snn.codes[name]
@@ -78,7 +84,11 @@ def specified(snn, x):
         payload[name] = weight if graded else None, getattr(code, "weight", None)
 
 
+SOMA = {"sum": None, "product": np.multiply, "maximum": np.maximum}
+
+
 def received(sources, spikes, payload, i, bias):
+    sources = {name: linear.matrix() for name, linear in sources.items()}
     total = np.zeros(len(bias), np.float32)
     for t in range(max(len(spikes[s]) for s in sources)):
         current = np.zeros(len(bias), np.float32)
@@ -381,6 +391,58 @@ def test_mlgenns_own_neurons_write_our_binary_code():
     np.testing.assert_array_equal(outputs, snn.predict(np.round(x * 8) / 8))
     assert found.seconds > 0
     assert found.events(totals) > sum(z.sum() for z in totals.values())
+
+
+def mobile(activation="relu6"):
+    """Bottlenecks, a gate, a maximum, padding of one side, strides: nothing with a name."""
+    keras.utils.set_random_seed(3)
+    x = inputs = keras.Input((12, 12, 3))
+    x = layers.BatchNormalization()(layers.Conv2D(4, 3, strides=2, padding="same")(x))
+    x = skip = layers.MaxPooling2D(3, 1, padding="same")(layers.ReLU()(x))
+    x = layers.Conv2D(3, 1, bias_initializer="normal")(x)
+    x = Nonlinearity(activation)(layers.Conv2D(8, 1, bias_initializer="normal")(x))
+    x = layers.DepthwiseConv2D(3, strides=2)(layers.ZeroPadding2D(((0, 1), (0, 1)))(x))
+    x = Nonlinearity("silu")(x)
+    gate = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    gate = layers.Conv2D(8, 1, activation="hard_sigmoid")(
+        layers.Conv2D(2, 1, activation="relu", bias_initializer="ones")(gate)
+    )
+    x = layers.Conv2D(4, 1)(layers.Multiply()([x, gate]))
+    x = layers.Add()([x, layers.AveragePooling2D(2)(skip)])
+    x = layers.MaxPooling2D()(layers.Conv2D(6, 2, padding="same", groups=2)(x))
+    return keras.Model(inputs, layers.Dense(5)(layers.Flatten()(x)))
+
+
+def mobile_images():
+    return np.random.default_rng(1).normal(size=(3, 12, 12, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"code": "binary", "steps": 6},
+        {"code": "binary", "steps": 5, "spiking_input": True},
+        {"spikes_per_neuron": 0.5, "steps": 6},
+        {"synops_per_mac": 0.5, "steps": 6, "by_channel": True},
+    ],
+    ids=["binary", "picture in spikes", "budget", "by channel"],
+)
+def test_nothing_is_analog_behind_the_picture(options):
+    x = mobile_images()
+    snn = convert(mobile(), x, **options)
+    kinds = {found.soma for found in arrivals(snn).values()}
+    assert kinds == {"sum", "product", "maximum"}
+    assert any(found.shares for found in arrivals(snn).values())
+    agrees(snn, x)
+
+
+def test_events_are_synaptic_operations():
+    x = mobile_images()
+    snn = convert(mobile(), x, code="binary", steps=5)
+    simulated = genn.to_mlgenn(snn)
+    _, spikes = simulated.run(x)
+    report = measures.evaluate(snn, x, simulator="genn")
+    assert simulated.events(spikes) / len(x) == pytest.approx(report.synops_per_image, rel=1e-9)
 
 
 def test_events_are_spikes_times_synapses():

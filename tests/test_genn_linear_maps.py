@@ -187,7 +187,7 @@ def test_what_goes_on_as_numbers_is_refused_by_name(layer):
     arrivals(convert(model, images, code="binary", steps=4))
     snn = convert(model, images, code="binary", steps=4, analog="allowed")
     with pytest.raises(
-        UnsupportedLayerError, match=r"'reader' \(Flatten\) reads a product or a max"
+        UnsupportedLayerError, match=r"'reader' \(Flatten\) reads a (product|maximum)"
     ):
         arrivals(snn)
 

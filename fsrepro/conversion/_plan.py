@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from .. import activations
-from ..codes import Code, SpikeCode, binary, by_channel, rate, soma
+from ..codes import Code, SpikeCode, above, binary, by_channel, rate, soma
 from ..fitting import (
     Candidate,
     Designer,
@@ -437,7 +437,9 @@ def _choice(code: CodeOrDesigner, steps: int, scale: str | float, function: str)
         least = 0.0 if function in _RECTIFIERS else float(y.min())
         size = round_scale(y.max() - least) if scale == "max" else float(scale)
         code = family(size)
-        return _unmeasured(code if function == "relu" else soma(code, function, least), size)
+        if function in ("relu", "linear"):
+            return _unmeasured(above(code, least, function), size)
+        return _unmeasured(soma(code, function, least), size)
 
     return {"of_range": of_range}
 

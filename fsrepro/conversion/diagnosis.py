@@ -15,6 +15,7 @@ from ..networks.population import activation_layers
 from ._normal_form import normal_form
 from .decoded import Decoded
 from .few_spikes import FewSpikes
+from .signals import write_in_spikes
 from .spiking_model import SpikingModel
 
 __all__ = ["diagnose"]
@@ -62,7 +63,9 @@ def diagnose(
         For images or labels that do not fit, and if ``snn`` is not of ``ann``: its spiking layers
         must be the activation layers of ``ann``.
     """
-    graph = normal_form(ann, x)
+    graph = normal_form(ann, x, analog="allowed")
+    if activation_layers(graph) != list(snn.codes):
+        graph = write_in_spikes(graph, spiking_input=not snn.synapses.first, like=snn.codes)
     sites = activation_layers(graph)
     if sites != [layer.name for layer in snn.spiking_layers]:
         raise ValueError(

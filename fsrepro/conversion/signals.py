@@ -17,6 +17,7 @@ population, from an offset on (:func:`~fsrepro.codes.soma`).
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from enum import IntEnum
 
 import keras
@@ -69,7 +70,11 @@ class _Kind(IntEnum):
 
 
 def write_in_spikes(
-    graph: keras.Model, images: np.ndarray | None = None, *, spiking_input: bool = False
+    graph: keras.Model,
+    images: np.ndarray | None = None,
+    *,
+    spiking_input: bool = False,
+    like: Collection[str] | None = None,
 ) -> keras.Model:
     """A normal form in which no layer with weights reads anything but spikes and the picture.
 
@@ -89,12 +94,14 @@ def write_in_spikes(
         A few that it takes, which tell whether a signal has both signs; without them, all have.
     spiking_input : bool
         Give the picture neurons too.
+    like : collection of str
+        Names of populations of a network that was made before, which tell it instead of images.
     """
     graph = _maxima_first(graph)
     written, kinds = _signals(graph, spiking_input)
     outputs = {id(x) for x in graph.outputs if kinds[id(x)] == _Kind.SOMA}
-    graph = _with_neurons(graph, written, outputs, images)
-    return _with_neurons(graph, _worthwhile_averages(graph), set(), images)
+    graph = _with_neurons(graph, written, outputs, images, like)
+    return _with_neurons(graph, _worthwhile_averages(graph), set(), images, like)
 
 
 def _signals(graph: keras.Model, spiking_input: bool) -> tuple[set[int], dict[int, _Kind]]:
@@ -144,14 +151,14 @@ def _signals(graph: keras.Model, spiking_input: bool) -> tuple[set[int], dict[in
     return written, kinds
 
 
-def _with_neurons(graph, written: set[int], outputs: set[int], images) -> keras.Model:
+def _with_neurons(graph, written: set[int], outputs: set[int], images, like) -> keras.Model:
     """``graph`` with neurons for the tensors ``written``, which all but activations read.
 
     Of the outputs of the network only those named give what the neurons write.
     """
     if not written:
         return graph
-    signed = _signed(graph, written, images)
+    signed = _signed(graph, written, images, like)
     names = {layer.name for layer in graph.layers}
     spikes: dict[int, keras.KerasTensor] = {}
 
@@ -189,12 +196,14 @@ def _neurons(x, signed: bool, names: set[str]):
         return layers.Subtract(name=unique(names, f"{name}_signed"))([above, below])
 
 
-def _signed(graph, written: set[int], images) -> dict[int, bool]:
+def _signed(graph, written: set[int], images, like) -> dict[int, bool]:
     """Whether a pair is better: where the negative values count."""
-    if images is None:
-        return dict.fromkeys(written, True)
     tensors = [*graph.inputs, *(x for call in calls(graph) for x in call.outputs)]
     tensors = [x for x in tensors if id(x) in written]
+    if like is not None:
+        return {id(x): f"{x._keras_history.operation.name}_negative" in like for x in tensors}
+    if images is None:
+        return dict.fromkeys(written, True)
     probe, few = keras.Model(graph.inputs, tensors), np.asarray(images[:IMAGES], np.float32)
     power = np.zeros((2, len(tensors)))
     for part in batch_slices(probe, len(few)):

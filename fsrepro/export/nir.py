@@ -98,12 +98,24 @@ class _Builder(Nodes):
 
     def neurons(self, layer, sources, shape):
         (x,) = sources
-        if layer.code.soma:
-            why = f"NIR has nothing that computes {layer.code.activation}, as its soma does"
+        code = layer.code
+        if code.soma and code.activation == "negative_part" and (code.threshold > 0).all():
+            x = self.minus(layer, x)  # of which the positive part emerges
+            code = replace(code, soma=False)
+        if code.soma:
+            why = f"NIR has nothing that computes {code.activation}, as its soma does"
             raise refusal(layer, "NIR", why)
         if x.order is not None and len(layer.code.channels) > 1:
             raise refusal(layer, "NIR", "its codes differ by channel behind a flattened map")
-        return replace(x, node=self.add(layer.name, few_spikes_graph(layer.code, shape), x.node))
+        return replace(x, node=self.add(layer.name, few_spikes_graph(code, shape), x.node))
+
+    def minus(self, layer, x):
+        node = nir.Scale(np.broadcast_to(np.float32(-1), x.shape))
+        return replace(x, node=self.add(f"{layer.name}_minus", node, x.node))
+
+    def subtract(self, layer, sources, shape):
+        first, second = sources
+        return self.add_up(layer, [first, self.minus(layer, second)], shape)
 
     def convolution(self, layer, sources, shape):
         (x,) = sources
@@ -187,6 +199,7 @@ _NODES: dict[type, Callable] = {
     layers.GlobalAveragePooling2D: _Builder.global_average,
     layers.Flatten: _Builder.flatten,
     layers.Add: _Builder.add_up,
+    layers.Subtract: _Builder.subtract,
     layers.ZeroPadding1D: _Builder.pad,
     layers.ZeroPadding2D: _Builder.pad,
 }

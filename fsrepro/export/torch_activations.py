@@ -76,6 +76,8 @@ def _relu(limit, slope=0.0, threshold=0.0):
 
 _FUNCTIONS: dict[str, Callable] = {  # as in fsrepro.activations, operation by operation
     "relu": lambda x: x.clamp(min=0),
+    "linear": lambda x: x,
+    "negative_part": lambda x: (-x).clamp(min=0),
     "relu6": lambda x: x.clamp(0, 6),
     "silu": lambda x: x * _sigmoid(x),
     "sigmoid": _sigmoid,

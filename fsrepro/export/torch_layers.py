@@ -194,6 +194,7 @@ _COUNTERPARTS: dict[type, Callable] = {
     **_in_each_dimension("Cropping", _cropping),
     layers.Concatenate: _concatenate,
     layers.Add: _merge(operator.add),
+    layers.Subtract: _merge(operator.sub),
     layers.Multiply: _merge(operator.mul),
     layers.Flatten: _reshape,
     layers.Reshape: _reshape,

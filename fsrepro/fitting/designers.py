@@ -145,8 +145,8 @@ def with_soma(designer: Designer, activation: str) -> Designer:
 
     The values of silence :math:`y_0` that are tried are the least activation, quantiles up to the
     median and, where values of both signs occur, half the least and 0; each code writes
-    :math:`f(x) - y_0`, and what is below is lost. A ReLU needs no soma for that, see
-    :func:`~fsrepro.codes.above`.
+    :math:`f(x) - y_0`, and what is below is lost. ReLU and the identity
+    need no soma for that, see :func:`~fsrepro.codes.above`.
 
     Parameters
     ----------
@@ -180,8 +180,8 @@ class _WithSoma(Designer):
                 continue
             part = self.design(Distribution.collect(shifted, y.weights).thin(FRONT_POINTS)).table
             lost = float(y.weights @ np.minimum(shifted, 0) ** 2)
-            if self.activation == "relu":
-                codes = [above(code, offset) for code in part["code"]]
+            if self.activation in ("relu", "linear"):
+                codes = [above(code, offset, self.activation) for code in part["code"]]
             else:
                 codes = [soma(code, self.activation, offset) for code in part["code"]]
             parts.append(part.assign(code=codes, mse=part["mse"] + lost))

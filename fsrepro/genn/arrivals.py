@@ -68,13 +68,16 @@ class Arrivals:
         ]
 
 
+_Maps = dict[str, Map | None]
+
+
 @dataclass(frozen=True, eq=False)
 class _Soma:
     """What a product or a maximum has before it, for the population that reads it."""
 
     kind: str
     layer: layers.Layer
-    incoming: list[dict[str, Map | None]]
+    incoming: list[_Maps]
     shapes: list[tuple[int, ...]]
 
 
@@ -90,46 +93,53 @@ def arrivals(snn: SpikingModel) -> dict[str, Arrivals]:
         For codes whose values are not sums over spikes.
     """
     silent = silent_inputs(snn)
-    reach: dict[int, dict[str, Map | None] | _Soma] = {
-        id(x): {IMAGE: None} for x in snn.keras_model.inputs
-    }
+    reach: dict[int, _Maps | _Soma] = {id(x): {IMAGE: None} for x in snn.keras_model.inputs}
     found: dict[str, Arrivals] = {}
     halves: dict[int, str] = {}  # by id of what they read, the populations that write the positive
     for call in calls(snn.keras_model):
         layer, incoming = call.operation, [reach[id(x)] for x in call.input_tensors]
         shapes = [tuple(x.shape[1:]) for x in call.input_tensors]
-        outgoing: dict[str, Map | None] | _Soma
+        outgoing: _Maps | _Soma
         if isinstance(layer, Population):
-            name, read, function = layer.name, id(call.input_tensors[0]), layer.code.activation
+            name, read = layer.name, id(call.input_tensors[0])
+            function = getattr(layer.code, "activation", "")
             found[name] = _arrivals(name, incoming[0], silent)
             if function == "relu":
                 halves[read] = name
             elif function == "negative_part" and read in halves and not found[name].reads_image:
                 found[name] = replace(found[name], shares=halves.pop(read))
-            outgoing = {layer.name: Signed(math.prod(shapes[0]))}
-        elif any(isinstance(maps, _Soma) for maps in incoming):
-            raise UnsupportedLayerError(
-                f"layer {layer.name!r} ({type(layer).__name__}) reads a product or a maximum, which"
-                " is no spike; convert with analog='forbidden', or evaluate with simulator='keras'"
-            )
-        elif isinstance(layer, (*PRODUCTS, *POOLING_BY_MAXIMUM)):
-            kind = "product" if isinstance(layer, PRODUCTS) else "maximum"
-            outgoing = _Soma(kind, layer, incoming, shapes)
-            if all(set(maps) == {IMAGE} for maps in incoming):
-                outgoing = {IMAGE: None}
-        elif all(set(maps) == {IMAGE} for maps in incoming):
-            outgoing = {IMAGE: None}
+            outgoing = {name: Signed(math.prod(shapes[0]))}
         else:
-            outgoing = {}
-            for maps, step in zip(incoming, linear_maps(layer, shapes), strict=True):
-                for source, before in maps.items():
-                    through = None if before is None else before @ step
-                    if source in outgoing and through is not None:
-                        through = outgoing[source] + through
-                    outgoing[source] = through
+            maps = [_linear(layer, before) for before in incoming]
+            if all(set(before) == {IMAGE} for before in maps):
+                outgoing = {IMAGE: None}
+            elif isinstance(layer, (*PRODUCTS, *POOLING_BY_MAXIMUM)):
+                kind = "product" if isinstance(layer, PRODUCTS) else "maximum"
+                outgoing = _Soma(kind, layer, maps, shapes)
+            else:
+                outgoing = _together(maps, linear_maps(layer, shapes))
         reach[id(call.outputs[0])] = outgoing
     found[OUTPUT] = _arrivals(OUTPUT, reach[id(snn.keras_model.outputs[0])], silent)
     return found
+
+
+def _linear(layer, incoming: _Maps | _Soma) -> _Maps:
+    if isinstance(incoming, _Soma):
+        raise UnsupportedLayerError(
+            f"layer {layer.name!r} ({type(layer).__name__}) reads a {incoming.kind}, which is no "
+            "spike; convert with analog='forbidden', or evaluate with simulator='keras'"
+        )
+    return incoming
+
+
+def _together(incoming: list[_Maps], steps: list[Map]) -> _Maps:
+    """What arrives behind a layer, from what arrives before it."""
+    outgoing: _Maps = {}
+    for maps, step in zip(incoming, steps, strict=True):
+        for source, before in maps.items():
+            through, other = before and before @ step, outgoing.get(source)
+            outgoing[source] = other + through if other and through else through
+    return outgoing
 
 
 def _arrivals(name: str, incoming, silent) -> Arrivals:

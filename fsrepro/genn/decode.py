@@ -43,7 +43,7 @@ class Decode(Delta):
         return not isinstance(self.code, SpikeCode) or len(self.code.channels) > 1
 
     def get_model(self, connection, dt, batch_size) -> SynapseModel:
-        if self.graded:
+        if self.graded or not isinstance(self.code, SpikeCode):
             return super().get_model(connection, dt, batch_size)
         model = {
             "extra_global_params": [("D", "scalar*")],

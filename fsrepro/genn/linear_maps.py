@@ -183,11 +183,11 @@ def linear_maps(layer: keras.layers.Layer, shapes: list[tuple]) -> list[Map]:
         return [Padded((top, left), layer, shapes[0])]
     if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D)):
         outputs = tuple(layer.compute_output_shape((None, *shapes[0]))[1:])
-        before = tuple(first for first, _ in borders(layer, shapes[0][:-1]))
+        (top, _), (left, _) = borders(layer, shapes[0][:-1])
         kernel, groups = _grouped(layer)
         return [
             Convolution(
-                kernel, groups, shapes[0], outputs, layer.strides, layer.dilation_rate, before
+                kernel, groups, shapes[0], outputs, layer.strides, layer.dilation_rate, (top, left)
             )
         ]
     if isinstance(layer, layers.Dense):
@@ -200,12 +200,14 @@ def linear_maps(layer: keras.layers.Layer, shapes: list[tuple]) -> list[Map]:
     if isinstance(layer, (*AVERAGES, *GLOBAL_AVERAGES)):
         places = getattr(layer, "pool_size", shapes[0][:-1])
         channels = shapes[0][-1]
-        found = _of_windows(layer, shapes[0], np.ones((*places, 1, channels), np.float32), channels)
-        found.data /= found.sum(0)[found.indices]  # padding is left out of the mean
-        return [Matrix(found)]
+        mean = _of_windows(layer, shapes[0], np.ones((*places, 1, channels), np.float32), channels)
+        mean.data /= mean.sum(0)[mean.indices]  # padding is left out
+        return [Matrix(mean)]
     if isinstance(layer, ROUTING):
-        found = zip(routes(layer, shapes), sizes, strict=True)
-        return [Matrix(_routed(route, size)) for route, size in found]
+        return [
+            Matrix(_routed(route, size))
+            for route, size in zip(routes(layer, shapes), sizes, strict=True)
+        ]
     raise UnsupportedLayerError(
         f"layer {layer.name!r} ({type(layer).__name__}) has no event-driven form: it is not linear"
     )

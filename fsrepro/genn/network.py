@@ -81,7 +81,8 @@ class GennNetwork:
         shapes = {layer.name: tuple(layer.output.shape[1:]) for layer in snn.spiking_layers}
         shapes[OUTPUT] = tuple(snn.keras_model.output_shape[1:])
         self.pairs = {name: a.shares for name, a in self.arrivals.items() if a.shares}
-        self.network, self.populations = ml_genn.Network(), {}
+        self.network = ml_genn.Network()
+        self.populations: dict[str, ml_genn.Population] = {}
         self._lines: dict = {}  # by name of a second population of a pair, a connection from it
         with self.network:
             for number, name in enumerate([*snn.codes, OUTPUT]):
