@@ -7,10 +7,14 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from PIL import Image
 
 from fsrepro import activations, codes, genn, measures
 from fsrepro.conversion import SpikingModel, convert, with_decoders
 from fsrepro.conversion.few_spikes import FewSpikes
+from fsrepro.experiments import evaluate_pictures, pictures
+from fsrepro.experiments.models import small_cnn
+from fsrepro.experiments.preprocessing import Preprocessing
 from fsrepro.genn.arrivals import arrivals
 from fsrepro.networks.graph import predict_list
 from fsrepro.networks.nonlinearity import Nonlinearity
@@ -120,6 +124,7 @@ def agrees(snn, x):
         np.testing.assert_array_equal(totals[name], expected[name].sum((0, 1)))
 
 
+SOMAS = [name for name in activations.names() if name not in ("relu", "linear")]
 LINEAR = {
     "binary": lambda a: codes.binary(6, a),
     "binary, rounding": lambda a: codes.binary(5, a, rounding=True),
@@ -212,7 +217,7 @@ def test_strict_neurons_of_silu_and_sigmoid(activation, kind):
 
 @pytest.mark.parametrize(
     "activation",
-    [*activations.names()[1:], "leaky_relu(0.2)", "elu(0.7)", "relu(1.3,0.1)", "relu(inf,0,0.2)"],
+    [*SOMAS, "leaky_relu(0.2)", "elu(0.7)", "relu(1.3,0.1)", "relu(inf,0,0.2)"],
 )
 def test_neurons_with_a_soma(activation):
     x = images()
@@ -409,7 +414,7 @@ def mobile(activation="relu6"):
     )
     x = layers.Conv2D(4, 1)(layers.Multiply()([x, gate]))
     x = layers.Add()([x, layers.AveragePooling2D(2)(skip)])
-    x = layers.MaxPooling2D()(layers.Conv2D(6, 2, padding="same", groups=2)(x))
+    x = layers.MaxPooling2D(3)(layers.Conv2D(6, 2, padding="same", groups=2)(x))
     return keras.Model(inputs, layers.Dense(5)(layers.Flatten()(x)))
 
 
@@ -462,3 +467,26 @@ def test_mlgenns_own_neurons_write_no_other_code():
     snn = convert(network(), x, code=codes.binary(6, 4.0, rounding=True))
     with pytest.raises(ValueError, match="one binary code without rounding in all layers"):
         genn.with_mlgenn_neurons(snn)
+
+
+def test_pictures_event_by_event(tmp_path):
+    """The figures of :func:`evaluate_pictures`, by every spike; and a killed run goes on."""
+    x = np.round(np.random.default_rng(0).normal(size=(50, 12, 12, 3)) * 8).astype(np.float32) / 8
+    ann = small_cnn((12, 12, 3), 1000, seed=1)
+    for layer in ann.layers:
+        layer.set_weights([np.round(weight * 16) / 16 for weight in layer.get_weights()])
+    snn = convert(ann, x, code=lambda a: codes.binary(5, 4.0))
+    for i in range(6):
+        folder = tmp_path / pictures.imagenet_classes()["wnid"][i % 2]
+        folder.mkdir(exist_ok=True)
+        picture = np.random.default_rng(i).integers(0, 256, (12, 12, 3)).astype(np.uint8)
+        Image.fromarray(picture).save(folder / f"{i}.png")
+    some, preprocessing = pictures.find(tmp_path), Preprocessing(12, mean=128.0, scale=32.0)
+    options = {"checkpoint": tmp_path / "kept", "pictures_per_task": 4}
+    by_keras = evaluate_pictures(ann, snn, some, preprocessing)
+    for _ in range(2):  # the second finds everything done
+        found = evaluate_pictures(ann, snn, some, preprocessing, simulator="genn", **options)
+        assert found.report.row() == pytest.approx(by_keras.report.row())
+        assert found.answers.equals(by_keras.answers)
+    with pytest.raises(ValueError, match="simulator must be keras or genn, got 'loihi'"):
+        evaluate_pictures(ann, snn, some, preprocessing, simulator="loihi")

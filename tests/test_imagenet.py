@@ -253,7 +253,9 @@ def test_the_architecture_of_the_paper_works_end_to_end():
     x = rng.uniform(0, 255, (8, 64, 64, 3)).astype(np.float32)
     expected = model.predict_on_batch(x)
     snn = convert(model, x, code="binary", steps=16, scale="max")
-    assert len(snn.spiking_layers) == 65 and snn.neurons > 100_000
+    assert len(snn.spiking_layers) > 65 and snn.neurons > 100_000
+    assert snn.synapses.first == ("rescaling", "stem_conv")
+    assert all("excite" in name or name in snn.synapses.first for name in snn.synapses.analog)
     error = np.abs(snn.predict(x) - expected).max() / np.ptp(expected)
     assert error < 1e-3
 

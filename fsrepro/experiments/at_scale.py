@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -89,6 +89,8 @@ def evaluate_pictures(
     client: distributed.Client | None = None,
     pictures_per_task: int = 320,
     workers: int | None = None,
+    simulator: str = "keras",
+    options: Mapping[str, object] | None = None,
 ) -> PictureReport:
     """Run ANN and SNN on ``pictures`` and count; memory does not depend on their number.
 
@@ -109,7 +111,10 @@ def evaluate_pictures(
     client : distributed.Client
         Of a Dask cluster, whose workers see the pictures under the same names.
     pictures_per_task, workers : int
-        The figures depend on neither; so many threads read ahead.
+        The figures depend on neither; so many threads read ahead. In GeNN a task takes as many
+        presentations more as the network has layers.
+    simulator, options
+        As for :func:`~fsrepro.measures.evaluate`. In GeNN every spike is sent.
 
     Raises
     ------
@@ -120,6 +125,8 @@ def evaluate_pictures(
         For a network with decoders on a cluster.
     """
     _check(ann, snn, pictures, preprocessing, pictures_per_task)
+    if simulator not in ("keras", "genn"):
+        raise ValueError(f"simulator must be keras or genn, got {simulator!r}")
     together = min(_AT_ONCE, batch_slices(snn.keras_model, _AT_ONCE, None)[0].stop)
     per_task = max(1, round(pictures_per_task / together)) * together
     synapses = snn.synapses
@@ -129,13 +136,14 @@ def evaluate_pictures(
         networks=[_fingerprint(ann), _fingerprint(snn.keras_model)],
         preprocessing=source_of(preprocessing),
     )
-    networks = _Networks(ann, snn.counting_model) if client is None else _packed(ann, snn)
+    networks = _Networks(ann, snn) if client is None else _packed(ann, snn)
     names = [os.path.relpath(file, pictures.folder) for file in pictures.files]
     starts = range(0, len(pictures), per_task)
     rows = sweep.table(
-        f"{snn.name}, tasks of {per_task} pictures",
+        f"{snn.name}, tasks of {per_task} pictures"
+        + (f", {simulator} {options or ''}" if simulator != "keras" else ""),
         [{"start": start, "stop": min(start + per_task, len(pictures))} for start in starts],
-        _count,
+        _count if simulator == "keras" else _count_events,
         each=lambda task: {"names": names[task["start"] : task["stop"]]},
         shared={
             "folder": pictures.folder,
@@ -144,6 +152,7 @@ def evaluate_pictures(
             "fan_out": [synapses.fan_out[name] for name in snn.codes],
             "workers": workers,
             "networks": networks,
+            **({"options": dict(options or {})} if simulator != "keras" else {}),
         },
         client=client,
     )
@@ -153,35 +162,75 @@ def evaluate_pictures(
 @dataclass(frozen=True, eq=False)
 class _Networks:
     ann: keras.Model
-    counting: keras.Model
+    snn: SpikingModel
 
 
 def _count(
     *, start, stop, names, folder, preprocessing, together, fan_out, workers, networks
 ) -> dict:
     """Answers, spikes and synaptic operations of one task."""
-    if not isinstance(networks, _Networks):
-        networks = _unpacked(networks)
-    pictures = Pictures(
-        folder, tuple(folder / name for name in names), np.zeros(stop - start, np.int64), ()
-    )
+    networks = _unpacked(networks)
     row: dict[str, list] = {"index": [], "ann": [], "snn": [], "unreadable": []}
     spikes, synops = np.zeros((2, len(fan_out)))
+    pictures = _of_task(folder, names, start, stop)
     for batch in batches(pictures, preprocessing, together, workers):
-        row["unreadable"] += [[str(file), reason] for file, reason in batch.unreadable]
-        n = len(batch.images)
-        if n == 0:
-            continue
-        images = np.zeros((together, *batch.images.shape[1:]), np.float32)
-        images[:n] = batch.images
-        logits, *counts = networks.counting.predict_on_batch(images)
-        row["index"] += (start + batch.index).tolist()
-        row["ann"] += networks.ann.predict_on_batch(images)[:n].argmax(1).tolist()
-        row["snn"] += logits[:n].argmax(1).tolist()
-        fired = [count[:n].sum(0, dtype=np.float64) for count in counts]
-        spikes += [f.sum() for f in fired]
-        synops += [(f * fan).sum() for f, fan in zip(fired, fan_out, strict=True)]
+        images, n = _answered(row, batch, start, together, networks.ann)
+        if n:
+            logits, *counts = networks.snn.counting_model.predict_on_batch(images)
+            row["snn"] += logits[:n].argmax(1).tolist()
+            fired = [count[:n].sum(0, dtype=np.float64) for count in counts]
+            spikes += [f.sum() for f in fired]
+            synops += [(f * fan).sum() for f, fan in zip(fired, fan_out, strict=True)]
     return {**row, "spikes": spikes.tolist(), "synops": synops.tolist()}
+
+
+def _count_events(
+    *, start, stop, names, folder, preprocessing, together, fan_out, workers, networks, options
+) -> dict:
+    """The same in GeNN, one picture behind the other through the whole task."""
+    networks = _unpacked(networks)
+    row: dict[str, list] = {"index": [], "ann": [], "snn": [], "unreadable": []}
+    every = []
+    pictures = _of_task(folder, names, start, stop)
+    for batch in batches(pictures, preprocessing, together, workers):
+        images, n = _answered(row, batch, start, together, networks.ann)
+        every.append(images[:n])
+    spikes, synops = np.zeros((2, len(fan_out)))
+    if row["index"]:
+        run = _events(networks.snn, **options)
+        logits, fired = run(np.concatenate(every))
+        row["snn"] = logits.argmax(1).tolist()
+        spikes = np.array([z.sum(dtype=np.float64) for z in fired.values()])
+        shaped = [z.reshape(*fan.shape, -1) for z, fan in zip(fired.values(), fan_out, strict=True)]
+        synops = np.array(
+            [(z * fan[..., None]).sum() for z, fan in zip(shaped, fan_out, strict=True)], float
+        )
+    return {**row, "spikes": spikes.tolist(), "synops": synops.tolist()}
+
+
+@lru_cache(maxsize=1)
+def _events(snn: SpikingModel, **options):
+    """What runs a network in GeNN, built once in a process."""
+    from ..genn import to_mlgenn
+
+    return to_mlgenn(snn, **options).run
+
+
+def _of_task(folder, names, start, stop) -> Pictures:
+    files = tuple(folder / name for name in names)
+    return Pictures(folder, files, np.zeros(stop - start, np.int64), ())
+
+
+def _answered(row, batch, start, together, ann) -> tuple[np.ndarray, int]:
+    """Put answers of the ANN into a ``row``; return images, and how many are none of padding."""
+    row["unreadable"] += [[str(file), reason] for file, reason in batch.unreadable]
+    n = len(batch.images)
+    images = np.zeros((together, *batch.images.shape[1:]), np.float32)
+    images[:n] = batch.images
+    if n:
+        row["index"] += (start + batch.index).tolist()
+        row["ann"] += ann.predict_on_batch(images)[:n].argmax(1).tolist()
+    return images, n
 
 
 def _report(snn, synapses, pictures, rows: pd.DataFrame) -> PictureReport:
@@ -248,8 +297,10 @@ def _packed(ann: keras.Model, snn: SpikingModel) -> tuple[bytes, bytes]:
         return paths[0].read_bytes(), paths[1].read_bytes()
 
 
-def _unpacked(networks: tuple[bytes, bytes]) -> _Networks:
+def _unpacked(networks: _Networks | tuple[bytes, bytes]) -> _Networks:
     """Once per process, whatever its threads."""
+    if isinstance(networks, _Networks):
+        return networks
     with _LOADING:
         return _loaded(networks)
 
@@ -261,4 +312,4 @@ def _loaded(networks: tuple[bytes, bytes]) -> _Networks:
         for draft, content in zip(paths, networks, strict=True):
             draft.write_bytes(content)
         ann = keras.saving.load_model(paths[0], compile=False)
-        return _Networks(ann, SpikingModel.load(paths[1]).counting_model)
+        return _Networks(ann, SpikingModel.load(paths[1]))
