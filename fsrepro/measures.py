@@ -156,7 +156,8 @@ class Report:
             found |= {f"{name}_low": low, f"{name}_high": high}
         if self.budget is not None:
             asked, planned, unit = self.budget
-            found |= {f"{unit}_asked": asked, f"{unit}_planned": planned}
+            what = unit.split("_")[0]  # spikes or synops
+            found |= {f"{what}_asked": asked, f"{what}_planned": planned}
         found["analog_layers"] = " ".join(self.analog)
         return found
 
@@ -189,6 +190,7 @@ class Report:
         lines |= {
             "spikes per neuron": f"{self.spikes_per_neuron:.3f}",
             "spikes per image": f"{self.spikes_per_image:,.0f}",
+            "SynOps per image": f"{self.synops_per_image:,.0f}",
             "SynOps per MAC": f"{self.synops_per_mac:.3f}",
             "MACs left": self._left(),
             "neuron updates": f"{self.neuron_updates:,} per image",

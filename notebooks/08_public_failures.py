@@ -58,7 +58,10 @@ some = data.arrays("calibration")[0][:calibration]
 x, y = (part[:images] for part in data.arrays("test"))
 folder = Path(tempfile.mkdtemp())
 cases = []
-measured = ["agreement", "spikes_per_neuron", "synops_per_image", "neurons", "steps", "images"]
+measured = [
+    "agreement", "spikes_per_neuron", "synops_per_image", "macs_per_image", "ann_macs_per_image",
+    "neurons", "neuron_updates", "steps", "latency_steps", "images",
+]  # fmt: skip
 
 
 def noted(case, thread, outcome, report, measure="accuracy"):

@@ -161,8 +161,6 @@ def test_one_convolution_keeps_its_kernel():
     y = layers.Dense(3)(layers.Dense(4)(layers.Flatten()(y)))
     images = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype(np.float32)
     found = arrivals(convert(keras.Model(inputs, y), images, code="binary", steps=4))
-    names = ["second_positive", "third", "dense_positive"]
-    assert set(names) <= {name.replace("dense_1", "dense") for name in found}
     maps = [linear for arriving in found.values() for *_, linear in arriving.maps]
     assert all(isinstance(linear, Convolution) for linear in maps)
     by_source = {source: linear for _, source, linear in found["third"].maps}

@@ -254,7 +254,8 @@ def test_the_architecture_of_the_paper_works_end_to_end():
     expected = model.predict_on_batch(x)
     snn = convert(model, x, code="binary", steps=16, scale="max")
     assert len(snn.spiking_layers) > 65 and snn.neurons > 100_000
-    assert snn.synapses.first == ("rescaling", "stem_conv")
+    assert snn.synapses.first[-1] == "stem_conv"
+    assert snn.synapses.first_macs == 3 * 64**2 + 3 * 32 * 95**2  # pixels scaled; of 3x3 windows
     assert all("excite" in name or name in snn.synapses.first for name in snn.synapses.analog)
     error = np.abs(snn.predict(x) - expected).max() / np.ptp(expected)
     assert error < 1e-3

@@ -41,6 +41,8 @@ def above(code: SpikeCode, offset: float, activation: str = "relu") -> SpikeCode
         raise ValueError(f"the offset must be at least 0 and finite, got {offset}")
     if code.soma:
         raise ValueError(f"code {code.name!r} has a soma; give it the offset, see soma()")
+    if offset == 0 and activation == code.activation:
+        return code
     name = f"{code.name} above {offset:.4g}" if offset else code.name
     return replace(
         code,

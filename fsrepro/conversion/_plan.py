@@ -386,7 +386,7 @@ def _by_layer(what: str, given, functions: dict[str, str]) -> dict:
     if not isinstance(given, Mapping):
         return dict.fromkeys(functions, given)
     wanted = set(functions.values())
-    if not set(given) <= wanted or set(given) & set(functions):
+    if set(given) == set(functions) or not set(given) <= wanted:
         return by_layer(what, given, functions)
     if "relu" in given:
         given = {"negative_part": given["relu"], **given}

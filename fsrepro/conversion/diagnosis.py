@@ -64,13 +64,14 @@ def diagnose(
         must be the activation layers of ``ann``.
     """
     graph = normal_form(ann, x, analog="allowed")
-    if activation_layers(graph) != list(snn.codes):
-        graph = write_in_spikes(graph, spiking_input=not snn.synapses.first, like=snn.codes)
-    sites = activation_layers(graph)
-    if sites != [layer.name for layer in snn.spiking_layers]:
+    shapes = {layer.name: layer.output.shape for layer in snn.spiking_layers}
+    if _shapes(graph) != shapes:
+        graph = write_in_spikes(graph, spiking_input=not snn.synapses.first, like=shapes)
+    sites = list(shapes)
+    if _shapes(graph) != shapes:
         raise ValueError(
             f"the spiking network was not converted from model {ann.name!r}: it has the layers "
-            f"{', '.join(snn.codes)}, the model {', '.join(sites)}"
+            f"{', '.join(snn.codes)}, the model {', '.join(activation_layers(graph))}"
         )
     x, task = snn.check(x), snn.task
     if labels is not None:
@@ -84,6 +85,10 @@ def diagnose(
             column, lost = task.loss_of_quality(alone, reference, labels)
             table.loc[row, f"{column}_alone"] = lost
     return table
+
+
+def _shapes(graph) -> dict[str, tuple]:
+    return {name: graph.get_layer(name).output.shape for name in activation_layers(graph)}
 
 
 def _activity(graph, snn, sites, x) -> pd.DataFrame:

@@ -212,7 +212,7 @@ class SpikingModel:
         Spikes are summed over channels, (N, ...), or those of every neuron where the fan-out
         differs between channels, (N, ..., C).
         """
-        counts = []
+        counts = {}
         each = {
             layer.name: self.synapses.fan_out[layer.name].ndim == len(layer.output.shape) - 1
             for layer in self.spiking_layers
@@ -223,12 +223,17 @@ class SpikingModel:
             if not isinstance(layer, Population):
                 return None
             how = "each" if each[layer.name] else "sum"
-            values, spikes = type(layer)(layer.code, counting=how, name=layer.name)(*args)
-            counts.append(spikes)
+            values, counts[layer.name] = type(layer)(layer.code, counting=how, name=layer.name)(
+                *args
+            )
             return values
 
         model = rewrite(self.keras_model, replace)
-        return keras.Model(model.inputs[0], [*model.outputs, *counts], name=model.name)
+        return keras.Model(
+            model.inputs[0],
+            [*model.outputs, *(counts[name] for name in self.codes)],
+            name=model.name,
+        )
 
     def to_spikingjelly(self) -> torch.nn.Module:
         """As :func:`fsrepro.export.to_spikingjelly`."""
