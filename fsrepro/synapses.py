@@ -4,7 +4,8 @@ What is a synapse is a convention, and this is ours. A spike passes unchanged th
 without weights of their own (pooling, flattening, padding, concatenation); pooling is thus merged
 into the synapses that follow it. It then meets
 
-- every weight of the next convolution or dense layer that reads it: one synapse each;
+- every weight of the next convolution or dense layer that reads it: one synapse each, for every
+  population that reads the sum;
 - the neuron or output behind an addition (a skip connection): one synapse, also of a pair of
   neurons, which read one sum;
 - a soma that multiplies it with another branch (the gates of squeeze-and-excite), or takes a
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -30,6 +32,7 @@ import numpy as np
 from .networks.graph import calls
 from .networks.kinds import (
     AVERAGES,
+    DEPTHWISE,
     GLOBAL_AVERAGES,
     POOLING_BY_MAXIMUM,
     PRODUCTS,
@@ -123,9 +126,32 @@ def synapses_behind(model: keras.Model) -> dict[int, np.ndarray]:
 
     By id of the tensor, in its shape.
     """
-    met: dict = defaultdict(float)  # exact up to 2^53
+    dendrites = _backwards(model, lambda layer, shape, behind: np.zeros(shape))
+
+    def weights(layer, shape, behind):
+        """Each, for every dendrite that reads what it adds to; a number that is read, for one."""
+        read = np.maximum(dendrites[id(layer.output)], 1.0)
+        groups = shape[-1] if isinstance(layer, DEPTHWISE) else getattr(layer, "groups", 1)
+        read = read.reshape(*read.shape[:-1], groups, -1).sum(-1)
+        axes = [axis.backwards() for axis in windows(layer, shape)]
+        met = _through(axes, read.reshape(*(axis.size_in for axis in axes), groups), np.add)
+        return np.repeat(met, shape[-1] // groups, -1).reshape(shape)
+
+    return _backwards(model, weights)
+
+
+def _backwards(model: keras.Model, weights: Callable) -> dict[int, np.ndarray]:
+    """What lies behind every value of every tensor: one for each dendrite, and ``weights`` for a
+    layer that has some.
+
+    The two neurons of a pair have one dendrite.
+    """
+    halves = {
+        id(call.input_tensors[0]) for call in calls(model) if _function(call.operation) == "relu"
+    }
+    met: dict = defaultdict(float)  # by id of the tensor, in its shape; exact up to 2^53
     met.update((id(x), 1.0) for x in model.outputs)
-    found, summed = {}, set()
+    found = {}
     for call in reversed([*calls(model)]):
         layer, shapes = call.operation, [x.shape[1:] for x in call.input_tensors]
         behind = np.broadcast_to(met[id(call.outputs[0])], call.outputs[0].shape[1:])
@@ -133,10 +159,10 @@ def synapses_behind(model: keras.Model) -> dict[int, np.ndarray]:
         if isinstance(layer, PRODUCTS):
             behind = np.ones(behind.shape)  # whatever the soma sends on
         if isinstance(layer, _NEURONS):
-            before = [float(id(call.input_tensors[0]) not in summed)]
-            summed.add(id(call.input_tensors[0]))
+            second = _function(layer) == "negative_part" and id(call.input_tensors[0]) in halves
+            before = [float(not second)]
         elif isinstance(layer, WEIGHTED_LAYERS):
-            before = [_weights_met(layer, shapes[0])]
+            before = [weights(layer, shapes[0], behind)]
         elif isinstance(layer, _POOLING):
             axes = [axis.backwards() for axis in windows(layer, shapes[0])]
             sizes = [axis.size_in for axis in axes]
@@ -146,9 +172,19 @@ def synapses_behind(model: keras.Model) -> dict[int, np.ndarray]:
                 _unrouted(route, behind, shape)
                 for route, shape in zip(routes(layer, shapes), shapes, strict=True)
             ]
+        once: dict = {}  # what is added to itself reaches one dendrite, with twice the weight
         for x, synapses in zip(call.input_tensors, before, strict=True):
-            met[id(x)] = met[id(x)] + synapses
+            once[id(x)] = np.maximum(once.get(id(x), 0.0), synapses)
+        for x, synapses in once.items():
+            met[x] = met[x] + synapses
     return found
+
+
+def _function(layer) -> str:
+    """What neurons write."""
+    if isinstance(layer, Population):
+        return getattr(layer.code, "activation", "")
+    return layer.function if isinstance(layer, Nonlinearity) else ""
 
 
 def _weights_met(layer, shape):
