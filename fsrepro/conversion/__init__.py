@@ -1,12 +1,13 @@
 """A trained network -> a spiking model.
 
-``normal_form`` folds what :mod:`fsrepro.frontends` read: linear layers and activations are left. A
-:class:`Plan` holds what networks are made from: what activations look like (``calibration``), the
-codes that suit them (:mod:`fsrepro.fitting`), how much each layer matters (``sensitivity``);
-``allocation`` divides a budget of spikes among the layers, ``correction`` mends their mean
-errors, ``spiking_model`` is what comes out. ``convert`` does all of it for one network.
-``bias_maps`` says what neurons receive while all is silent.
-``with_decoders`` stands in for ``convert`` where a code is not linear.
+``normal_form`` folds what :mod:`fsrepro.frontends` read: linear layers and activations are left,
+and neurons for all else that a layer with weights reads (``signals``). A :class:`Plan` holds what
+networks are made from: what activations look like (``calibration``), the codes that suit them
+(:mod:`fsrepro.fitting`), how much each layer matters (``sensitivity``); ``allocation`` divides a
+budget of spikes, or synaptic operations, among the layers, ``correction`` mends their mean errors,
+``spiking_model`` is what comes out. ``convert`` does all of it for one network. ``bias_maps`` says
+what neurons receive while all is silent. ``with_decoders`` stands in for ``convert`` where a code
+is not linear.
 """
 
 from ..networks.population import activation_layers, populate

@@ -1,9 +1,10 @@
 """The spiking network in mlGeNN, event by event. Needs pygenn and ml_genn (see `environment.yml`).
 
-``linear_maps`` tells what lies between two populations, ``network`` builds and runs it all. Written
-as mlGeNN would: the neurons in ``few_spike`` (any linear code), ``word`` (graded spikes) and
-``membrane`` (outputs), the synapse in ``decode``, the compiler in ``compiler``. The same network
-with mlGeNN's own neurons, to compare with, is in ``mlgenn_neurons``.
+``arrivals`` tells what reaches every population, ``linear_maps`` what lies between two, and
+``network`` builds and runs it all. Written as mlGeNN would: the neurons in ``few_spike`` (any
+linear code, pairs, somas with several dendrites), ``word`` (graded spikes) and ``membrane``
+(outputs), the synapses in ``connectivity`` (shared kernels) and ``decode``, the compiler in
+``compiler``. The same network with mlGeNN's own neurons, to compare with, is in ``mlgenn_neurons``.
 """
 
 from importlib import import_module
