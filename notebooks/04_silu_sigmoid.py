@@ -183,7 +183,8 @@ def run_of(network, setting, K, budget):
     study = studies[network]
     if setting in TABLED:
         code = {f: TABLED[setting][f] for f in set(study.functions.values())}
-        snn = convert(study.ann, study.x_calibration, code=code)
+        # A table writes one function: products go on as numbers.
+        snn = convert(study.ann, study.x_calibration, code=code, analog="allowed")
     else:
         try:
             snn = study.plan(K).network(spikes_per_neuron=budget)

@@ -141,19 +141,23 @@ class Study:
         return 100 * float((self.calibration_answers == self.calibration_labels).mean())
 
     @cached_property
+    def _graph(self) -> keras.Model:
+        return normal_form(self.ann, self.x_calibration)
+
+    @cached_property
     def recorded(self) -> dict[str, np.ndarray]:
         """By layer, pre-activations on the calibration images."""
-        return record(normal_form(self.ann), self.x_calibration, seed=self.seed)
+        return record(self._graph, self.x_calibration, seed=self.seed)
 
     @cached_property
     def distributions(self) -> dict[str, Distribution]:
         """By layer, the same with the rare ones, for codes to be designed for."""
-        return distributions(normal_form(self.ann), self.x_calibration, seed=self.seed)
+        return distributions(self._graph, self.x_calibration, seed=self.seed)
 
     @cached_property
     def functions(self) -> dict[str, str]:
-        """By layer, its activation."""
-        graph = normal_form(self.ann)
+        """By layer of the ANN that has one, its activation."""
+        graph = normal_form(self.ann, analog="allowed")
         return {name: graph.get_layer(name).function for name in activation_layers(graph)}
 
     @cache  # noqa: B019 - as long as the notebook
