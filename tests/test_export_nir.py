@@ -269,7 +269,7 @@ def assert_computes(snn, graph, images):
     for name, spikes in snn.spike_trains(images).items():
         node = graph.nodes[name]
         code = SpikeCode(**node.metadata["fsrepro"])
-        assert code == snn.codes[name]
+        assert code == replace(snn.codes[name], soma=False)
         mine = spikes_of(found, name, code)
         assert np.mean(mine != np.moveaxis(spikes, -1, 2)) < 1e-3
         received = np.moveaxis(found[f"{name}/input"], 1, -1)
@@ -286,6 +286,18 @@ def test_a_residual_network(padding, calibration_images, tmp_path):
     model = resnet(8, (8, 8, 1), padding=padding)
     snn = convert(model, images, code="binary", steps=6)
     assert_computes(snn, read_back(snn, tmp_path), images)
+
+
+def test_pairs_and_sums_above_an_offset(calibration_images, test_images, tmp_path):
+    """A linear bottleneck, and the mean of a map, which has no negative values."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input(calibration_images.shape[1:])
+    x = layers.Conv2D(4, 3, padding="same", activation="relu")(image)
+    x = layers.Conv2D(16, 3, activation="relu")(layers.Conv2D(3, 1, bias_initializer="normal")(x))
+    x = layers.Dense(60, activation="relu")(layers.GlobalAveragePooling2D()(x))
+    snn = convert(keras.Model(image, layers.Dense(10)(x)), calibration_images, steps=6, snr=20)
+    assert {"negative_part", "linear"} <= {code.activation for code in snn.codes.values()}
+    assert_computes(snn, read_back(snn, tmp_path), test_images[:50])
 
 
 def test_nirtorch_computes_the_same(snn, test_images, tmp_path):

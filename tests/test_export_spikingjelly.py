@@ -125,6 +125,7 @@ ONE_INPUT = [
 MERGING = [
     (layers.Add(), [(4, 3), (4, 3), (4, 3)]),
     (layers.Add(), [(2, 4, 3), (3,)]),
+    (layers.Subtract(), [(4, 3), (4, 3)]),
     (layers.Multiply(), [(4, 4, 3), (1, 1, 3)]),
     (layers.Concatenate(), [(4, 4, 3), (4, 4, 2)]),
     (layers.Concatenate(axis=1), [(4, 4, 3), (2, 4, 3)]),

@@ -99,10 +99,10 @@ class _Builder(Nodes):
     def neurons(self, layer, sources, shape):
         (x,) = sources
         code = layer.code
-        if code.soma and code.activation == "negative_part" and (code.threshold > 0).all():
+        rectified = code.activation == "negative_part" and not np.any(code.offset)
+        if code.soma and rectified and (code.threshold > 0).all():
             x = self.minus(layer, x)  # of which the positive part emerges
-            code = replace(code, soma=False)
-        if code.soma:
+        elif code.soma:
             why = f"NIR has nothing that computes {code.activation}, as its soma does"
             raise refusal(layer, "NIR", why)
         if x.order is not None and len(layer.code.channels) > 1:

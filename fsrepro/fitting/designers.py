@@ -144,9 +144,9 @@ def with_soma(designer: Designer, activation: str) -> Designer:
     """Codes of ``designer`` for neurons whose soma computes f = ``activation``.
 
     The values of silence :math:`y_0` that are tried are the least activation, quantiles up to the
-    median and, where values of both signs occur, half the least and 0; each code writes
-    :math:`f(x) - y_0`, and what is below is lost. ReLU and the identity
-    need no soma for that, see :func:`~fsrepro.codes.above`.
+    median and, where values of both signs occur, half the least and 0; of the negative part only 0.
+    Each code writes :math:`f(x) - y_0`, and what is below is lost. ReLU and the identity need no
+    soma for that, see :func:`~fsrepro.codes.above`.
 
     Parameters
     ----------
@@ -174,7 +174,8 @@ class _WithSoma(Designer):
         y = Distribution.collect(f(x.points), x.weights)  # float32, as the soma has it
 
         parts = []
-        for offset in _offsets(y):
+        # Where x is above zero, the negative half of a pair has to be silent for 0.
+        for offset in [0.0] if self.activation == "negative_part" else _offsets(y):
             shifted = y.points - offset
             if not (shifted > 0).any():
                 continue
