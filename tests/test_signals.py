@@ -63,7 +63,21 @@ def product_at_the_end(x):
     return layers.Multiply()([conv(4, activation="relu")(x), conv(4)(x)])
 
 
-BLOCKS = [bottleneck, gated, separable, pooled, dense_net, u_net, differences, product_at_the_end]
+def plain(x):
+    return layers.AveragePooling2D(2)(conv(4, activation="relu")(x))
+
+
+BLOCKS = [
+    plain,
+    bottleneck,
+    gated,
+    separable,
+    pooled,
+    dense_net,
+    u_net,
+    differences,
+    product_at_the_end,
+]
 
 
 def network(block):
@@ -105,11 +119,10 @@ def test_nothing_is_analog_behind_the_picture(block, spiking_input):
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda f: f.__name__)
 def test_the_form_with_neurons_computes_the_same(block):
     model, x = weights(network(block)), pictures(8, 8, 3)
-    graph, plain = normal_form(model, x), normal_form(model, x, analog="allowed")
-    np.testing.assert_allclose(graph.predict(x), plain.predict(x), atol=2e-6)
-    assert sum(isinstance(layer, Nonlinearity) for layer in graph.layers) > sum(
-        isinstance(layer, Nonlinearity) for layer in plain.layers
-    ) or block in (pooled,)
+    graph, without = normal_form(model, x), normal_form(model, x, analog="allowed")
+    np.testing.assert_allclose(graph.predict(x), without.predict(x), atol=2e-6)
+    more = [sum(isinstance(x, Nonlinearity) for x in found.layers) for found in (graph, without)]
+    assert (more[0] > more[1]) == (block is not plain)
 
 
 def test_a_network_without_such_signals_is_left_alone():
@@ -188,6 +201,14 @@ def test_a_budget_in_synaptic_operations_is_kept():
         report = evaluate(snn, x)
         assert report.synops_per_mac == pytest.approx(budget, rel=0.15)
         assert f"(asked {budget:g}, planned" in str(report)
+
+
+def test_neurons_of_the_picture_have_a_sensitivity():
+    model, x = network(plain), pictures(8, 8, 3)
+    made = plan(model, x, steps=8, spiking_input=True)
+    assert all((made.sensitivity[name] > 0).any() for name in made.neurons)
+    layers_ = evaluate(made.network(spikes_per_neuron=0.8), x).layers.set_index("layer")
+    assert (layers_["spikes_per_neuron"].iloc[:2] > 0.1).all()
 
 
 def test_it_spends_synaptic_operations_where_they_are_few():

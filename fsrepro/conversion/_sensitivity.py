@@ -54,7 +54,9 @@ def sensitivity(
 
     @tf.function
     def squared_gradients(batch, chance):
+        batch = tf.convert_to_tensor(batch)
         with tf.GradientTape() as tape:
+            tape.watch(batch)  # else what is before the first weight leaves no trace
             *activations, logits = probe(batch, training=False)
             loss = task.loss(logits, chance)
         zeros = tf.UnconnectedGradients.ZERO

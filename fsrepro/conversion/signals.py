@@ -206,7 +206,7 @@ def _signed(graph, written: set[int], images, like) -> dict[int, bool]:
         return dict.fromkeys(written, True)
     probe, few = keras.Model(graph.inputs, tensors), np.asarray(images[:IMAGES], np.float32)
     power = np.zeros((2, len(tensors)))
-    for part in batch_slices(probe, len(few)):
+    for part in batch_slices(graph, len(few)):
         for i, values in enumerate(predict_list(probe, few[part])):
             power[0, i] += np.square(values, dtype=np.float64).sum()
             power[1, i] += np.square(np.minimum(values, 0), dtype=np.float64).sum()
