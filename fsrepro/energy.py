@@ -34,7 +34,7 @@ _MODELS = {
 def energy_ratio(
     synops: float, macs: float, ann_macs: float, arithmetic: str = "32-bit floats"
 ) -> float:
-    """Of the formula below, SNN / ANN, from counts per image."""
+    """SNN / ANN by the formula of :func:`energy`, from counts per image."""
     multiplication, addition = (PICOJOULES[kind] for kind in _MODELS[arithmetic])
     both = multiplication + addition
     return (synops * addition + macs * both) / (ann_macs * both)

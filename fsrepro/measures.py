@@ -24,6 +24,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,7 @@ __all__ = [
     "report",
     "sample_words",
     "sampled",
+    "simulator_of",
 ]
 
 
@@ -280,14 +282,7 @@ def evaluate(
     ImportError
         Where GeNN is not installed.
     """
-    if simulator not in _SIMULATORS:
-        raise ValueError(f"simulator must be {' or '.join(_SIMULATORS)}, got {simulator!r}")
-    options = dict(options or {})
-    if unknown := set(options) - set(_OPTIONS[simulator]):
-        raise ValueError(
-            f"simulator {simulator!r} has no option {', '.join(sorted(unknown))}; it has "
-            f"{', '.join(_OPTIONS[simulator]) or 'none'}"
-        )
+    simulate = simulator_of(simulator, options)
     task, logits = snn.task, snn.keras_model.output_shape[1:]
     parts: Iterable[tuple]
     given = None if ann is None or not hasattr(ann, "__array__") else ann
@@ -311,7 +306,7 @@ def evaluate(
         if ann is not None and given is None:
             reader = reader or read(ann, x).graph
             reference.append(task.answers(predict(reader, checked, batch_size)))
-        run = run or _SIMULATORS[simulator](snn, batch_size, **options)
+        run = run or simulate(snn, batch_size)
         for outputs, fired in run(checked):
             answered.append(task.answers(outputs))
             spikes = {name: z + fired[name] for name, z in spikes.items()}
@@ -420,6 +415,23 @@ def _genn(snn: SpikingModel, batch_size: int | None, **options) -> Callable:
 
 _SIMULATORS: Mapping[str, Callable] = {"keras": _keras, "genn": _genn}
 _OPTIONS: Mapping[str, tuple[str, ...]] = {"keras": (), "genn": ("optimize_code", "backend")}
+
+
+def simulator_of(name: str, options: Mapping[str, object] | None = None) -> Callable:
+    """What makes a network run: ``(snn, batch_size) -> run``, and ``run(images)`` gives, batch by
+    batch, outputs and by layer the spikes, summed over images, in the shape of the fan-out.
+
+    ``ValueError`` for an unknown name, or options that it does not have.
+    """
+    if name not in _SIMULATORS:
+        raise ValueError(f"simulator must be {' or '.join(_SIMULATORS)}, got {name!r}")
+    options = dict(options or {})
+    if unknown := set(options) - set(_OPTIONS[name]):
+        raise ValueError(
+            f"simulator {name!r} has no option {', '.join(sorted(unknown))}; it has "
+            f"{', '.join(_OPTIONS[name]) or 'none'}"
+        )
+    return partial(_SIMULATORS[name], **options)
 
 
 def paired_loss(ann: np.ndarray, snn: np.ndarray) -> tuple[float, float, float]:

@@ -126,9 +126,9 @@ def synapses_behind(model: keras.Model) -> dict[int, np.ndarray]:
 
     By id of the tensor, in its shape.
     """
-    dendrites = _backwards(model, lambda layer, shape, behind: np.zeros(shape))
+    dendrites = _backwards(model, lambda layer, shape: np.zeros(shape))
 
-    def weights(layer, shape, behind):
+    def weights(layer, shape):
         """Each, for every dendrite that reads what it adds to; a number that is read, for one."""
         read = np.maximum(dendrites[id(layer.output)], 1.0)
         groups = shape[-1] if isinstance(layer, DEPTHWISE) else getattr(layer, "groups", 1)
@@ -162,7 +162,7 @@ def _backwards(model: keras.Model, weights: Callable) -> dict[int, np.ndarray]:
             second = _function(layer) == "negative_part" and id(call.input_tensors[0]) in halves
             before = [float(not second)]
         elif isinstance(layer, WEIGHTED_LAYERS):
-            before = [weights(layer, shapes[0], behind)]
+            before = [weights(layer, shapes[0])]
         elif isinstance(layer, _POOLING):
             axes = [axis.backwards() for axis in windows(layer, shapes[0])]
             sizes = [axis.size_in for axis in axes]

@@ -57,7 +57,7 @@ from fsrepro.conversion import activation_layers, convert, normal_form, plan
 from fsrepro.experiments import evaluate_pictures, models, notebook, pictures
 from fsrepro.experiments import figures as book_figures
 from fsrepro.experiments import results as result_files
-from fsrepro.experiments.picture_stream import as_array
+from fsrepro.experiments.picture_stream import arrays
 from fsrepro.experiments.sweep import Sweep
 
 given = notebook.parameters(globals())
@@ -86,9 +86,9 @@ display(Markdown(f"**Profile {profile}**: {len(test):,} {what}."))
 def for_calibration(preprocessing):
     """The pictures of the calibration set; where there is none, other cuts of the few we have."""
     if labelled:
-        return as_array(for_codes, preprocessing)
+        return arrays(for_codes, preprocessing)[0]
     cuts = [replace(preprocessing, crop=crop) for crop in (0.4, 0.6, 0.8)]
-    return np.concatenate([as_array(for_codes, cut) for cut in cuts])
+    return np.concatenate([arrays(for_codes, cut)[0] for cut in cuts])
 
 
 # %% [markdown]
@@ -169,9 +169,9 @@ wanted = [{"network": n, **s} for n in NETWORKS for s in NETWORKS[n].get("settin
 tried = sweep.table(
     "budgets",
     [
-        {"network": w["network"], "K": w["K"], "budget": b, "unit": unit}
-        for w in wanted
-        for b in NETWORKS[w["network"]].get("budgets", budgets)
+        {"network": network, "K": K, "budget": b, "unit": unit}
+        for network, K in dict.fromkeys((w["network"], w["K"]) for w in wanted)
+        for b in NETWORKS[network].get("budgets", budgets)
     ],
     answers_kept,
 )
@@ -205,18 +205,20 @@ layers = (
 )
 frontier = frontier.drop(columns=by_layer)
 runs = frontier[: len(rows)]
-columns = [
-    "network", "setting", "steps", "latency_steps", "loss", "agreement", "spikes_per_neuron",
-    "synops_per_mac", "macs_left", "energy", "neuron_updates",
-]  # fmt: skip
-notebook.shown(runs, columns).style.hide()
+named = ["network", "setting"]
+notebook.shown(runs, [*named, "steps", "loss", "agreement", "spikes_per_neuron"]).style.hide()
 
 # %% [markdown]
-# What is left besides spikes: multiplications of the first layer, which reads the picture, one for
-# each gated neuron, and in the paper's row all layers behind bottlenecks and products.
+# What that takes. Left besides spikes are multiplications of the first layer, which reads the
+# picture, one for each gated neuron, and in the paper's row all layers behind bottlenecks and
+# products.
 
 # %%
-runs[["network", "setting", "partly_spiking", "analog_layers"]].style.hide()
+costs = ["synops_per_mac", "macs_left", "energy", "neuron_updates", "latency_steps"]
+notebook.shown(runs, [*named, *costs]).style.hide()
+
+# %%
+notebook.shown(runs, [*named, "partly_spiking", "analog_layers"]).style.hide()
 
 # %% [markdown]
 # ## A budget
@@ -266,7 +268,7 @@ plt.show()
 
 # %% tags=["remove-stderr"]
 names = pictures.imagenet_classes()["name"]
-x = as_array(shipped, net.preprocessing)
+x, _ = arrays(shipped, net.preprocessing)
 answers = []
 for label, logits in (("ANN", net.model.predict_on_batch(x)), ("SNN", snn.predict(x))):
     for file, row in zip(shipped.files, softmax(logits, axis=1), strict=True):
@@ -276,7 +278,7 @@ for label, logits in (("ANN", net.model.predict_on_batch(x)), ("SNN", snn.predic
                  "answer": names[k].split(",")[0], "percent": 100 * float(row[k])}
             )  # fmt: skip
 answers = pd.DataFrame(answers)
-seen = as_array(shipped, replace(net.preprocessing, mean=0.0, scale=1.0)).astype(np.uint8)
+seen = arrays(shipped, replace(net.preprocessing, mean=0.0, scale=1.0))[0].astype(np.uint8)
 book_figures.first_answers({f.stem: x for f, x in zip(shipped.files, seen, strict=True)}, answers)
 plt.show()
 

@@ -57,6 +57,15 @@ def test_same_function(name):
     assert (graph.predict_on_batch(images) == before).all()  # the source is left alone
 
 
+def test_a_maximum_that_others_read_is_an_obstacle():
+    image = keras.Input((8, 8, 2))
+    x = layers.MaxPooling2D(2)(layers.Conv2D(3, 1)(image))
+    a = layers.Conv2D(3, 1)(layers.ReLU(name="a")(layers.MaxPooling2D(2)(x)))
+    b = layers.Conv2D(3, 1)(layers.Activation("tanh")(x))
+    x = layers.Concatenate()([layers.Flatten()(a), layers.Flatten()(b)])
+    assert rescalable_layers(normal_form(keras.Model(image, layers.Dense(2)(x)))) == []
+
+
 def test_activations_are_multiplied():
     graph = normal_form(random_weights(with_every_layer()))
     factor = np.float32([1, 2, 0.25, 8])

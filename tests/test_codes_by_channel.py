@@ -105,9 +105,22 @@ def test_above_is_the_code_of_what_exceeds_the_offset(offset):
     assert above(code, 0.0) is code
 
 
+@pytest.mark.parametrize("offset", [-1.5, 0.0, 2.0])
+def test_above_writes_the_identity_from_an_offset_on(offset):
+    code = above(binary(4, 16.0, rounding=True), offset, "linear")  # in steps of 1
+    assert (code.activation, code.soma, code.offset) == ("linear", False, offset)
+    x = np.arange(-80, 160) / np.float32(8)
+    written = np.clip(np.floor(x - offset + 0.5), 0, 15) + offset
+    np.testing.assert_array_equal(code.quantise(x), written.astype(np.float32))
+
+
 def test_above_refuses_what_it_cannot_do():
     for offset in (-0.1, np.nan, np.inf):
         with pytest.raises(ValueError, match="at least 0 and finite, got"):
             above(RADICES[0], offset)
+    with pytest.raises(ValueError, match="at least 0 and finite, got nan"):
+        above(RADICES[0], np.nan, "linear")
+    with pytest.raises(ValueError, match="thresholds write relu or linear, not 'silu'"):
+        above(RADICES[0], 1.0, "silu")
     with pytest.raises(ValueError, match="has a soma; give it the offset"):
         above(soma(RADICES[0], "silu"), 1.0)

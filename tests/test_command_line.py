@@ -68,6 +68,21 @@ def test_codes_by_channel_come_back_from_the_file(folder):
     assert report.accuracy > 80
 
 
+def test_a_budget_of_synaptic_operations_and_the_picture_in_spikes(folder):
+    result = run("convert", folder / "model.keras", "--calibration", folder / "calibration.npz",
+                 "--synops", 0.4, "--spiking-input", "-o", folder / "all.fs")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "synops per mac: asked 0.4, planned 0." in result.stdout
+    snn = SpikingModel.load(folder / "all.fs")
+    assert snn.budget.unit == "synops_per_mac"
+    assert snn.synapses.macs == 0
+    message = refused("convert", folder / "model.keras", "--calibration",
+                      folder / "calibration.npz", "--spiking-input", "--allow-analog",
+                      "-o", folder / "none.fs")  # fmt: skip
+    assert "spiking_input=True needs analog='forbidden'" in message
+    assert not (folder / "none.fs").exists()
+
+
 def test_evaluate_prints_what_the_library_finds(folder):
     snn = SpikingModel.load(folder / "net.fs")
     with np.load(folder / "test.npz") as test:

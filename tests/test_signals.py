@@ -6,8 +6,18 @@ import pytest
 from keras import layers
 
 from fsrepro import evaluate
-from fsrepro.codes import binary
-from fsrepro.conversion import SpikingModel, convert, diagnose, normal_form, plan
+from fsrepro.codes import PrefixCode, binary, soma
+from fsrepro.conversion import (
+    SpikingModel,
+    activation_layers,
+    convert,
+    diagnose,
+    normal_form,
+    plan,
+    signals,
+    with_decoders,
+)
+from fsrepro.fitting import empirical, mixed_radix_of, with_soma
 from fsrepro.networks.nonlinearity import Nonlinearity
 
 
@@ -142,14 +152,10 @@ def functions(model, x):
 
 
 def test_signs_tell_whether_it_takes_a_pair():
-    inputs = keras.Input((4, 4, 2))
-    linear = conv(3, name="signed")(conv(3, activation="relu", name="a")(inputs))
-    squares = layers.Multiply(name="positive")([linear, linear])
-    x = conv(3, name="behind", activation="relu")(squares)
-    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+    model = squares()
     found = functions(model, pictures(4, 4, 2))
     assert found["positive_spikes"] == "linear"
-    assert "positive_negative" not in found  # the product reads the sum itself
+    assert "positive_negative" not in found
     without = functions(model, None)
     assert without["positive_positive"] == "relu"
     assert without["positive_negative"] == "negative_part"
@@ -249,23 +255,75 @@ def test_a_report_says_what_is_analog():
     assert f"({first} " in str(spiking)
 
 
+def squares():
+    """A product that is never negative, so that one population writes it."""
+    inputs = keras.Input((4, 4, 2))
+    linear = conv(3, name="signed")(conv(3, activation="relu", name="a")(inputs))
+    x = layers.Multiply(name="positive")([linear, linear])
+    x = conv(3, name="behind", activation="relu")(x)
+    return keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+
+
 def test_what_has_no_code_is_refused_by_name():
-    model, x = network(gated), pictures(8, 8, 3)
-    codes = {
-        "relu": lambda a: binary(4, a), "silu": lambda a: binary(4, a),
-        "sigmoid": lambda a: binary(4, a),
-    }  # fmt: skip
-    found = functions(model, x)
-    if "linear" in found.values():
-        with pytest.raises(ValueError, match=r"nothing for linear, which layer.*analog='allowed'"):
-            convert(model, x, code=codes)
-    convert(model, x, code={**codes, "linear": lambda a: binary(4, a)} if "linear" in
-            found.values() else codes)  # fmt: skip
-    convert(model, x, code=codes, analog="allowed")
+    model, x = squares(), pictures(4, 4, 2)
+    relu = {"relu": lambda a: binary(4, a)}
+    message = r"nothing for linear, which layer positive_spikes computes.*analog='allowed'"
+    with pytest.raises(ValueError, match=message):
+        convert(model, x, code=relu)
+    snn = convert(model, x, code={**relu, "linear": lambda a: binary(6, a)})
+    assert {code.steps for code in snn.codes.values()} == {4, 6}
+    convert(model, x, code=relu, analog="allowed")
     with pytest.raises(ValueError, match="analog must be 'forbidden' or 'allowed', got 'no'"):
         convert(model, x, analog="no")
     with pytest.raises(ValueError, match="spiking_input=True needs analog='forbidden'"):
         convert(model, x, analog="allowed", spiking_input=True)
+
+
+def test_the_negative_half_is_written_as_the_positive_one_unless_it_is_named():
+    model, x = network(bottleneck), pictures(8, 8, 3)
+    codes = {"relu": lambda a: binary(4, a), "silu": lambda a: binary(5, a)}
+    halves = [name for name in convert(model, x, code=codes).codes if name.endswith("_negative")]
+    assert halves
+    for given, steps in ((codes, 4), ({**codes, "negative_part": lambda a: binary(7, a)}, 7)):
+        snn = convert(model, x, code=given)
+        assert {snn.codes[name].steps for name in halves} == {steps}
+        assert {snn.codes[name].activation for name in halves} == {"negative_part"}
+
+
+def test_decoders_pass_numbers_on_and_need_no_other_neurons():
+    model, x = network(bottleneck), pictures(8, 8, 3)
+    graph = normal_form(model, x, analog="allowed")
+    words = PrefixCode(["0", "10", "110", "111"], [0, 0.5, 1, 2])
+    codes = {
+        name: words for name in activation_layers(graph) if graph.get_layer(name).function == "relu"
+    }
+    others = {
+        name: soma(binary(6, 4.0), "silu", -0.5)
+        for name in activation_layers(graph)
+        if name not in codes
+    }
+    assert codes and others
+    snn = with_decoders(model, {**codes, **others}, x)
+    assert list(snn.codes) == activation_layers(graph)
+    assert evaluate(snn, x).partly_spiking
+
+
+@pytest.mark.parametrize(("mean", "pair"), [(0.0, True), (0.7, True), (2.5, False)])
+def test_a_pair_is_better_where_it_is_chosen(mean, pair):
+    """The rule by the share of negative power, held against the spikes for 20 dB."""
+    x = np.random.default_rng(0).normal(mean, 1, 20_000)
+    share = np.square(np.minimum(x, 0)).mean() / np.square(x).mean()
+    assert (share > signals.PAIR_SHARE) == pair
+    radix = mixed_radix_of(8)
+    power = np.square(x).mean()
+    one = with_soma(radix, "linear")(empirical(x, points=4096)).choose(snr=20).spikes
+    halves = [radix(empirical(half, points=4096)) for half in (x, -x)]
+    both = []
+    for price in power * np.geomspace(1e-4, 1, 60):
+        found = [half.choose(price=price) for half in halves]
+        if sum(c.mse for c in found) <= power / 100:
+            both.append(sum(c.spikes for c in found))
+    assert min(both) < 0.9 * one if pair else one < min(both)
 
 
 @pytest.mark.parametrize("options", [{}, {"analog": "allowed"}, {"spiking_input": True}], ids=str)

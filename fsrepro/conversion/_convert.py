@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ._plan import CodeOrDesigner, plan
-from .spiking_model import BUDGETS, SpikingModel
+from .spiking_model import SpikingModel
 
 __all__ = ["convert"]
 
@@ -90,11 +90,8 @@ def convert(
         For a code whose decoder is not linear, or that is no code.
     """
     if scale != "mse":
-        criteria = {
-            "snr": snr,
-            **dict(zip(BUDGETS, (spikes_per_neuron, synops_per_mac), strict=True)),
-        }
-        for name, value in criteria.items():
+        criteria = {"snr": snr, "spikes_per_neuron": spikes_per_neuron}
+        for name, value in {**criteria, "synops_per_mac": synops_per_mac}.items():
             if value is not None:
                 shown = "scale" if isinstance(scale, Mapping) else f"scale={scale!r}"
                 raise ValueError(f"{name}={value} and {shown} exclude each other; give one of them")

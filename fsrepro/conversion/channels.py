@@ -77,19 +77,20 @@ def rescale_channels(graph: keras.Model, factors: Mapping[str, np.ndarray]) -> k
     scaled = rewrite(graph, lambda call, *args, **kwargs: None)
     for name, factor in factors.items():
         factor = np.asarray(factor, np.float32)
-        before, behind = _neighbours(graph, name)
-        scale_outputs(scaled.get_layer(before.name), factor)
+        read, behind = _neighbours(graph, name)
+        scale_outputs(scaled.get_layer(read[-1]._keras_history.operation.name), factor)
         for layer in behind:
             scale_inputs(scaled.get_layer(layer.name), 1 / factor)
     return scaled
 
 
 def _neighbours(graph, name):
-    """The layer that feeds an activation layer, and the first others behind it."""
+    """What an activation layer reads, back to the first that is no maximum, and the first layers
+    behind it."""
     call = next(c for c in calls(graph) if c.operation.name == name)
-    before = call.input_tensors[0]._keras_history.operation
-    while isinstance(before, POOLING_BY_MAXIMUM):  # which factors above zero pass unchanged
-        before = before.input._keras_history.operation
+    before = [call.input_tensors[0]]
+    while isinstance(before[-1]._keras_history.operation, POOLING_BY_MAXIMUM):
+        before.append(before[-1]._keras_history.operation.input)  # a factor passes unchanged
     behind, open_ = [], [call.outputs[0]]
     while open_:
         tensor = open_.pop()
@@ -106,10 +107,11 @@ def _obstacle(graph, name) -> str | None:
     function = graph.get_layer(name).function
     if not activations.get(function).homogeneous:
         return f"{function}(a x) is not a {function}(x)"
-    before, behind = _neighbours(graph, name)
+    read, behind = _neighbours(graph, name)
+    before, used = read[-1]._keras_history.operation, uses(graph)
     if not isinstance(before, WEIGHTED_LAYERS):
         return f"its input comes from layer {before.name!r} ({type(before).__name__})"
-    if uses(graph)[id(before.output)] > 1 or uses(graph)[id(graph.get_layer(name).input)] > 1:
+    if any(used[id(x)] > 1 for x in read):
         return f"layer {before.name!r} before it is used elsewhere too"
     if not behind:
         return "it feeds the output"

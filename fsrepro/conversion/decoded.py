@@ -57,7 +57,7 @@ def with_decoders(
     ----------
     model : keras.Model, torch.nn.Module, or path
     codes : mapping of Code
-        By name of the activation layer (see :func:`~fsrepro.conversion.record`).
+        By name of the activation layer of the ANN, as in ``normal_form(model, analog="allowed")``.
     images : (N, ...) array
         A few, for what :func:`~fsrepro.conversion.normal_form` needs them for, and so that images
         in other units are refused later.
@@ -70,7 +70,7 @@ def with_decoders(
         Unless every activation layer has a code; beside what :func:`normal_form` raises.
     """
     network = read(model, images, task)
-    graph = fold(network.graph, images)
+    graph = fold(network.graph, images, analog="allowed")  # decoders pass numbers on anyway
     codes = by_layer("codes", codes, activation_layers(graph))
     spiking = populate(graph, lambda name: Decoded(codes[name], name=name))
     inputs = None if images is None else (float(np.min(images)), float(np.max(images)))

@@ -52,7 +52,8 @@ from ..synapses import ann_macs, synapses_behind
 __all__ = ["write_in_spikes"]
 
 PAIR_SHARE = 0.03
-"""Of the power of a signal, below zero: from here on a pair needs fewer spikes."""
+"""Of the power of a signal, below zero. From here on a pair needs clearly fewer spikes; with less
+it may save some, for twice the neurons."""
 
 SAVED_SHARE = 0.05
 """Of the ANN's multiplications: means get neurons where they save so many synaptic events."""

@@ -33,8 +33,8 @@ _FORMAT = "fsrepro spiking model 1"
 _KINDS = (*LINEAR_LAYERS, *PRODUCTS, *POOLING_BY_MAXIMUM)
 _OTHER_UNITS = 4
 
-
 BUDGETS = ("spikes_per_neuron", "synops_per_mac")
+"""What a budget may be counted in."""
 
 
 class Budget(NamedTuple):
@@ -300,10 +300,11 @@ class SpikingModel:
             inputs, budget = (header.get(key) for key in ("inputs", "budget"))
             inputs = inputs and (float(inputs[0]), float(inputs[1]))
             if budget:
-                asked, planned, unit = *map(float, budget[:2]), [*budget[2:], BUDGETS[0]][0]
-                if unit not in BUDGETS:
-                    raise Refused(f"has a budget in {unit!r}, expected {' or '.join(BUDGETS)}")
-                budget = Budget(asked, planned, unit)
+                asked, planned, *unit = budget  # the unit came later
+                budget = Budget(float(asked), float(planned), *map(str, unit))
+                if budget.unit not in BUDGETS:
+                    expected = " or ".join(BUDGETS)
+                    raise Refused(f"has a budget in {budget.unit!r}, expected {expected}")
             scales = {str(name): float(scale) for name, scale in scales.items()}
             if not np.isfinite([*scales.values(), *(inputs or ()), *(budget or ())[:2]]).all():
                 raise Refused("holds a scale, range or budget that is not finite: refused")

@@ -24,7 +24,7 @@ import pandas as pd
 
 from ..codes import SpikeCode
 from ..conversion.spiking_model import SpikingModel
-from ..measures import Report, paired_loss, report
+from ..measures import Report, paired_loss, report, simulator_of
 from ..networks.graph import batch_slices
 from ..networks.population import Population
 from .identity import source_of
@@ -125,8 +125,7 @@ def evaluate_pictures(
         For a network with decoders on a cluster.
     """
     _check(ann, snn, pictures, preprocessing, pictures_per_task)
-    if simulator not in ("keras", "genn"):
-        raise ValueError(f"simulator must be keras or genn, got {simulator!r}")
+    simulator_of(simulator, options)  # refuses what is unknown
     together = min(_AT_ONCE, batch_slices(snn.keras_model, _AT_ONCE, None)[0].stop)
     per_task = max(1, round(pictures_per_task / together)) * together
     synapses = snn.synapses
@@ -197,23 +196,17 @@ def _count_events(
         every.append(images[:n])
     spikes, synops = np.zeros((2, len(fan_out)))
     if row["index"]:
-        run = _events(networks.snn, **options)
-        logits, fired = run(np.concatenate(every))
+        ((logits, fired),) = _events(networks.snn, **options)(np.concatenate(every))
         row["snn"] = logits.argmax(1).tolist()
-        spikes = np.array([z.sum(dtype=np.float64) for z in fired.values()])
-        shaped = [z.reshape(*fan.shape, -1) for z, fan in zip(fired.values(), fan_out, strict=True)]
-        synops = np.array(
-            [(z * fan[..., None]).sum() for z, fan in zip(shaped, fan_out, strict=True)], float
-        )
+        for i, (z, fan) in enumerate(zip(fired.values(), fan_out, strict=True)):
+            spikes[i], synops[i] = z.sum(), (z * fan).sum()
     return {**row, "spikes": spikes.tolist(), "synops": synops.tolist()}
 
 
 @lru_cache(maxsize=1)
 def _events(snn: SpikingModel, **options):
     """What runs a network in GeNN, built once in a process."""
-    from ..genn import to_mlgenn
-
-    return to_mlgenn(snn, **options).run
+    return simulator_of("genn", options)(snn, None)
 
 
 def _of_task(folder, names, start, stop) -> Pictures:

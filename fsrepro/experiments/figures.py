@@ -305,7 +305,7 @@ def loss_against_spikes(table: pd.DataFrame) -> Sequence[Axes]:
     plt.setp(axes[len(networks) :], visible=False)
     axes[0].figure.supxlabel("spikes per neuron and image", fontsize="medium")
     axes[0].figure.supylabel("accuracy minus the ANN's (points)", fontsize="medium")
-    axes[0].legend([shown[s] for s in looks], list(looks), fontsize="small", loc="upper right")
+    axes[0].legend([shown[s] for s in looks], list(looks), fontsize="small", loc="lower right")
     return axes
 
 

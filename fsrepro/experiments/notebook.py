@@ -29,7 +29,7 @@ from ..conversion import (
 from ..fitting import Designer, Distribution
 from ..measures import Report, answers, evaluate, paired_loss
 from . import datasets, models, training
-from .picture_stream import as_array
+from .picture_stream import arrays
 from .pictures import Pictures
 from .results import HEADLINE_COLUMNS, shown
 
@@ -108,11 +108,8 @@ class Study:
         cls, network: models.ImageNetNetwork, test: Pictures, calibration: Pictures, seed: int = 0
     ) -> Study:
         """A network for ImageNet on pictures that memory holds."""
-        x, x_calibration = (as_array(some, network.preprocessing) for some in (test, calibration))
-        return cls(
-            network.model, network.weights_sha256, x, test.labels, x_calibration,
-            calibration.labels, seed,
-        )  # fmt: skip
+        seen, held_out = (arrays(some, network.preprocessing) for some in (test, calibration))
+        return cls(network.model, network.weights_sha256, *seen, *held_out, seed=seed)
 
     @staticmethod
     def _check(data: datasets.Dataset, images: int) -> None:

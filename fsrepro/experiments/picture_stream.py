@@ -18,7 +18,7 @@ from .pictures import Pictures
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Batch", "as_array", "batches"]
+__all__ = ["Batch", "arrays", "batches"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +71,13 @@ def batches(
     return _stream(pictures, preprocess, batch_size, workers)
 
 
-def as_array(pictures: Pictures, preprocess: Callable[[Image], np.ndarray]) -> np.ndarray:
-    """All that can be read, (N, H, W, C): for few enough that memory holds them."""
-    return np.concatenate([batch.images for batch in batches(pictures, preprocess, 16)])
+def arrays(
+    pictures: Pictures, preprocess: Callable[[Image], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """All that can be read, (N, H, W, C), and their labels, (N,): where memory holds them."""
+    every = ((batch.images, batch.labels) for batch in batches(pictures, preprocess, 16))
+    images, labels = zip(*every, strict=True)
+    return np.concatenate(images), np.concatenate(labels)
 
 
 def _stream(pictures, preprocess, batch_size, workers) -> Iterator[Batch]:

@@ -37,7 +37,7 @@ def round_weights(model: keras.Model, bits: int) -> keras.Model:
     """
     if bits != int(bits) or not 2 <= bits <= 16:
         raise ValueError(f"weights need from 2 to 16 bits, got {bits}")
-    graph = normal_form(model)
+    graph = normal_form(model, analog="allowed")
     for layer in graph.layers:
         if isinstance(layer, WEIGHTED_LAYERS):
             kernel, *bias = layer.get_weights()

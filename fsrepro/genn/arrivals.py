@@ -17,7 +17,7 @@ from ..networks.graph import calls
 from ..networks.kinds import POOLING_BY_MAXIMUM, PRODUCTS, UnsupportedLayerError
 from ..networks.population import Population
 from ..wiring import routes, windows
-from .linear_maps import Convolution, Map, Matrix, Signed, _routed, linear_maps
+from .linear_maps import Convolution, Map, Matrix, Signed, linear_maps, routed
 
 __all__ = ["IMAGE", "OUTPUT", "Arrivals", "arrivals"]
 
@@ -167,7 +167,7 @@ def _factors(soma: _Soma, silent) -> tuple[list[dict], list[np.ndarray]]:
     every = zip(soma.incoming, routes(soma.layer, soma.shapes), silent, strict=True)
     for maps, route, constant in every:
         alike = route.size == constant.size
-        step = Signed(route.size) if alike else Matrix(_routed(route, constant.size))
+        step = Signed(route.size) if alike else Matrix(routed(route, constant.size))
         dendrites.append({name: found and found @ step for name, found in maps.items()})
         constants.append(constant.ravel()[route.ravel()])
     return dendrites, constants
@@ -201,4 +201,4 @@ def _at(found: Map | None, route, whole: bool, inputs) -> Map | None:
         first = tuple(int(axis[0]) for axis in inputs)
         step = tuple(int(axis[1] - axis[0]) if len(axis) > 1 else 1 for axis in inputs)
         return found.at(first, step, tuple(map(len, inputs)))
-    return Matrix(found.matrix() @ _routed(route, found.matrix().shape[1]))
+    return Matrix(found.matrix() @ routed(route, found.matrix().shape[1]))

@@ -29,7 +29,7 @@ from ..networks.kinds import (
 )
 from ..wiring import borders, routes, windows
 
-__all__ = ["Convolution", "Map", "Matrix", "Signed", "linear_maps"]
+__all__ = ["Convolution", "Map", "Matrix", "Signed", "linear_maps", "routed"]
 
 
 class Map:
@@ -94,7 +94,7 @@ class Padded(Map):
 
     def matrix(self):
         (route,) = routes(self.layer, [self.shape])
-        return _routed(route, math.prod(self.shape)) * np.float32(self.sign)
+        return routed(route, math.prod(self.shape)) * np.float32(self.sign)
 
     def __matmul__(self, behind):
         if isinstance(behind, Convolution):
@@ -175,7 +175,7 @@ def linear_maps(layer: keras.layers.Layer, shapes: list[tuple]) -> list[Map]:
         if len(set(shapes)) == 1:
             return [Signed(size, sign) for size, sign in zip(sizes, signs, strict=True)]
         found = zip(routes(layer, shapes), sizes, signs, strict=True)
-        return [Matrix(_routed(route, size)).times(sign) for route, size, sign in found]
+        return [Matrix(routed(route, size)).times(sign) for route, size, sign in found]
     if isinstance(layer, (layers.Flatten, layers.Reshape)):
         return [Signed(sizes[0])]
     if isinstance(layer, layers.ZeroPadding2D):
@@ -205,7 +205,7 @@ def linear_maps(layer: keras.layers.Layer, shapes: list[tuple]) -> list[Map]:
         return [Matrix(mean)]
     if isinstance(layer, ROUTING):
         return [
-            Matrix(_routed(route, size))
+            Matrix(routed(route, size))
             for route, size in zip(routes(layer, shapes), sizes, strict=True)
         ]
     raise UnsupportedLayerError(
@@ -253,7 +253,8 @@ def _flat(indices, sizes):
     return flat
 
 
-def _routed(route, size):
+def routed(route: np.ndarray, size: int) -> sparse.csr_array:
+    """The matrix of a route, see :func:`~fsrepro.wiring.routes`, from so many inputs."""
     target = np.flatnonzero(route >= 0)
     ones = np.ones(len(target), np.float32)
     return sparse.csr_array((ones, (route.ravel()[target], target)), shape=(size, route.size))

@@ -249,8 +249,12 @@ def _check(snn: SpikingModel, spikes_per_neuron, distillation, mixup, averaging)
                 "each layer can be fine-tuned: convert without by_channel"
             )
         if code.activation != "relu" or code.soma:
+            hint = ""
+            if code.activation in ("linear", "negative_part"):
+                hint = "; convert with analog='allowed' where the ANN has no other activations"
             raise ValueError(
                 f"layer {name!r} writes {code.activation}; only networks of ReLU can be fine-tuned"
+                f"{hint}"
             )
     if not (np.isfinite(spikes_per_neuron) and spikes_per_neuron > 0):
         raise ValueError(f"spikes_per_neuron must be positive and finite, got {spikes_per_neuron}")
