@@ -38,10 +38,15 @@ class FewSpikes(Population):
     def call(self, x):
         code = self.code
         soma = code.activation if code.soma else None
-        tables = [code.threshold, code.reset, code.weight, np.float32(code.offset)]
-        tables = [ops.convert_to_tensor(table) for table in tables]
+        # A potential is of float32 whatever sums are; what is decoded is of the sums' precision.
+        tables = [ops.convert_to_tensor(table) for table in (code.threshold, code.reset)]
+        decoded = [
+            ops.convert_to_tensor(np.asarray(table, self.compute_dtype))
+            for table in (code.weight, code.offset)
+        ]
         run: Callable = _compiled() if keras.backend.backend() == "tensorflow" else time_steps
-        y, fired = run(x, *tables, soma, code.max_spikes, self.counting)
+        x = ops.cast(x, "float32")
+        y, fired = run(x, *tables, *decoded, soma, code.max_spikes, self.counting)
         return (y, fired) if self.counting else y
 
     def get_config(self):
@@ -62,8 +67,8 @@ def time_steps(v, threshold, reset, weight, offset, soma, max_spikes, counting):
     ``soma``: the name of the activation that it computes first, or None.
     """
     if soma is not None:
-        v = activations.get(soma).on_tensor(v) - offset
-    y = ops.zeros_like(v) + offset
+        v = activations.get(soma).on_tensor(v) - ops.cast(offset, v.dtype)
+    y = ops.zeros_like(v, weight.dtype) + offset
     fired = ops.zeros_like(v)
     for k in range(len(threshold)):
         z = v >= threshold[k]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ml_genn.compilers import Compiler, FewSpikeCompiler
 from ml_genn.neurons import FewSpikeRelu, FewSpikeReluInput
+from pygenn.genn_model import UnresolvedType
 
 from .few_spike import FewSpikeInput, FewSpikeNeuron, FewSpikePair, current
 from .membrane import Membrane
@@ -21,10 +22,16 @@ class AnyCodeCompiler(FewSpikeCompiler):
     """Compiles networks of the neurons in ``NEURONS``; ``k`` is their common period.
 
     The outputs are read one presentation later than mlGeNN does: its stock readout misses the
-    spikes that were sent at the last time step.
+    spikes that were sent at the last time step. ``precision`` is that of sums, ``"float"`` or
+    ``"double"``; weights and potentials are floats.
     """
 
+    def __init__(self, *, precision: str = "float", **options):
+        super().__init__(**options)
+        self.precision = precision
+
     def pre_compile(self, network, genn_model, inputs, outputs, **options):
+        genn_model.precision = UnresolvedType(self.precision)  # mlGeNN made it one of floats
         state = super().pre_compile(network, genn_model, inputs, outputs, **options)
         for population in network.populations:
             if population.neuron.readout is not None:
@@ -50,11 +57,12 @@ class AnyCodeCompiler(FewSpikeCompiler):
 
     def build_weight_update_model(self, connection, connect_snippet, compile_state):
         update = super().build_weight_update_model(connection, connect_snippet, compile_state)
+        update.model["params"] = [("g", "float")]
         synapse, references = connection.synapse, {}
         below, graded = getattr(synapse, "below", False), getattr(synapse, "graded", False)
         add = "addToPost(g);"
         if graded:
-            references["Dpre"] = "scalar", "Doutn" if below else "Dout"
+            references["Dpre"] = "float", "Doutn" if below else "Dout"
             add = "addToPost(g * Dpre);"
         if below:
             references["Fires"] = "uint8_t", "Below"

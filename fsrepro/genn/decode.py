@@ -46,7 +46,7 @@ class Decode(Delta):
         if self.graded or not isinstance(self.code, SpikeCode):
             return super().get_model(connection, dt, batch_size)
         model = {
-            "extra_global_params": [("D", "scalar*")],
+            "extra_global_params": [("D", "float*")],
             "sim_code": "injectCurrent(inSyn * D[(int)(t / dt)]); inSyn = 0;",
         }
         # A spike arrives one step after it was sent.

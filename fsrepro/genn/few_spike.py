@@ -58,13 +58,13 @@ def _model(code: SpikeCode, period: int, x: str, mark: str = "") -> tuple[dict, 
         start, fired, may_fire = f"C{mark} = 0;", f"C{mark}++;", f" && C{mark} < {code.max_spikes}"
     model: dict = {
         "params": [],
-        "vars": [(f"V{mark}", "scalar")] + ([(f"C{mark}", "unsigned int")] if limited else []),
-        "extra_global_params": [(f"T{mark}", "scalar*"), (f"h{mark}", "scalar*")],
+        "vars": [(f"V{mark}", "float")] + ([(f"C{mark}", "unsigned int")] if limited else []),
+        "extra_global_params": [(f"T{mark}", "float*"), (f"h{mark}", "float*")],
         "sim_code": f"""
             const int at{mark} = {at};
-            const scalar threshold{mark} = T{mark}[at{mark}];
+            const float threshold{mark} = T{mark}[at{mark}];
             if(k == 0) {{
-                const scalar x = {x};
+                const float x = (float)({x});
                 {soma_code(code, mark)}
                 {start}
             }}
@@ -74,12 +74,12 @@ def _model(code: SpikeCode, period: int, x: str, mark: str = "") -> tuple[dict, 
     }
     tables = {"T": padded(code.threshold, period, NEVER), "h": padded(code.reset, period, 0)}
     if channels > 1:  # receivers cannot tell what a spike is worth
-        model["vars"].append((f"Dout{mark}", "scalar"))
-        model["extra_global_params"].append((f"d{mark}", "scalar*"))
+        model["vars"].append((f"Dout{mark}", "float"))
+        model["extra_global_params"].append((f"d{mark}", "float*"))
         model["reset_code"] += f" Dout{mark} = d{mark}[at{mark}];"
         tables["d"] = padded(code.weight, period, 0)
     if code.soma and np.ndim(code.offset):
-        model["extra_global_params"].append((f"y0{mark}", "scalar*"))
+        model["extra_global_params"].append((f"y0{mark}", "float*"))
         tables["y0"] = np.asarray(code.offset)
     return model, {}, {f"{name}{mark}": table.ravel() for name, table in tables.items()}
 
@@ -162,6 +162,6 @@ class FewSpikeInput(Neuron, InputBase):
     def get_model(self, population, dt, batch_size) -> NeuronModel:
         model, parameters, tables = self._parts(self.code, self.period, "X")
         model["sim_code"] = _STEP + model["sim_code"]
-        model["vars"].append(("X", "scalar"))
+        model["vars"].append(("X", "float"))
         start = {name: 0 for name, _ in model["vars"]}
         return NeuronModel(model, None, parameters, start, tables)

@@ -105,7 +105,10 @@ class GennNetwork:
         self.inputs = [name for name, found in self.arrivals.items() if found.reads_image]
         potentials = [snn.keras_model.get_layer(name).input for name in self.inputs]
         self._front = keras.Model(snn.keras_model.inputs, potentials)
-        options = {"optimize_code": True} if optimize_code else {}
+        double = snn.keras_model.outputs[0].dtype == "float64"
+        options: dict = {"precision": "double"} if double else {}
+        if optimize_code:
+            options["optimize_code"] = True
         if backend:
             options["backend"] = backend
         compiler = AnyCodeCompiler(k=self.period, **options)

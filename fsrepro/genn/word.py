@@ -21,15 +21,15 @@ __all__ = ["WordInput", "WordNeuron"]
 def _model(code: ExponentMantissa, period: int, x: str) -> tuple[dict, dict, dict]:
     model = {
         "params": [("Breakpoints", "int"), ("Period", "int")],
-        "vars": [("Level", "int"), ("Dout", "scalar")],
+        "vars": [("Level", "int"), ("Dout", "float")],
         "extra_global_params": [
-            ("breakpoint", "scalar*"),
+            ("breakpoint", "float*"),
             ("word", "uint8_t*"),
-            ("payload", "scalar*"),
+            ("payload", "float*"),
         ],
         "sim_code": f"""
             if(k == 0) {{
-                const scalar x = {x};
+                const float x = (float)({x});
                 int low = 0;
                 int high = Breakpoints;
                 while(low < high) {{

@@ -18,7 +18,7 @@ __all__ = [
 class Population(keras.layers.Layer):
     """Replaces an activation by neurons that write it in ``code``.
 
-    Input: membrane potentials, float32, (N, ..., C). Output: decoded values, same shape; if
+    Input: membrane potentials, (N, ..., C), taken as float32. Output: decoded values, same shape; if
     ``counting``, a pair of these and the spikes: with ``"sum"`` summed over channels, (N, ...),
     with ``"each"`` of every neuron, (N, ..., C).
     """
@@ -29,11 +29,11 @@ class Population(keras.layers.Layer):
         self.counting = counting
 
     def compute_output_spec(self, x):
-        values = keras.KerasTensor(x.shape, dtype=x.dtype)
+        values = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
         if not self.counting:
             return values
         shape = x.shape if self.counting == "each" else x.shape[:-1]
-        return values, keras.KerasTensor(shape, dtype=x.dtype)
+        return values, keras.KerasTensor(shape, dtype="float32")
 
 
 def activation_layers(graph: keras.Model) -> list[str]:
