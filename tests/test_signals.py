@@ -18,6 +18,7 @@ from fsrepro.conversion import (
     with_decoders,
 )
 from fsrepro.fitting import empirical, mixed_radix_of, with_soma
+from fsrepro.networks.graph import calls
 from fsrepro.networks.nonlinearity import Nonlinearity
 
 
@@ -124,6 +125,57 @@ def test_nothing_is_analog_behind_the_picture(block, spiking_input):
     products = {c.name for c in snn.keras_model.layers if isinstance(c, layers.Multiply)}
     assert set(synapses.analog) == products | set(synapses.first)
     assert synapses.first == (() if spiking_input else ("conv2d",))
+
+
+def gate_of_the_picture(picture, x):
+    return layers.Multiply()([picture, x])
+
+
+def maximum_with_the_picture(picture, x):
+    return layers.MaxPooling2D()(layers.Add()([picture, x]))
+
+
+def sum_with_the_picture(picture, x):
+    return layers.Add()([x, picture])
+
+
+def beside_the_picture(picture, x):
+    return layers.Concatenate()([picture, x])
+
+
+@pytest.mark.parametrize("spiking_input", [False, True], ids=["picture", "picture in spikes"])
+@pytest.mark.parametrize(
+    "meet",
+    [gate_of_the_picture, maximum_with_the_picture, sum_with_the_picture, beside_the_picture],
+    ids=lambda f: f.__name__,
+)
+def test_where_the_picture_meets_spikes(meet, spiking_input):
+    """The picture may be read as numbers, what is made of it and of spikes may not."""
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(4)
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(3, 3, padding="same", activation="sigmoid")(inputs)
+    x = layers.Conv2D(4, 3, activation="relu", name="behind")(meet(inputs, x))
+    model, x = keras.Model(inputs, layers.Dense(5)(layers.Flatten()(x))), pictures(8, 8, 3)
+    snn = convert(
+        model, x, code=lambda a: binary(18, 1.01 * a, rounding=True), scale="max",
+        spiking_input=spiking_input,
+    )  # fmt: skip
+    expected = model.predict(x, verbose=0)
+    np.testing.assert_allclose(snn.predict(x), expected, atol=1e-3 * np.ptp(expected))
+    reads_picture = {"conv2d", "behind"} if meet in ADDED else {"conv2d"}
+    assert set(snn.synapses.first) == (set() if spiking_input else reads_picture)
+    products = {c.name for c in snn.keras_model.layers if isinstance(c, layers.Multiply)}
+    assert set(snn.synapses.analog) == products | set(snn.synapses.first)
+    if spiking_input:
+        front = keras.Model(snn.keras_model.inputs, snn.keras_model.outputs)
+        readers = {
+            call.operation.name for call in calls(front) if call.input_tensors[0] in front.inputs
+        }
+        assert all(name in snn.codes for name in readers)
+
+
+ADDED = sum_with_the_picture, beside_the_picture  # linear: weights read each for itself
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda f: f.__name__)

@@ -66,8 +66,9 @@ class _Kind(IntEnum):
 
     SPIKES = 0
     PICTURE = 1
-    SUMS = 2
-    SOMA = 3  # a product or a maximum
+    BOTH = 2  # of these, added or side by side
+    SUMS = 3
+    SOMA = 4  # a product or a maximum
 
 
 def write_in_spikes(
@@ -115,7 +116,11 @@ def _signals(graph: keras.Model, spiking_input: bool) -> tuple[set[int], dict[in
         return _Kind.SPIKES if id(x) in written else kinds[id(x)]
 
     def is_number(found: _Kind) -> bool:
-        return found >= _Kind.SUMS or (spiking_input and found == _Kind.PICTURE)
+        return found >= (_Kind.PICTURE if spiking_input else _Kind.SUMS)
+
+    def joins(found: _Kind, others: list[_Kind]) -> bool:
+        """Whether a picture that is to be in spikes meets something else."""
+        return spiking_input and found == _Kind.PICTURE and set(others) != {found}
 
     def write(x):
         call = made_by.get(id(x))
@@ -131,17 +136,20 @@ def _signals(graph: keras.Model, spiking_input: bool) -> tuple[set[int], dict[in
             layer, given = call.operation, [kind(x) for x in call.input_tensors]
             weighted = isinstance(layer, WEIGHTED_LAYERS)
             is_soma = isinstance(layer, (*PRODUCTS, *POOLING_BY_MAXIMUM))
-            of_picture = max(given) == _Kind.PICTURE and (is_soma or is_scaling(layer))
+            of_picture = set(given) == {_Kind.PICTURE} and (is_soma or is_scaling(layer))
             if isinstance(layer, Nonlinearity):
                 result = _Kind.SPIKES
             elif of_picture:
                 result = _Kind.PICTURE
             else:
                 for x, found in zip(call.input_tensors, given, strict=True):
-                    if found == _Kind.SOMA or (weighted and is_number(found)):
+                    number = weighted and is_number(found)
+                    if found == _Kind.SOMA or number or joins(found, given):
                         write(x)
                         return True
                 result = _Kind.SUMS if weighted else _Kind.SOMA if is_soma else max(given)
+                if set(given) == {_Kind.SPIKES, _Kind.PICTURE} and not is_soma:
+                    result = _Kind.BOTH
             kinds[id(call.outputs[0])] = result
         left = {id(x) for x in graph.outputs if kind(x) == _Kind.SOMA}
         written.update(left)
