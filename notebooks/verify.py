@@ -36,9 +36,14 @@ KEYS = {
         "": ["setting", "steps", "budget", "name", "snr_target", "bits"],
         "frontier": ["setting", "budget"],
     },
-    "06_mlgenn": {"": ["setting"], "agreement": ["code", "steps"]},
+    "06_mlgenn": {"": ["setting"], "agreement": ["code", "sums", "steps"]},
     "07_imagenet": {"": ["network", "setting"], "layers": ["network", "setting", "layer"]},
     "09_low_end": {"": ["network", "setting", "budget"], "one_neuron": ["K", "at_most"]},
+    "10_nothing_analog": {
+        "": ["network", "picture", "budget"],
+        "signals": ["network", "signal"],
+        "events": ["network", "budget", "images"],
+    },
     # It trains its networks anew, which another processor does a little differently.
     "08_public_failures": {"diagnosis": ["layer"]},
 }
@@ -46,9 +51,9 @@ KEYS = {
 
 def missing(name: str) -> str:
     """What this machine lacks for an experiment; empty: nothing."""
-    if name == "06_mlgenn" and not genn.available():
+    if name in ("06_mlgenn", "10_nothing_analog") and not genn.available():
         return "GeNN is not installed (make genn)"
-    if name == "07_imagenet" and not os.environ.get("FSREPRO_IMAGENET"):
+    if name in ("07_imagenet", "10_nothing_analog") and not os.environ.get("FSREPRO_IMAGENET"):
         return "no pictures (set FSREPRO_IMAGENET to their folder)"
     return ""
 

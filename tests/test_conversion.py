@@ -13,6 +13,7 @@ from fsrepro import conversion
 from fsrepro.codes import ExponentMantissa, PrefixCode, SpikeCode, binary, leading_one, published
 from fsrepro.conversion import SPIKE_PENALTY, SpikingModel, plan, record
 from fsrepro.conversion.few_spikes import FewSpikes
+from fsrepro.experiments.models import small_cnn
 from fsrepro.fitting import mixed_radix_of, round_scale, scaled
 from fsrepro.measures import answers, evaluate
 
@@ -645,3 +646,34 @@ def test_the_same_synapses_with_other_codes(snn, trained, calibration_images, te
     assert {code.name for code in snn.codes.values()} != {c.name for c in found.codes.values()}
     with pytest.raises(ValueError, match="codes must name every activation layer; missing"):
         snn.with_codes({})
+
+
+def test_sums_in_double_precision(tmp_path):
+    """The same network; a potential is the float32 nearest to the exact sum."""
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).normal(size=(20, 8, 8, 3)).astype(np.float32)
+    model = small_cnn((8, 8, 3), 4, seed=1)
+    snn = convert(model, x, code=lambda a: binary(6, 0.7 * a), scale="max")
+    double = snn.in_double_precision()
+    double.save(tmp_path / "double.fs")
+    assert double.codes == snn.codes
+    for one in (double, SpikingModel.load(tmp_path / "double.fs")):
+        outputs = one.predict(x)
+        assert outputs.dtype == np.float64
+        np.testing.assert_allclose(outputs, snn.predict(x), atol=0.05)
+        np.testing.assert_array_equal(outputs, double.predict(x))
+        for old, new in zip(snn.keras_model.weights, one.keras_model.weights, strict=True):
+            np.testing.assert_array_equal(old, new)
+    # The first sum, in NumPy: 3 x 3 windows of the padded picture.
+    first = next(layer for layer in double.keras_model.layers if layer.get_weights())
+    kernel, bias = (np.asarray(weight, np.float64) for weight in first.get_weights())
+    padded = np.pad(x.astype(np.float64), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
+    exact = np.einsum("nhwcij,ijcf->nhwf", windows, kernel) + bias
+    name, code = next(iter(double.codes.items()))
+    np.testing.assert_array_equal(
+        double.spike_trains(x)[name], code.encode(exact.astype(np.float32))
+    )
+    report, same = evaluate(snn, x), evaluate(double, x)
+    assert same.spikes_per_neuron == pytest.approx(report.spikes_per_neuron, rel=1e-3)
+    assert double.with_codes(double.codes).predict(x).dtype == np.float64

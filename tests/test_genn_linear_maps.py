@@ -93,7 +93,7 @@ def test_a_layer_is_its_matrix(layer, shape):
     (linear,) = linear_maps(layer, [shape])
     found = linear.matrix()
     np.testing.assert_array_equal(linear.fan_out(), np.diff(found.indptr))
-    assert found.dtype == np.float32
+    assert found.dtype == np.float64
     assert found.shape == (np.prod(shape), np.prod(y.shape[1:]))
     np.testing.assert_allclose(x.reshape(3, -1) @ found, y.reshape(3, -1), atol=1e-5)
 

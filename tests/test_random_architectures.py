@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
+from fsrepro import genn
 from fsrepro.codes import binary
 from fsrepro.conversion import (
     UnsupportedLayerError,
@@ -753,3 +754,38 @@ def test_no_synapse_is_forgotten(model, x):
         pooling = (*AVERAGES, *POOLING_BY_MAXIMUM)
         if not any(isinstance(kind, pooling) for kind in snn.keras_model.layers):
             assert (synapses == fan_out.ravel()).all()
+
+
+def dilates_transposed(model) -> bool:
+    """What TensorFlow computes in single precision only."""
+    return any(
+        isinstance(layer, layers.Conv2DTranspose) and max(layer.dilation_rate) > 1
+        for layer in model._flatten_layers()
+    )
+
+
+@pytest.mark.genn
+@pytest.mark.skipif(not genn.available(), reason="pygenn and ml_genn are not installed")
+def test_event_by_event_they_send_the_same_spikes():
+    """Drawn networks in GeNN, with bottlenecks, gates and maxima, sums in double precision."""
+    somas = Counter()
+    for n in range(36):
+        found = stranger("pictures", 2000 + n)
+        if found.odd or found.tolerance > 0.01 or dilates_transposed(found.model):
+            continue
+        options = {"code": in_bits(5), "scale": "max", "spiking_input": n % 3 > 0}
+        snn = convert(found.model, found.x, **options).in_double_precision()
+        try:
+            simulated = genn.to_mlgenn(snn)
+        except UnsupportedLayerError as error:
+            assert "reads the image and spikes" in str(error)
+            assert not options["spiking_input"]
+            continue
+        somas.update({arriving.soma for arriving in simulated.arrivals.values()})
+        somas["pair"] += bool(simulated.pairs)
+        expected, sent = snn.spike_trains(found.x[:2]), simulated.spike_trains(found.x[:2])
+        differ = {name: int((sent[name] != z).sum()) for name, z in expected.items()}
+        assert not any(differ.values()), (n, differ)
+        outputs, _ = simulated.run(found.x[:2])
+        np.testing.assert_allclose(outputs, snn.predict(found.x[:2]), atol=1e-9)
+    assert min(somas[kind] for kind in ("sum", "product", "maximum", "pair")) >= 3, somas

@@ -33,9 +33,10 @@ class Decoded(Population):
         self._count = np.asarray(code.staircase.count, np.float32)
 
     def call(self, x):
-        index = ops.searchsorted(self._breakpoint, ops.reshape(x, (-1,)), side="right")
+        flat = ops.cast(ops.reshape(x, (-1,)), "float32")
+        index = ops.searchsorted(self._breakpoint, flat, side="right")
         index = ops.reshape(index, ops.shape(x))
-        values = ops.take(self._value, index)
+        values = ops.cast(ops.take(self._value, index), self.compute_dtype)
         if not self.counting:
             return values
         counts = ops.take(self._count, index)

@@ -199,7 +199,8 @@ class SpikingModel:
             if not isinstance(layer, Population):
                 return None
             check_function(layer.name, layer.code.activation, codes[layer.name])
-            return FewSpikes(codes[layer.name], name=layer.name)(*args)
+            code = codes[layer.name]
+            return FewSpikes(code, name=layer.name, dtype=layer.dtype_policy)(*args)
 
         return SpikingModel(
             rewrite(self.keras_model, replace), {}, task=self.task, inputs=self.inputs
@@ -297,7 +298,10 @@ class SpikingModel:
             "inputs": self.inputs,
             "budget": self.budget,
         }
-        weights = {f"weight_{i}": w for i, w in enumerate(self.keras_model.get_weights())}
+        weights = {  # whatever they are added up in, weights are of float32
+            f"weight_{i}": np.asarray(w, np.float32)
+            for i, w in enumerate(self.keras_model.get_weights())
+        }
         archive.write(path, header, weights)
         return path
 

@@ -23,7 +23,7 @@ class AnyCodeCompiler(FewSpikeCompiler):
 
     The outputs are read one presentation later than mlGeNN does: its stock readout misses the
     spikes that were sent at the last time step. ``precision`` is that of sums, ``"float"`` or
-    ``"double"``; weights and potentials are floats.
+    ``"double"``; potentials are floats.
     """
 
     def __init__(self, *, precision: str = "float", **options):
@@ -57,7 +57,6 @@ class AnyCodeCompiler(FewSpikeCompiler):
 
     def build_weight_update_model(self, connection, connect_snippet, compile_state):
         update = super().build_weight_update_model(connection, connect_snippet, compile_state)
-        update.model["params"] = [("g", "float")]
         synapse, references = connection.synapse, {}
         below, graded = getattr(synapse, "below", False), getattr(synapse, "graded", False)
         add = "addToPost(g);"

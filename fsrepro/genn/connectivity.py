@@ -108,5 +108,7 @@ def connectivity(found: Map) -> Connectivity:
     weights = found.matrix()
     if weights.nnz == np.prod(weights.shape):
         return FlatDense(weights.toarray())
+    if not weights.nnz:  # all was cut away, say; GeNN takes no empty rows
+        return SparseWeights(np.zeros(1, int), np.zeros(1, int), np.zeros(1))
     weights = weights.tocoo()
     return SparseWeights(weights.coords[0], weights.coords[1], weights.data)

@@ -36,7 +36,7 @@ class Map:
     """A linear map from neurons to neurons."""
 
     def matrix(self) -> sparse.csr_array:
-        """(neurons of the source, neurons of the target), float32."""
+        """(neurons of the source, neurons of the target), float64."""
         raise NotImplementedError
 
     def fan_out(self) -> np.ndarray:
@@ -74,7 +74,7 @@ class Signed(Map):
     sign: int = 1
 
     def matrix(self):
-        return sparse.eye_array(self.size, format="csr", dtype=np.float32) * np.float32(self.sign)
+        return sparse.eye_array(self.size, format="csr") * self.sign
 
     def __matmul__(self, behind):
         return behind.times(self.sign)
@@ -94,7 +94,7 @@ class Padded(Map):
 
     def matrix(self):
         (route,) = routes(self.layer, [self.shape])
-        return routed(route, math.prod(self.shape)) * np.float32(self.sign)
+        return routed(route, math.prod(self.shape)) * self.sign
 
     def __matmul__(self, behind):
         if isinstance(behind, Convolution):
@@ -200,7 +200,7 @@ def linear_maps(layer: keras.layers.Layer, shapes: list[tuple]) -> list[Map]:
     if isinstance(layer, (*AVERAGES, *GLOBAL_AVERAGES)):
         places = getattr(layer, "pool_size", shapes[0][:-1])
         channels = shapes[0][-1]
-        mean = _of_windows(layer, shapes[0], np.ones((*places, 1, channels), np.float32), channels)
+        mean = _of_windows(layer, shapes[0], np.ones((*places, 1, channels)), channels)
         mean.data /= mean.sum(0)[mean.indices]  # padding is left out
         return [Matrix(mean)]
     if isinstance(layer, ROUTING):
@@ -240,7 +240,7 @@ def _windowed(kernel, groups, shape, out_shape, inputs, outputs, places):
     pixels, out_pixels = _flat(inputs, shape[:-1]), _flat(outputs, out_shape[:-1])
     rows = pixels[:, None, None] * shape[-1] + c
     columns = np.broadcast_to(out_pixels[:, None, None] * filters + f, rows.shape)
-    weights = kernel.reshape(-1, per_group, filters)[_flat(places, sizes)].astype(np.float32)
+    weights = kernel.reshape(-1, per_group, filters)[_flat(places, sizes)].astype(np.float64)
     size = math.prod(shape), math.prod(out_shape)
     return sparse.csr_array((weights.ravel(), (rows.ravel(), columns.ravel())), shape=size)
 
@@ -256,5 +256,5 @@ def _flat(indices, sizes):
 def routed(route: np.ndarray, size: int) -> sparse.csr_array:
     """The matrix of a route, see :func:`~fsrepro.wiring.routes`, from so many inputs."""
     target = np.flatnonzero(route >= 0)
-    ones = np.ones(len(target), np.float32)
+    ones = np.ones(len(target))
     return sparse.csr_array((ones, (route.ravel()[target], target)), shape=(size, route.size))

@@ -18,9 +18,9 @@ __all__ = [
 class Population(keras.layers.Layer):
     """Replaces an activation by neurons that write it in ``code``.
 
-    Input: membrane potentials, (N, ..., C), taken as float32. Output: decoded values, same shape; if
-    ``counting``, a pair of these and the spikes: with ``"sum"`` summed over channels, (N, ...),
-    with ``"each"`` of every neuron, (N, ..., C).
+    Input: membrane potentials, (N, ..., C), taken as float32. Output: decoded values, same shape,
+    of the precision of the layer; if ``counting``, a pair of these and the spikes: with ``"sum"``
+    summed over channels, (N, ...), with ``"each"`` of every neuron, (N, ..., C).
     """
 
     def __init__(self, code: Code, *, counting: str = "", **kwargs):
