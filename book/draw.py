@@ -168,6 +168,23 @@ def imagenet(folder: Path) -> None:
     save(book_figures.first_answers(images, read("answers")), folder / "imagenet_gallery")
 
 
+def nothing_analog(folder: Path) -> None:
+    read, _ = experiment("10_nothing_analog")
+    runs, events = read(), read("events")
+    save(book_figures.energy_parts(runs), folder / "nothing_analog_energy")
+    runs["points below the ANN"] = [
+        f"{row.loss:.2f} ({row.low:.2f} to {row.high:.2f})" for row in runs.itertuples()
+    ]
+    shown = ["network", "picture", "budget", "steps", "points below the ANN", "agreement",
+             "spikes_per_neuron", "synops_per_mac", "macs_left", "energy"]  # fmt: skip
+    table(runs, shown, folder / "nothing_analog")
+    shown = ["network", "images", "accuracy", "answers_that_differ", "spikes_sent",
+             "spikes_that_differ", "events_per_image", "seconds_per_image"]  # fmt: skip
+    events["spikes_sent"] = events["spikes_sent"].map("{:,}".format)
+    table(events, shown, folder / "nothing_analog_events")
+    table(read("signals").round(3), None, folder / "nothing_analog_signals")
+
+
 def experiment(name: str) -> tuple[Callable[..., pd.DataFrame], dict]:
     """What reads the result tables of an experiment, and its headline."""
 
@@ -210,6 +227,7 @@ def save(axes: Axes | Sequence[Axes], path: Path) -> None:
 
 CHAPTERS = (
     relu_baseline, huffman_codes, float_codes, silu_sigmoid, cifar10, low_end, mlgenn, imagenet,
+    nothing_analog,
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -17,13 +17,15 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from ..codes import SpikeCode
+from ..energy import energy_ratio
 from ..figures import _MARKERS, INK, _look, _panels, neuron_trace, quantiser_curve
 
 __all__ = [
     "activations", "against_others", "against_spikes", "against_steps", "by_steps", "confusion",
-    "curves", "error_against_spikes", "examples", "fine_tuning", "first_answers", "frontier",
-    "inner_spikes", "kept_answers", "loss_against_spikes", "mis_set", "networks_against_spikes",
-    "neuron_traces", "price_of_spikes", "ratio_to_bound", "relative_precision", "spread_fronts",
+    "curves", "energy_parts", "error_against_spikes", "examples", "fine_tuning", "first_answers",
+    "frontier", "inner_spikes", "kept_answers", "loss_against_spikes", "mis_set",
+    "networks_against_spikes", "neuron_traces", "price_of_spikes", "ratio_to_bound",
+    "relative_precision", "spread_fronts",
 ]  # fmt: skip
 
 _ACCURACY = "accuracy", "accuracy (%)"
@@ -432,6 +434,28 @@ def fine_tuning(table: pd.DataFrame, *, reference: float) -> Sequence[Axes]:
     axes[0].locator_params(axis="x", integer=True)
     axes[0].legend(fontsize="small", loc="lower right")
     return axes
+
+
+def energy_parts(table: pd.DataFrame) -> Axes:
+    """Energy by counts over that of the ANN: what spikes take, and the multiplications left.
+
+    A bar for every row: ``network``, ``picture``, ``budget``, ``synops_per_mac``, ``macs_left``.
+    """
+    _, ax = plt.subplots(figsize=(8.2, 0.8 + 0.45 * len(table)))
+    names = [
+        f"{row.network}, budget {row.budget:g}, {row.picture} picture" for row in table.itertuples()
+    ]
+    spikes = np.array([energy_ratio(synops, 0, 1) for synops in table["synops_per_mac"]])
+    left = table["macs_left"].to_numpy()
+    ax.barh(names, spikes, color=_look(0)["color"], label="synaptic operations")
+    ax.barh(names, left, left=spikes, color=_look(1)["color"], label="multiplications left")
+    for place, total in enumerate(spikes + left):
+        ax.annotate(f" {total:.3f}", (total, place), va="center")
+    ax.invert_yaxis()
+    ax.margins(x=0.12)
+    ax.set(xlabel="energy by counts / that of the ANN")
+    ax.legend(fontsize="small", loc="lower right")
+    return ax
 
 
 def neuron_traces(codes: Sequence[SpikeCode], x: float) -> Sequence[Axes]:

@@ -158,9 +158,9 @@ class Study:
         return {name: graph.get_layer(name).function for name in activation_layers(graph)}
 
     @cache  # noqa: B019 - as long as the notebook
-    def plan(self, steps: int) -> Plan:
+    def plan(self, steps: int, **options) -> Plan:
         """What networks of mixed radices of so many time steps are made from."""
-        return plan(self.ann, self.x_calibration, steps=steps, seed=self.seed)
+        return plan(self.ann, self.x_calibration, steps=steps, seed=self.seed, **options)
 
     def report(self, snn: SpikingModel, **options) -> Report:
         """A spiking network on the test images."""

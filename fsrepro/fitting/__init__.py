@@ -9,7 +9,7 @@ from ._fit import fit
 from ._frontier import frontier, ratio_to_bound
 from ._measure import Measure, decibels, measure, snr
 from ._scalar_bound import scalar_bound, scalar_rate, word_bound
-from .comparison import compare
+from .comparison import compare, pair_or_one
 from .designers import fitted_to, given, rescaled, scaled, with_soma, words_of
 from .distributions import (
     Distribution,

@@ -10,11 +10,11 @@ import pandas as pd
 from ..codes import PrefixCode, entropy
 from ._bound import rate_distortion, spikes_for_rate
 from ._measure import measure
-from .designers import level_weights
+from .designers import level_weights, mixed_radix_of, with_soma
 from .distributions import Distribution, relu
 from .front import Designer
 
-__all__ = ["compare"]
+__all__ = ["compare", "pair_or_one"]
 
 
 def compare(
@@ -78,3 +78,39 @@ def _row(designer, distribution, value, power, snr) -> dict:
             "decoder_states": code.decoder_states,
         }
     return row
+
+
+def pair_or_one(x: Distribution, steps: int, snr: float) -> dict[str, float]:
+    """What a signed signal costs in a pair of populations, and in one.
+
+    A pair writes max(x, 0) and max(-x, 0), each in a mixed radix of its own; one population what
+    exceeds an offset. NaN for what does not reach the SNR.
+
+    Parameters
+    ----------
+    x : Distribution
+        Of the signal.
+    steps : int
+        K.
+    snr : float
+        In dB, of x itself.
+
+    Returns
+    -------
+    dict of float
+        ``negative_power``: the share below zero of the power of x; ``pair`` and ``one``: spikes
+        per value.
+    """
+    designer = mixed_radix_of(steps)
+    functions = ("relu", "negative_part", "linear")
+    above, below, one = (with_soma(designer, function)(x) for function in functions)
+    power, negative = x.mean(np.square), x.mean(lambda x: np.square(np.minimum(x, 0)))
+    allowed = power / 10 ** (snr / 10)
+    spikes = np.add.outer(above.spikes, below.spikes)
+    enough = spikes[np.add.outer(above.mse, below.mse) <= allowed]
+    alone = one.spikes[one.mse <= allowed]
+    return {
+        "negative_power": negative / power,
+        "pair": float(enough.min()) if enough.size else np.nan,
+        "one": float(alone.min()) if alone.size else np.nan,
+    }
