@@ -15,6 +15,7 @@ from fsrepro.files import write_table
 PROJECT = Path(__file__).parents[1]
 RESULTS, CHECKPOINTS = PROJECT / "results" / "full", PROJECT / "checkpoints"
 SHORT = 10  # hexadecimal digits of a checksum that are shown
+SUMS = "data_sha256", "pictures_sha256", "calibration_sha256"
 
 
 def run(document: dict) -> dict:
@@ -31,7 +32,7 @@ def run(document: dict) -> dict:
 def data(document: dict) -> dict:
     """Pictures of ImageNet have a checksum for each of their two sets, CIFAR-10 one for all."""
     source = document["provenance"]["data"]
-    sums = [source[key][:SHORT] for key in ("data_sha256", "calibration_sha256") if key in source]
+    sums = [source[key][:SHORT] for key in SUMS if key in source]
     row = {
         "dataset": source["dataset"],
         "sha256": " ".join(sums),

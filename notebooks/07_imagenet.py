@@ -43,7 +43,7 @@ seed = 0
 
 # %% tags=["hide-input"]
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +118,7 @@ def plan_for(name, K):
     return plan(network_of(name).model, calibration_of(name), steps=K, seed=seed)
 
 
-@cache
+@lru_cache(maxsize=1)  # each takes hundreds of megabytes
 def spiking(network, setting, K, budget, unit):
     ann, x = network_of(network).model, calibration_of(network)
     if setting == "paper":

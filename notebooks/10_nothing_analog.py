@@ -23,7 +23,7 @@ results = "results/quick"  # where the result files go
 # Its budgets are in synaptic operations for each multiplication of the ANN.
 networks = [
     {"name": "small CNN", "dataset": "digits", "network": "small_cnn", "checkpoint": "",
-     "epochs": 40, "K": 8, "budgets": [0.4, 0.6]},
+     "epochs": 40, "K": 8, "budgets": [0.4, 0.6], "pictures": ["analog", "spikes"]},
 ]  # fmt: skip
 snr = 20.0  # in dB, of signed signals written in a pair of populations and in one
 # Which run in GeNN, with which budget, on how many images.
@@ -123,7 +123,7 @@ runs = sweep.table(
         {"network": name, "picture": picture, "budget": b}
         for name, entry in NETWORKS.items()
         for b in entry["budgets"]
-        for picture in ("analog", "spikes")
+        for picture in entry["pictures"]
     ],
     lambda network, picture, budget: {
         "ann_accuracy": study(network).accuracy,
@@ -216,6 +216,14 @@ if genn.available():
 pd.Series(headline).rename("value").to_frame().style.format(precision=3, thousands=",")
 
 # %%
+data = {
+    **next((datasets.load(entry["dataset"], seed=seed).summary() for entry in networks
+            if entry["dataset"] != "pictures"), {}),
+    "dataset": ", ".join(dict.fromkeys(entry["dataset"] for entry in networks)),
+}  # fmt: skip
+if test:
+    sums = {"pictures_sha256": test.checksum, "calibration_sha256": held_out.checksum}
+    data |= {"pictures": len(test), "calibration_pictures": len(held_out), **sums}
 result_files.write(
     results,
     "10_nothing_analog",
@@ -235,14 +243,7 @@ result_files.write(
         "validation": Path(validation).name,
         "calibration": Path(calibration).name,
     },
-    data={
-        "dataset": ", ".join(dict.fromkeys(entry["dataset"] for entry in networks)),
-        **(
-            {"data_sha256": test.checksum, "calibration_sha256": held_out.checksum,
-             "pictures": len(test), "calibration_pictures": len(held_out)}
-            if test and held_out else {}
-        ),
-    },
+    data=data,
     seconds_before=sweep.seconds_before,
 )  # fmt: skip
 sweep.finish()

@@ -33,6 +33,14 @@ def test_the_library_imports_nothing_of_the_experiments(path):
     assert not [name for name in imported(path) if name.startswith("fsrepro.experiments")]
 
 
+@pytest.mark.parametrize(
+    "path", sorted((PACKAGE / "genn" / "upstream").glob("*.py")), ids=lambda p: p.stem
+)
+def test_what_is_meant_for_mlgenn_needs_nothing_else(path):
+    own = "fsrepro.genn.upstream"
+    assert not [n for n in imported(path) if n.startswith("fsrepro") and not n.startswith(own)]
+
+
 def test_what_an_import_is_is_understood():
     found = set(imported(PACKAGE / "experiments" / "models" / "_published.py"))
     assert "fsrepro.experiments.models._resnet" in found

@@ -1,10 +1,9 @@
 """The spiking network in mlGeNN, event by event. Needs pygenn and ml_genn (see `environment.yml`).
 
-``arrivals`` tells what reaches every population, ``linear_maps`` what lies between two, and
-``network`` builds and runs it all. Written as mlGeNN would: the neurons in ``few_spike`` (any
-linear code, pairs, somas with several dendrites), ``word`` (graded spikes) and ``membrane``
-(outputs), the synapses in ``connectivity`` (shared kernels) and ``decode``, the compiler in
-``compiler``. The same network with mlGeNN's own neurons, to compare with, is in ``mlgenn_neurons``.
+``arrivals`` tells what reaches every population, ``linear_maps`` what lies between two,
+``synapses`` how they are held, and ``network`` builds and runs it all. Neurons, synapses and the
+compiler are in ``upstream``, in the form of mlGeNN and without the rest of this library. The same
+network with mlGeNN's own neurons, to compare with, is in ``mlgenn_neurons``.
 """
 
 from importlib import import_module

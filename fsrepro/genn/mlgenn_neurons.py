@@ -14,10 +14,10 @@ from ..codes import SpikeCode, binary
 from ..conversion.spiking_model import SpikingModel
 from ..networks.kinds import UnsupportedLayerError
 from .arrivals import OUTPUT
-from .connectivity import FlatDense
-from .decode import Decode
-from .membrane import Membrane
 from .network import GennNetwork
+from .upstream.connectivity import FlatDense
+from .upstream.decode import Decode
+from .upstream.membrane import Membrane
 
 __all__ = ["with_mlgenn_neurons"]
 

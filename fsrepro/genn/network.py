@@ -20,12 +20,12 @@ from ..codes import ExponentMantissa, SpikeCode
 from ..conversion import SpikingModel, check_images
 from ..networks.graph import batch_slices, predict_list
 from .arrivals import OUTPUT, arrivals
-from .compiler import AnyCodeCompiler
-from .connectivity import connectivity
-from .decode import Decode
-from .few_spike import FewSpikeInput, FewSpikeNeuron, FewSpikePair
-from .membrane import Membrane
-from .word import WordInput, WordNeuron
+from .synapses import synapses
+from .upstream.compiler import AnyCodeCompiler
+from .upstream.decode import Decode
+from .upstream.few_spike import FewSpikeInput, FewSpikeNeuron, FewSpikePair
+from .upstream.membrane import Membrane
+from .upstream.word import WordInput, WordNeuron
 
 __all__ = ["GennNetwork", "to_mlgenn"]
 
@@ -99,7 +99,7 @@ class GennNetwork:
             for name, arriving in self.arrivals.items():
                 if name not in self.pairs:
                     for dendrite, source, found in arriving.maps:
-                        self._connect(source, name, connectivity(found), dendrite)
+                        self._connect(source, name, synapses(found), dendrite)
             self.constants: dict = {}  # populations that get the same input for every image
             self._complete()
         self.inputs = [name for name, found in self.arrivals.items() if found.reads_image]

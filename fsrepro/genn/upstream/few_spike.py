@@ -5,7 +5,8 @@ r"""The FS neuron of any linear code, as an mlGeNN neuron.
     v(1) = f(x) - y_0, \qquad z(t) = [\, v(t) \ge T(t) \,], \qquad v(t+1) = v(t) - h(t)\, z(t)
 
 for x = bias + what arrived in the period before; f is the identity where the activation emerges
-from the tables. The arriving current has been decoded already, see :mod:`~fsrepro.genn.decode`. A
+from the tables. The arriving current has been decoded already, see
+:mod:`~fsrepro.genn.upstream.decode`. A
 neuron with several dendrites takes their product, or their maximum, once in a period.
 
 Source: Stöckl & Maass (2021), equations 1 to 3; fires when v >= T, as mlGeNN's FewSpikeRelu does.
@@ -21,8 +22,8 @@ from ml_genn.neurons import Neuron
 from ml_genn.neurons.input import InputBase
 from ml_genn.utils.model import NeuronModel
 
-from ..codes import SpikeCode
 from .soma import soma_code
+from .tables import Tables
 
 __all__ = ["FewSpikeInput", "FewSpikeNeuron", "FewSpikePair", "current", "padded"]
 
@@ -46,12 +47,12 @@ def padded(table: np.ndarray, period: int, value: float) -> np.ndarray:
     return np.concatenate([table, rest]).astype(np.float32)
 
 
-def _model(code: SpikeCode, period: int, x: str, mark: str = "") -> tuple[dict, dict, dict]:
+def _model(code: Tables, period: int, x: str, mark: str = "") -> tuple[dict, dict, dict]:
     """What a neuron computes of ``x``, an expression in C; its parameters; its tables.
 
     ``mark`` tells the names of a second one in the same model.
     """
-    limited, channels = code.max_spikes is not None, len(code.channels)
+    limited, channels = code.max_spikes is not None, np.size(code.weight[0])
     at = "k" if channels == 1 else f"(k * {channels}) + (id % {channels})"
     start, fired, may_fire = "", "", ""
     if limited:
@@ -91,9 +92,9 @@ class FewSpikeNeuron(Neuron):
     """A hidden FS neuron of a linear code.
 
     After the K time steps of the code it is silent in what is left of the network's ``period``;
-    ``bias`` has, for each dendrite, a number, or one for each neuron, flattened; ``soma`` is as in
-    :class:`~fsrepro.genn.arrivals.Arrivals`. Variables: ``V`` v(t); ``Fx``, ``Fx1``, ... what has
-    arrived so far at each dendrite.
+    ``bias`` has, for each dendrite, a number, or one for each neuron, flattened; ``soma`` says how
+    dendrites combine, ``"sum"``, ``"product"`` or ``"maximum"``. Variables: ``V`` v(t); ``Fx``,
+    ``Fx1``, ... what has arrived so far at each dendrite.
     """
 
     pipelined = True

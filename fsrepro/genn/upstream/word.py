@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..codes import ExponentMantissa
 from .few_spike import FewSpikeInput, FewSpikeNeuron
+from .tables import Words
 
 __all__ = ["WordInput", "WordNeuron"]
 
 
-def _model(code: ExponentMantissa, period: int, x: str) -> tuple[dict, dict, dict]:
+def _model(code: Words, period: int, x: str) -> tuple[dict, dict, dict]:
     model = {
         "params": [("Breakpoints", "int"), ("Period", "int")],
         "vars": [("Level", "int"), ("Dout", "float")],

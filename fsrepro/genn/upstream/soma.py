@@ -6,11 +6,11 @@ import re
 
 import numpy as np
 
-from ..codes import SpikeCode
+from .tables import Tables
 
 __all__ = ["soma_code"]
 
-_FUNCTIONS = {  # as in fsrepro.activations, operation by operation
+_FUNCTIONS = {
     "relu": "fmax(u, 0.0d)",
     "linear": "u",
     "negative_part": "fmax(-u, 0.0d)",
@@ -48,7 +48,7 @@ def _bounded(value: str) -> str:
     return f"fmin(fmax({value}, -{_LARGEST}), {_LARGEST})"
 
 
-def soma_code(code: SpikeCode, mark: str = "") -> str:
+def soma_code(code: Tables, mark: str = "") -> str:
     """Statements that set ``V`` from ``x``, v(1) of ``code``; ``ValueError`` if f has no C here.
 
     ``mark`` is added to the names of variables and tables.
@@ -63,8 +63,8 @@ def soma_code(code: SpikeCode, mark: str = "") -> str:
         f = _WITH_PARAMETERS[given[1]].format(*map(repr, values))
     if f is None:
         raise ValueError(
-            f"code {code.name!r}: {code.activation} has no C code for GeNN; add it to "
-            'fsrepro/genn/soma.py, or evaluate with simulator="keras"'
+            f"code {code.name!r}: {code.activation} has no C code for GeNN; add it to soma.py, or "
+            "choose another simulator"
         )
     each = np.ndim(code.offset) == 1
     offset = f"y0{mark}[id % {np.size(code.offset)}]" if each else f"{code.offset!r}f"

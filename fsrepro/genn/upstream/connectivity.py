@@ -1,4 +1,8 @@
-"""Synapses between populations of any shape: a shared kernel, or each with a weight of its own."""
+"""Synapses between populations of any shape: a shared kernel, or each with a weight of its own.
+
+mlGeNN's ``Conv2D`` has its kernel in memory once where strides are 1 and one group reads all
+channels. Else it writes out every synapse, which in a network for pictures takes gigabytes.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,7 @@ from pygenn import (
     init_toeplitz_connectivity,
 )
 
-from .linear_maps import Convolution, Map
-
-__all__ = ["connectivity"]
+__all__ = ["FlatDense", "SharedConv2D", "SparseWeights"]
 
 _PARAMETERS = (
     "kh", "kw", "icg", "ocg", "iw", "ic", "oh", "ow", "oc", "sh", "sw", "dh", "dw", "ph", "pw",
@@ -55,23 +57,46 @@ _snippet = create_toeplitz_connect_init_snippet(
 )
 
 
-class SharedConvolution(Connectivity):
-    """A convolution whose kernel is in memory once."""
+class SharedConv2D(Connectivity):
+    """A convolution whose kernel is in memory once.
 
-    def __init__(self, convolution: Convolution):
-        super().__init__(convolution.kernel.astype(np.float32), 0)
-        self.convolution = convolution
+    Along an axis output o reads the inputs ``stride`` o + ``dilation`` k - ``before``, for the
+    places k of the kernel, where there are such.
+
+    Parameters
+    ----------
+    kernel : (places, places, C / groups, F) array
+    inputs, outputs : (H, W, C) and (H', W', F)
+        Populations of other shapes with as many neurons count as flattened.
+    groups : int
+        Which have C / groups input channels and F / groups filters each; C: depthwise.
+    stride, dilation, before : (int, int)
+        Before: zeros that are padded before rows and columns. How many are behind, outputs tell.
+    """
+
+    def __init__(
+        self, kernel, inputs, outputs, groups=1, stride=(1, 1), dilation=(1, 1), before=(0, 0)
+    ):
+        super().__init__(kernel.astype(np.float32), 0)
+        kh, kw, icg, oc = kernel.shape
+        if inputs[2] != icg * groups or outputs[2] != oc or oc % groups:
+            raise ValueError(
+                f"a kernel of shape {kernel.shape} with {groups} groups does not go from {inputs} "
+                f"to {outputs}"
+            )
+        self.inputs, self.outputs = tuple(inputs), tuple(outputs)
+        sizes = (kh, kw, icg, oc // groups, *inputs[1:], *outputs)
+        self._values = (*sizes, *stride, *dilation, *before)
 
     def connect(self, source, target):
-        pass
+        if target.shape is None:
+            target.shape = self.outputs
+        for population, shape in ((source, self.inputs), (target, self.outputs)):
+            if np.prod(population.shape) != np.prod(shape):
+                raise RuntimeError(f"{population.name} has shape {population.shape}, not {shape}")
 
     def get_snippet(self, connection, supported_matrix_type):
-        found = self.convolution
-        kh, kw, icg, oc = found.kernel.shape
-        sizes = (kh, kw, icg, oc // found.groups, *found.inputs[1:], *found.outputs)
-        values = dict(
-            zip(_PARAMETERS, (*sizes, *found.stride, *found.dilation, *found.before), strict=True)
-        )
+        values = dict(zip(_PARAMETERS, self._values, strict=True))
         return ConnectivitySnippet(
             snippet=init_toeplitz_connectivity(_snippet, values),
             matrix_type=SynapseMatrixType.TOEPLITZ,
@@ -99,16 +124,3 @@ class FlatDense(Dense):
 
     def connect(self, source, target):
         pass
-
-
-def connectivity(found: Map) -> Connectivity:
-    """What holds the least memory."""
-    if isinstance(found, Convolution):
-        return SharedConvolution(found)
-    weights = found.matrix()
-    if weights.nnz == np.prod(weights.shape):
-        return FlatDense(weights.toarray())
-    if not weights.nnz:  # all was cut away, say; GeNN takes no empty rows
-        return SparseWeights(np.zeros(1, int), np.zeros(1, int), np.zeros(1))
-    weights = weights.tocoo()
-    return SparseWeights(weights.coords[0], weights.coords[1], weights.data)

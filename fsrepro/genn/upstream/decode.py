@@ -13,8 +13,8 @@ import numpy as np
 from ml_genn.synapses import Delta
 from ml_genn.utils.model import SynapseModel
 
-from ..codes import Code, SpikeCode
 from .few_spike import padded
+from .tables import Tables, Words
 
 __all__ = ["Decode"]
 
@@ -24,7 +24,7 @@ class Decode(Delta):
 
     Parameters
     ----------
-    code : SpikeCode or ExponentMantissa
+    code : Tables or Words
     period : int
         Time steps of the network.
     dendrite : int
@@ -33,22 +33,23 @@ class Decode(Delta):
         Whether they are those of the second neurons of pairs.
     """
 
-    def __init__(self, code: Code, period: int, dendrite: int = 0, below: bool = False):
+    def __init__(self, code: Tables | Words, period: int, dendrite: int = 0, below: bool = False):
         super().__init__()
+        self._weight: np.ndarray | None = getattr(code, "weight", None)
         self.code, self.period, self.dendrite, self.below = code, period, dendrite, below
 
     @property
     def graded(self) -> bool:
         """Whether a spike carries what it is worth: where senders differ in that."""
-        return not isinstance(self.code, SpikeCode) or len(self.code.channels) > 1
+        return self._weight is None or np.size(self._weight[0]) > 1
 
     def get_model(self, connection, dt, batch_size) -> SynapseModel:
-        if self.graded or not isinstance(self.code, SpikeCode):
+        if self._weight is None or self.graded:
             return super().get_model(connection, dt, batch_size)
         model = {
             "extra_global_params": [("D", "float*")],
             "sim_code": "injectCurrent(inSyn * D[(int)(t / dt)]); inSyn = 0;",
         }
         # A spike arrives one step after it was sent.
-        weight = np.roll(padded(self.code.weight.ravel(), self.period, 0), 1)
+        weight = np.roll(padded(self._weight.ravel(), self.period, 0), 1)
         return SynapseModel(model, {}, {}, {"D": weight})
