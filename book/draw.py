@@ -150,10 +150,8 @@ def imagenet(folder: Path) -> None:
     runs["points below the ANN"] = [
         f"{row.loss:.1f} ({row.low:.1f} to {row.high:.1f})" for row in runs.itertuples()
     ]
-    for column, heading in (("synops_per_image", "SynOps"), ("macs_per_image", "products")):
-        runs[f"{heading} (M)"] = [f"{n / 1e6:.0f}" for n in runs[column]]
     shown = ["network", "setting", "budget", "points below the ANN", "agreement",
-             "spikes_per_neuron", "SynOps (M)", "products (M)"]  # fmt: skip
+             "spikes_per_neuron", "synops_per_mac", "macs_left", "energy"]  # fmt: skip
     table(runs, shown, folder / "imagenet")
     layers = layers[layers["setting"].isin(["paper", "mixed radix, K = 12"])]
     layers = dict(list(layers.groupby("network")))
