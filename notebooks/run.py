@@ -70,5 +70,7 @@ if __name__ == "__main__":
         help="instead of what the profile has; the value as in YAML",
     )  # fmt: skip
     options = parser.parse_args()
+    if options.output.suffix != ".ipynb":
+        parser.error(f"--output is a notebook, NAME.ipynb, got {options.output}")
     overrides = {parameter: yaml.safe_load(value) for parameter, value in options.p}
     run(options.name, options.profile, options.output, **overrides)
