@@ -146,14 +146,6 @@ def test_only_homogeneous_activations_have_channels_to_scale(gated, silu):
     assert rescalable_layers(normal_form(model)) == ["leaky"]
 
 
-def test_fine_tuning_says_what_it_cannot(silu, images, digits):
-    snn = convert(silu, images, steps=6)
-    with pytest.raises(ValueError, match="writes silu; only networks of ReLU can be fine-tuned"):
-        training.fine_tune(
-            snn, *digits.arrays("train"), spikes_per_neuron=1.0, epochs=1, batch_size=64
-        )
-
-
 def test_a_registered_activation_is_converted(monkeypatch):
     monkeypatch.setattr(activations, "_REGISTERED", dict(activations._REGISTERED))
     monkeypatch.setattr(activations, "_KERAS_FUNCTIONS", {})

@@ -4,32 +4,46 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import layers
 
 from fsrepro import measures
-from fsrepro.codes import ExponentMantissa, binary, leading_one, mixed_radix, rate
+from fsrepro.codes import (
+    ExponentMantissa,
+    above,
+    binary,
+    leading_one,
+    mixed_radix,
+    published,
+    rate,
+    soma,
+)
 from fsrepro.conversion import convert, normal_form, with_decoders
 from fsrepro.experiments import training
-from fsrepro.experiments.training import fine_tuning
 from fsrepro.experiments.training.batches import mix
 from fsrepro.experiments.training.learned_code import LearnedCode, in_units
+from fsrepro.experiments.training.objective import Objective
 from fsrepro.fitting import round_scale
 from fsrepro.networks.population import activation_layers
 
 
 def learned(code, scale=1.0, price=0.0):
-    unit, first = in_units(code)
     layer = LearnedCode(
-        unit,
-        scale=first * scale,
+        code,
         price=keras.Variable(price, trainable=False),
         share=1.0,
         name="layer",
     )
     layer.build((None, 5))
+    layer.log_scale.assign(layer.log_scale + np.log(scale))
     return layer
 
 
 CODES = [
+    above(mixed_radix((1, 3), 6.0), 0.5),
+    above(mixed_radix((1, 3), 6.0), -1.25, "linear"),
+    soma(mixed_radix((1, 3), 4.0), "silu", -0.25),
+    soma(mixed_radix((1, 4), 5.0), "negative_part"),
+    soma(binary(4, 1.0, rounding=True), "sigmoid"),
     binary(4, 8.0, rounding=True),
     mixed_radix((1, 3), 6.0),
     mixed_radix((8,), 9.0),
@@ -45,6 +59,30 @@ def test_forward_is_the_code_itself(code):
     np.testing.assert_allclose(layer(x), code.quantise(x), rtol=1e-6, atol=1e-6)
     layer(x, training=True)
     np.testing.assert_allclose(layer.spikes, code.count(x).mean(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("code", CODES, ids=lambda code: code.name)
+def test_what_is_exported_is_the_code_of_the_learned_scale(code):
+    x = np.random.default_rng(0).normal(1, 3, (50, 5)).astype(np.float32)
+    layer = learned(code)
+    layer.log_scale.assign(layer.log_scale + np.log(1.5))
+    exported = layer.exported()
+    same = exported.activation, exported.soma, exported.offset, exported.name
+    assert same == (code.activation, code.soma, code.offset, code.name)
+    y, expected = np.asarray(layer(x)), exported.quantise(x)
+    close = np.isclose(y, expected, rtol=1e-6, atol=1e-6)
+    assert close.mean() > 0.99  # but where rounding meets a threshold
+    np.testing.assert_allclose(exported.weight, 1.5 * code.weight, rtol=0.005)
+
+
+def test_gradients_pass_through_the_soma():
+    """Straight through the code, but not through its function."""
+    layer = learned(soma(mixed_radix((1, 6), 8.0), "silu", -0.3))
+    x = tf.constant([[-3.0, -0.5, 0.4, 2.0, 5.0]])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        y, expected = tf.reduce_sum(layer(x)), tf.reduce_sum(tf.nn.silu(x))
+    np.testing.assert_allclose(tape.gradient(y, x), tape.gradient(expected, x), rtol=1e-5)
 
 
 def test_straight_through_inside_the_range_and_nowhere_else():
@@ -199,13 +237,13 @@ def test_mixup_blends_images_and_targets_by_one_share():
 def test_the_teacher_answers_the_blended_images(spiking, monkeypatch, digits):
     ann, snn = spiking
     seen = []
-    taught = fine_tuning._taught
+    taught = Objective.taught
 
-    def watched(images, *rest):
+    def watched(self, images, wanted):
         seen.append(images)
-        return taught(images, *rest)
+        return taught(self, images, wanted)
 
-    monkeypatch.setattr(fine_tuning, "_taught", watched)
+    monkeypatch.setattr(Objective, "taught", watched)
     settings = {**SETTINGS, "epochs": 1}
     training.fine_tune(
         snn,
@@ -216,8 +254,9 @@ def test_the_teacher_answers_the_blended_images(spiking, monkeypatch, digits):
         **settings,
     )
     (plain, _), *_ = training.TrainingData(*digits.arrays("train"), 64, False, 1).epoch(1)
-    assert seen[0].shape == plain.shape
-    assert not (seen[0] == plain).all()
+    assert (seen[0] == plain).all()  # to see what targets look like
+    assert seen[1].shape == plain.shape
+    assert not (seen[1] == plain).all()
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.3, 0.999, 0.9999, 1.0039, 7e-4, 255.5, 257.0])
@@ -250,3 +289,81 @@ def test_refuses_decoders(spiking, digits):
     decoded = with_decoders(spiking[0], dict.fromkeys(names, ExponentMantissa(2, 2, 4.0)))
     with pytest.raises(ValueError, match="needs decoders; only networks of linear codes"):
         training.fine_tune(decoded, *digits.arrays("train"), spikes_per_neuron=0.2, **SETTINGS)
+
+
+# --- any network, any task, with or without labels -----------------------------------------------
+
+
+def gates_and_bottlenecks(outputs, activation):
+    """Default names: SiLU, a linear bottleneck, a gate, a maximum."""
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(5)
+    x = inputs = keras.Input((8, 8, 1))
+    x = layers.BatchNormalization()(layers.Conv2D(8, 3, padding="same")(x))
+    x = layers.MaxPooling2D()(layers.Activation("silu")(x))
+    x = layers.Conv2D(6, 1)(x)
+    x = layers.Conv2D(16, 3, padding="same", activation="relu")(x)
+    gate = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    gate = layers.Dense(16, activation="sigmoid")(gate)
+    x = layers.Flatten()(layers.Multiply()([x, gate]))
+    return keras.Model(inputs, layers.Dense(outputs, activation=activation)(x))
+
+
+TASKS = {  # by name, outputs, what they end in, the loss, and labels from digits
+    "classification": (10, "softmax", "sparse_categorical_crossentropy", lambda y: y),
+    "binary": (1, "sigmoid", "binary_crossentropy", lambda y: (y > 4).astype(np.float32)),
+    "regression": (2, None, "mse", lambda y: np.stack([y / 2.0, 6.0 - y], 1).astype(np.float32)),
+}
+
+
+@pytest.mark.parametrize("labelled", [True, False], ids=["labels", "no labels"])
+@pytest.mark.parametrize("task", TASKS)
+def test_any_network_and_task(task, labelled, digits):
+    outputs, activation, loss, of = TASKS[task]
+    (x, y), (held, truth) = digits.arrays("train"), digits.arrays("calibration")
+    model = gates_and_bottlenecks(outputs, activation)
+    model.compile(keras.optimizers.Adam(3e-3), loss=loss)
+    model.fit(x, of(y), batch_size=64, epochs=12, verbose=0)
+    snn = convert(model, held, steps=6, spikes_per_neuron=0.6)
+    assert {code.activation for code in snn.codes.values()} >= {"silu", "relu", "sigmoid"}
+    before = measures.evaluate(snn, held, of(truth), ann=model)
+    tuned, history = training.fine_tune(
+        snn, x, of(y) if labelled else None, spikes_per_neuron=0.35, epochs=6, batch_size=64,
+        validation=(held, of(truth)), teacher=model, learning_rate=2e-3,
+    )  # fmt: skip
+    after = measures.evaluate(tuned, held, of(truth), ann=model)
+    assert after.spikes_per_neuron < 0.8 * before.spikes_per_neuron
+    cheap = convert(model, held, steps=6, spikes_per_neuron=after.spikes_per_neuron)
+    untrained = measures.evaluate(cheap, held, of(truth), ann=model)
+    assert after.agreement > untrained.agreement - 3
+    quality = after.quality["r2" if task == "regression" else "accuracy"]
+    assert history["calibration_accuracy"].iloc[-1] == pytest.approx(quality, abs=0.5)
+    assert (tuned.task, set(tuned.codes)) == (snn.task, set(snn.codes))
+
+
+def test_a_stream_without_labels_and_a_teacher_that_ends_in_softmax(digits):
+    x, _ = digits.arrays("train")
+    inputs = keras.Input((8, 8, 1))
+    hidden = layers.Dense(12, activation="relu")(layers.Flatten()(inputs))
+    model = keras.Model(inputs, layers.Dense(10, activation="softmax")(hidden))
+    snn = convert(model, x[:200], steps=4)
+    stream = tf.data.Dataset.from_tensor_slices(x[:256]).batch(64)
+    settings = {"spikes_per_neuron": 0.5, "epochs": 1}
+    _, history = training.fine_tune(snn, stream, teacher=model, **settings)
+    assert np.isfinite(history["loss"].iloc[-1])
+    with pytest.raises(ValueError, match="without labels a teacher is needed"):
+        training.fine_tune(snn, x[:256], **settings)
+
+
+def test_tables_that_write_a_function_by_themselves_are_refused(digits):
+    x, y = digits.arrays("train")
+    model = gates_and_bottlenecks(10, None)
+    code = {
+        "silu": published.silu(),
+        "relu": mixed_radix((1, 4), 2.0),
+        "linear": above(mixed_radix((1, 4), 2.0), -1.0, "linear"),
+        "sigmoid": soma(binary(5, 1.0), "sigmoid"),
+    }
+    snn = convert(model, x[:100], code=code)
+    with pytest.raises(ValueError, match="writes silu by its tables alone"):
+        training.fine_tune(snn, x, y, spikes_per_neuron=0.5, epochs=1)

@@ -15,15 +15,16 @@ class TrainingData:
     """Batches for many epochs.
 
     Raises ``ValueError`` for arrays that do not fit together or a ``batch_size``, a stream without
-    a length, and one that is to be augmented.
+    a length, and one that is to be augmented. A batch is images and labels, or None for these.
 
     Parameters
     ----------
     x, y : array
-        Images (N, H, W, C) as the network takes them, and classes (N,); what an epoch sees is then
-        a function of ``seed`` and its number alone, and an incomplete last batch is left out. Or
-        ``x`` is a stream of (images, classes) with a length, such as a ``tf.data.Dataset``, gone
-        through once an epoch, and ``y`` None: it has its own batches, order and augmentation.
+        Images (N, ...) as the network takes them, and labels (N, ...), or None; what an epoch sees
+        is then a function of ``seed`` and its number alone, and an incomplete last batch is left
+        out. Or ``x`` is a stream of (images, labels), or of images, with a length, such as a
+        ``tf.data.Dataset``, gone through once an epoch, and ``y`` None: it has its own batches,
+        order and augmentation.
     batch_size, seed : int
     augmentation : bool
         See :func:`augment`.
@@ -34,7 +35,8 @@ class TrainingData:
         self.batch_size, self.augmentation = batch_size, augmentation
         if batch_size < 1:
             raise ValueError(f"batch_size must be positive, got {batch_size}")
-        if y is None:
+        self.is_stream = y is None and not isinstance(x, np.ndarray)
+        if self.is_stream:
             if not (isinstance(x, Iterable) and isinstance(x, Sized)):
                 raise ValueError(
                     "without labels, the images must be a stream of (images, labels) that has a "
@@ -44,8 +46,8 @@ class TrainingData:
                 raise ValueError("a stream has its own augmentation; leave augmentation out")
             self.steps = len(x)
             return
-        self.x, self.y = np.asarray(x, np.float32), np.asarray(y)
-        if self.y.shape != self.x.shape[:1]:
+        self.x, self.y = np.asarray(x, np.float32), None if y is None else np.asarray(y)
+        if self.y is not None and self.y.shape[:1] != self.x.shape[:1]:
             raise ValueError(f"{len(self.x)} images need as many labels, got {self.y.shape}")
         self.steps = len(self.x) // batch_size
         if self.steps < 1:
@@ -54,22 +56,25 @@ class TrainingData:
     @property
     def identity(self) -> str:
         """A checksum of the arrays, for the recipe of a training; of a stream, its form."""
-        if self.y is None:
+        if self.is_stream:
             form = getattr(self.x, "element_spec", type(self.x).__name__)
             return f"stream of {self.steps}: {form}"
-        return checksum(self.x, self.y)
+        return checksum(self.x, *([] if self.y is None else [self.y]))
 
-    def epoch(self, number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def epoch(self, number: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         """The batches of the epoch of that number."""
-        if self.y is None:
-            yield from ((np.asarray(images), np.asarray(labels)) for images, labels in self.x)
+        if self.is_stream:
+            for batch in self.x:
+                images, labels = batch if isinstance(batch, (tuple, list)) else (batch, None)
+                yield np.asarray(images), None if labels is None else np.asarray(labels)
             return
         rng = np.random.default_rng([self.seed, number])
         order = rng.permutation(len(self.x))
         for step in range(self.steps):
             batch = order[step * self.batch_size :][: self.batch_size]
             images = self.x[batch]
-            yield augment(images, rng) if self.augmentation else images, self.y[batch]
+            labels = None if self.y is None else self.y[batch]
+            yield augment(images, rng) if self.augmentation else images, labels
 
 
 def augment(images: np.ndarray, rng: np.random.Generator, *, shift: int = 4) -> np.ndarray:

@@ -10,23 +10,25 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
 
 from ...codes import SpikeCode
 from ...conversion import SpikingModel
 from ...conversion.few_spikes import FewSpikes
+from ...frontends import read
 from ...networks.population import Population
 from ..datasets import checksum
 from .batches import TrainingData, mix
 from .checkpointing import resume, run
-from .from_scratch import check_settings, held_out_accuracy
+from .from_scratch import check_settings
 from .learned_code import LearnedCode, in_units
+from .objective import Objective
 from .schedules import cosine_schedule
 from .twin import twin
 
 __all__ = ["fine_tune"]
 
 _PROPORTIONAL, _INTEGRAL = 10.0, 150.0  # of the controller that holds the budget
+_FEW = 32  # images on which a teacher is held against what is read of it
 _DESCENT = 0.25  # of the training, in which the budget falls to its target
 _STATE = ("price", "price_sum", "first_spikes")
 
@@ -39,7 +41,7 @@ def fine_tune(
     spikes_per_neuron: float,
     epochs: int,
     validation: tuple[np.ndarray, np.ndarray] | None = None,
-    teacher: keras.Model | None = None,
+    teacher=None,
     distillation: float = 0.5,
     mixup: float = 0.0,
     batch_size: int = 128,
@@ -58,24 +60,28 @@ def fine_tune(
     .. math:: L = \mathrm{CE}(\text{targets}, \text{logits})
               + \lambda \cdot \text{spikes per neuron}
 
-    with the codes themselves forward and stand-ins for their gradients backward, see
-    :mod:`~fsrepro.experiments.training.learned_code`. :math:`\lambda` is controlled: the budget
+    (in regression, with the squared error over the variance of the targets in place of the
+    cross-entropy), with the codes themselves forward and stand-ins for their gradients backward,
+    see :mod:`~fsrepro.experiments.training.learned_code`. :math:`\lambda` is controlled: the budget
     falls in a straight line from the spikes of the first batch to ``spikes_per_neuron`` over the
     first quarter of the training and stays there. Needs the TensorFlow backend.
 
     Parameters
     ----------
     snn : SpikingModel
-        Of codes with positive weights; left unchanged.
+        Of codes with positive weights, one for each layer: of ReLUs, of somas, of pairs. Left
+        unchanged.
     x, y : array
-        Images (N, H, W, C) as the network takes them, and classes (N,); or ``x`` is a stream of
-        batches of both, see :class:`~fsrepro.experiments.training.TrainingData`.
+        Images (N, ...) as the network takes them, and labels as for
+        :func:`~fsrepro.measures.evaluate`, or None: then the teacher's answers are the targets.
+        Or ``x`` is a stream of batches of both, see
+        :class:`~fsrepro.experiments.training.TrainingData`.
     spikes_per_neuron, learning_rate, weight_decay : float
     epochs, batch_size, seed : int
     validation : pair of arrays
-        Held-out images and classes, to be classified after every epoch.
-    teacher : keras.Model
-        A network that returns logits, usually the ANN.
+        Held-out images and labels, to be answered after every epoch.
+    teacher : keras.Model, torch.nn.Module, or path
+        Usually the ANN; from PyTorch and ONNX only beside arrays.
     distillation : float
         The targets are the teacher's probabilities with this weight, and the labels with the rest
         (Hinton et al. 2015, temperature 1).
@@ -100,14 +106,16 @@ def fine_tune(
         Of the same codes with other scales, of eight significant bits.
     pandas.DataFrame
         The history, a row per epoch: epoch, loss, calibration_accuracy (percent of the held-out
-        images), spikes_per_neuron (mean over the training images), price (lambda), learning_rate,
-        seconds. Both are the same for the same seed.
+        images answered rightly; in regression, of their variance explained), spikes_per_neuron
+        (mean over the training images), price (lambda), learning_rate, seconds. Both are the same
+        for the same seed.
 
     Raises
     ------
     ValueError
-        For impossible settings, a network with decoders, and a checkpoint that is damaged,
-        or belongs to another network, recipe or data set.
+        For impossible settings, labels that do not fit, neither labels nor a teacher, a network
+        with decoders or of other codes, and a checkpoint that is damaged, or belongs to another
+        network, recipe or data set.
     """
     data = TrainingData(x, y, batch_size, augmentation, seed)
     steps = epochs * data.steps
@@ -117,21 +125,26 @@ def fine_tune(
     model = _trainable(snn, price, precision)
     teaches = None
     if teacher is not None:
+        teacher = read(teacher, None if data.is_stream else data.x[:_FEW]).graph
         teaches = checksum(*teacher.get_weights())
         teacher = twin(teacher, precision)
+    objective = Objective(snn.task, model.output_shape[1:], teacher, distillation)
+    first, labels = next(iter(data.epoch(1)))
+    wanted = objective.taught(first, objective.targets(labels, len(first)))
+    objective.variance = float(wanted.var(0).mean()) or 1.0
     rate = cosine_schedule(learning_rate, steps)
     momentum = max(0.0, 1 - 1 / max(1.0, averaging * data.steps))
     optimizer = keras.optimizers.AdamW(
         rate, weight_decay=weight_decay, use_ema=averaging > 0, ema_momentum=momentum
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "log_scale"])
-    model.compile(optimizer, loss=keras.losses.CategoricalCrossentropy(from_logits=True))
+    model.compile(optimizer, loss=objective.loss)
     optimizer.build(model.trainable_variables)
     recipe = {
         "model": model.name, "weights": checksum(*snn.keras_model.get_weights()),
         "teacher": teaches, "codes": [f"{name}: {code.name}" for name, code in snn.codes.items()],
         "data": data.identity, "spikes_per_neuron": spikes_per_neuron, "epochs": epochs,
-        "distillation": distillation if teacher is not None else 0.0, "mixup": mixup,
+        "distillation": objective.distillation, "mixup": mixup,
         "batch_size": batch_size, "learning_rate": learning_rate, "weight_decay": weight_decay,
         "averaging": averaging, "augmentation": augmentation, "precision": precision, "seed": seed,
     }  # fmt: skip
@@ -145,15 +158,15 @@ def fine_tune(
         shares = np.random.default_rng([seed, epoch, 1])
         for images, labels in batches:
             price.assign(budget.price)
-            targets = np.eye(model.output_shape[-1], dtype=np.float32)[labels]
+            targets = objective.targets(labels, len(images))
             if mixup:
                 images, targets = mix(images, targets, mixup, shares)
-            targets = _taught(images, targets, teacher, distillation)
+            targets = objective.taught(images, targets)
             losses.append(float(model.train_on_batch(images, targets)))
             spikes.append(sum(layer.share * float(layer.spikes) for layer in layers))
             budget.observe(spikes[-1], (epoch - 1) * data.steps + len(spikes))
         with _mean_weights(model, averaging):
-            held_out = held_out_accuracy(model, validation)
+            held_out = objective.quality(model, validation)
         loss, fired = float(np.mean(losses)), float(np.mean(spikes))
         return {"loss": loss, "calibration_accuracy": held_out, "spikes_per_neuron": fired}
 
@@ -207,11 +220,8 @@ def _trainable(snn: SpikingModel, price: keras.Variable, precision: str) -> kera
     def learned(layer):
         if not (isinstance(layer, Population) and isinstance(layer.code, SpikeCode)):
             return None
-        code, unit = in_units(layer.code)
         share = float(np.prod(layer.output.shape[1:])) / snn.neurons
-        return LearnedCode(
-            code, scale=unit, price=price, share=share, name=layer.name, dtype="float32"
-        )
+        return LearnedCode(layer.code, price=price, share=share, name=layer.name, dtype="float32")
 
     return twin(snn.keras_model, precision, learned)
 
@@ -223,17 +233,10 @@ def _spiking(model: keras.Model, begun: SpikingModel) -> SpikingModel:
     def exact(layer):
         if layer.name not in scales:
             return None
-        return FewSpikes(layer.code.scaled(scales[layer.name]), name=layer.name)
+        return FewSpikes(layer.exported(), name=layer.name)
 
     trained = twin(model, "float32", exact)
     return SpikingModel(trained, scales, task=begun.task, inputs=begun.inputs)
-
-
-def _taught(images, targets, teacher, distillation) -> np.ndarray:
-    if teacher is None or distillation == 0:
-        return targets
-    logits = teacher.predict_on_batch(images)
-    return targets + distillation * (softmax(logits, axis=1) - targets)
 
 
 def _check(snn: SpikingModel, spikes_per_neuron, distillation, mixup, averaging) -> None:
@@ -248,14 +251,12 @@ def _check(snn: SpikingModel, spikes_per_neuron, distillation, mixup, averaging)
                 f"layer {name!r} has a code for each channel; only networks with one code for "
                 "each layer can be fine-tuned: convert without by_channel"
             )
-        if code.activation != "relu" or code.soma:
-            hint = ""
-            if code.activation in ("linear", "negative_part"):
-                hint = "; convert with analog='allowed' where the ANN has no other activations"
+        if code.activation not in ("relu", "linear") and not code.soma:
             raise ValueError(
-                f"layer {name!r} writes {code.activation}; only networks of ReLU can be fine-tuned"
-                f"{hint}"
+                f"layer {name!r} writes {code.activation} by its tables alone; only neurons whose "
+                "soma computes it can be fine-tuned: convert with a code of max(x, 0)"
             )
+        in_units(code)
     if not (np.isfinite(spikes_per_neuron) and spikes_per_neuron > 0):
         raise ValueError(f"spikes_per_neuron must be positive and finite, got {spikes_per_neuron}")
     if not 0 <= distillation <= 1:

@@ -139,7 +139,7 @@ def check_settings(model, data, validation, epochs, learning_rate) -> None:
         raise ValueError(
             f"epochs and learning_rate must be positive, got {epochs} and {learning_rate}"
         )
-    if data.y is not None:
+    if not data.is_stream:
         check_images(model, data.x, "training images")
     if validation is not None:
         check_images(model, validation[0], "held-out images")

@@ -9,7 +9,9 @@ With the step of the code as its unit, a layer of learned scale s computes
 for the decoded value Q and the number of spikes n, with s rounded to eight significant bits as in
 the network that is exported. The first stand-in is the straight-through
 estimator (Bengio et al. 2013), from which the gradient of s follows as in Esser et al. (2020);
-the second is the slope of the spike count averaged over one unit to either side.
+the second is the slope of the spike count averaged over one unit to either side. A soma computes
+its function before, with the gradient it has; the value of silence is taken off before and added
+behind.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from ... import activations
 from ...codes import SpikeCode
 from ...networks.population import Population
 
@@ -30,42 +33,49 @@ _MOST_BINS = 4096
 
 
 def in_units(code: SpikeCode) -> tuple[SpikeCode, float]:
-    """``code`` in units of its step, and that unit: exact where weights are multiples of it.
+    """The time steps of ``code`` in units of its step, and that unit.
 
-    That is the least weight, or a half or third of it if all are multiples of that only, as with a
-    large dead zone. Raises ``ValueError`` for a code with a weight that is not positive.
+    They write max(x, 0): without the soma, from silence as 0 on. Exact where weights are multiples
+    of the unit: that is the least weight, or a half or third of it if all are multiples of that
+    only, as with a large dead zone. Raises ``ValueError`` for a code with a weight that is not
+    positive.
     """
     least = float(code.weight.min())
     if not least > 0:
-        raise ValueError(f"code {code.name!r} has a weight of {least}; a ReLU needs positive ones")
+        raise ValueError(
+            f"code {code.name!r} has a weight of {least}; training needs positive ones"
+        )
     multiples = code.weight.astype(np.float64) / least
     whole = (n for n in (1, 2, 3) if np.allclose(n * multiples, np.rint(n * multiples), 1e-5))
     unit = least / next(whole, 1)
-    tables = {
-        table: (getattr(code, table).astype(np.float64) / unit).astype(np.float32)
-        for table in ("threshold", "reset", "weight")
-    }
-    return replace(code, **tables), unit
+    silence = 0.0 if code.soma else np.float64(code.offset)
+
+    def in_unit(table):
+        return (table.astype(np.float64) / unit).astype(np.float32)
+
+    return replace(
+        code, threshold=in_unit(code.threshold - silence), reset=in_unit(code.reset),
+        weight=in_unit(code.weight), offset=0.0, activation="relu", soma=False,
+    ), unit  # fmt: skip
 
 
 class LearnedCode(Population):
     """A population of FS neurons with a scale that is learned, for training only.
 
-    Input and output as in :class:`Population`, never counting. ``code`` is in units of its step,
-    and ``scale`` is that unit, at first. ``price`` is what a spike costs in the loss,
-    ``share`` that of the layer's neurons among all. ``spikes`` holds the mean per neuron in the
-    last batch.
+    Input and output as in :class:`Population`, never counting. ``code`` is that of the network it
+    begins as. ``price`` is what a spike costs in the loss, ``share`` that of the layer's neurons
+    among all. ``spikes`` holds the mean per neuron in the last batch.
     """
 
     code: SpikeCode
 
-    def __init__(
-        self, code: SpikeCode, *, scale: float, price: keras.Variable, share: float, **kwargs
-    ):
+    def __init__(self, code: SpikeCode, *, price: keras.Variable, share: float, **kwargs):
         super().__init__(code, **kwargs)
-        self.share, self._price, self._first_scale = share, price, scale
-        self._largest = float(code.staircase.value.max())
-        self._slope, self._low = _slopes(code)
+        self._plain, self._first_scale = in_units(code)
+        self._soma = activations.get(code.activation).tensor_function if code.soma else None
+        self.share, self._price = share, price
+        self._largest = float(self._plain.staircase.value.max())
+        self._slope, self._low = _slopes(self._plain)
         self._neuron = _with_gradients(self._time_steps, self._surrogate)
 
     def build(self, shape):
@@ -84,19 +94,30 @@ class LearnedCode(Population):
         """The learned unit, what the code's step is worth, of eight significant bits."""
         return float(_rounded(ops.exp(self.log_scale)))
 
+    def exported(self) -> SpikeCode:
+        """The code with the scale that was learned."""
+        learned = self._plain.scaled(self.scale)
+        silence = np.float32(0.0 if self.code.soma else self.code.offset)
+        return replace(
+            self.code, threshold=learned.threshold + silence, reset=learned.reset,
+            weight=learned.weight,
+        )  # fmt: skip
+
     def call(self, x, training=False):
         slow = ops.multiply(self.log_scale, self._damping)
         one = ops.exp(slow - ops.stop_gradient(slow))  # in value; it carries the gradient
         scale = one * ops.stop_gradient(_rounded(ops.exp(self.log_scale)))
-        y, fired = self._neuron(x / scale)
+        if self._soma is not None:
+            x = self._soma(x)
+        y, fired = self._neuron((x - self.code.offset) / scale)
         if training:
             spikes = ops.mean(fired)
             self.spikes.assign(ops.stop_gradient(spikes))
             self.add_loss(ops.stop_gradient(self._price) * self.share * spikes)
-        return scale * y
+        return scale * y + self.code.offset
 
     def _time_steps(self, u):
-        code = self.code
+        code = self._plain
         v, y, fired = u, ops.zeros_like(u), ops.zeros_like(u)
         for T, h, d in zip(code.threshold, code.reset, code.weight, strict=True):
             z = v >= T
