@@ -1,5 +1,8 @@
 """mlGeNN against the NumPy specification: spike for spike, every kind of code."""
 
+import subprocess
+import sys
+import textwrap
 from dataclasses import replace
 from functools import reduce
 
@@ -526,3 +529,24 @@ def test_an_efficientnet_with_its_gates():
     snn = convert(model, x, code="binary", steps=5, scale="max")
     assert len(snn.codes) > 120
     assert same_in_double_precision(snn, x[:2]) > 100_000
+
+
+def test_a_network_for_pictures_is_built_in_little_memory():
+    """EfficientNet-Lite0, of 224 x 224 pixels: the whole process, TensorFlow included."""
+    script = """
+        import resource
+        from fsrepro import genn
+        from fsrepro.conversion import convert
+        from fsrepro.experiments import models, pictures
+        from fsrepro.experiments.picture_stream import arrays
+
+        network = models.imagenet("efficientnet-lite0", None)
+        x, _ = arrays(pictures.shipped(), network.preprocessing)
+        snn = convert(network.model, x, code="binary", steps=4, scale="max")
+        with genn.to_mlgenn(snn).loaded():
+            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+        """
+    found = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True
+    )
+    assert float(found.stdout.split()[-1]) < 4  # GiB; written out, its synapses alone take 3
