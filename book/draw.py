@@ -139,7 +139,6 @@ def mlgenn(folder: Path) -> None:
     save(figures.raster(read("words")), folder / "mlgenn_raster")
     agreement = read("agreement").rename(columns={"spikes": "spikes_sent"})
     agreement["output_error"] = agreement["output_error"].map("{:.1e}".format)
-    agreement["spikes_sent"] = agreement["spikes_sent"].map("{:,}".format)
     table(agreement, None, folder / "mlgenn_agreement")
     table(read("times"), None, folder / "mlgenn_times")
 
@@ -178,9 +177,8 @@ def nothing_analog(folder: Path) -> None:
     table(runs, shown, folder / "nothing_analog")
     shown = ["network", "images", "accuracy", "answers_that_differ", "spikes_sent",
              "spikes_that_differ", "events_per_image", "seconds_per_image"]  # fmt: skip
-    events["spikes_sent"] = events["spikes_sent"].map("{:,}".format)
     table(events, shown, folder / "nothing_analog_events")
-    table(read("signals").round(3), None, folder / "nothing_analog_signals")
+    table(read("signals"), None, folder / "nothing_analog_signals")
 
 
 def experiment(name: str) -> tuple[Callable[..., pd.DataFrame], dict]:

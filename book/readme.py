@@ -15,6 +15,8 @@ SHOWN = [  # of the many codes of results/full/headline.csv
     "binary (calibrated, rounding)",
     "mixed radix, K = 8",
     "mixed radix, K = 10",
+    "mixed radix, K = 12",
+    "mixed radix, picture spikes",
     "mixed radix, K = 16",
     "mixed radix, budget",
     "fine-tuned",
@@ -42,6 +44,8 @@ EXPECTED = [  # experiment, setting, where its accuracy and spikes are in the JS
     ("06_mlgenn", "in GeNN, 1,000 images", "genn_accuracy", "spikes"),
     ("07_imagenet", "EfficientNet-Lite0, K = 12, 650 pictures", "efficientnet_lite0_k12_accuracy",
      "efficientnet_lite0_k12_spikes_per_neuron"),
+    ("10_nothing_analog", "ResNet-20, its picture in spikes too", "resnet_20_spikes_0_5_accuracy",
+     "resnet_20_spikes_0_5_spikes_per_neuron"),
 ]  # fmt: skip
 
 

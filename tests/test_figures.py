@@ -20,7 +20,7 @@ from matplotlib import pyplot as plt
 FULL = PROJECT / "results" / "full"
 CHAPTERS = [
     "relu_baseline", "huffman_codes", "float_codes", "silu_sigmoid", "cifar10", "low_end",
-    "mlgenn", "imagenet",
+    "mlgenn", "imagenet", "nothing_analog",
 ]  # fmt: skip
 NOT_OF_THE_TABLE = "_", "ANN", "half of"  # how labels of lines across begin
 ACCURACY, SPIKES, SPENT = "accuracy (%)", "spikes per neuron", "spikes per neuron and image"
@@ -456,6 +456,19 @@ def test_what_the_library_returns():
     check_raster(figures.raster(words), words)
     table = diagnose(model, snn, images)
     assert len(figures.diagnosis(table)[2].patches) == len(table)
+
+
+def test_energy_is_what_spikes_and_multiplications_take():
+    runs = read("10_nothing_analog")
+    ax = book_figures.energy_parts(runs)
+    spikes, left = ([bar.get_width() for bar in bars] for bars in ax.containers)
+    np.testing.assert_allclose(np.add(spikes, left), runs["energy"], rtol=1e-6)
+    np.testing.assert_allclose(left, runs["macs_left"])
+    labels = [text.get_text() for text in ax.get_yticklabels()]
+    assert labels[:2] == [
+        f"{runs['network'][0]}, budget {runs['budget'][0]:g}, picture analog",
+        f"{runs['network'][1]}, budget {runs['budget'][1]:g}, picture in spikes",
+    ]
 
 
 @pytest.fixture(scope="module")

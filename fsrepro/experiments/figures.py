@@ -308,7 +308,7 @@ def loss_against_spikes(table: pd.DataFrame) -> Sequence[Axes]:
     axes[0].figure.supxlabel("spikes per neuron and image", fontsize="medium")
     axes[0].figure.supylabel("accuracy minus the ANN's (points)", fontsize="medium")
     axes[0].legend([shown[s] for s in looks], list(looks), fontsize="small", loc="lower right")
-    return axes
+    return axes[: len(networks)]
 
 
 def curves(
@@ -442,8 +442,10 @@ def energy_parts(table: pd.DataFrame) -> Axes:
     A bar for every row: ``network``, ``picture``, ``budget``, ``synops_per_mac``, ``macs_left``.
     """
     _, ax = plt.subplots(figsize=(8.2, 0.8 + 0.45 * len(table)))
+    how = {"analog": "analog", "spikes": "in spikes"}
     names = [
-        f"{row.network}, budget {row.budget:g}, {row.picture} picture" for row in table.itertuples()
+        f"{row.network}, budget {row.budget:g}, picture {how[row.picture]}"
+        for row in table.itertuples()
     ]
     spikes = np.array([energy_ratio(synops, 0, 1) for synops in table["synops_per_mac"]])
     left = table["macs_left"].to_numpy()

@@ -48,16 +48,20 @@ _HEADINGS = {
     "ratio": "SNN / ANN", "spikes_per_image": "spikes per image",
     "synops_per_mac": "SynOps per MAC", "macs_left": "MACs left",
     "energy": "energy by counts", "neuron_updates": "neuron updates",
+    "negative_power": "power below zero", "pair": "spikes of a pair", "one": "of one population",
+    "peak_gib": "peak memory (GiB)",
 }  # fmt: skip
 _FORMS = {
     "{:g}": "budget",
     "{:.0f}": "steps snr_target",
-    "{:.1f}": "snr worst_snr ms_per_image",
+    "{:.1f}": "snr worst_snr ms_per_image peak_gib",
     "{:.2f}": "accuracy agreement ann_accuracy loss ratio_to_bound on_layers entropy mean_latency "
     "ratio",
-    "{:.3f}": "spikes spikes_per_neuron inner_spikes bound synops_per_mac energy",
+    "{:.3f}": "spikes spikes_per_neuron inner_spikes bound synops_per_mac energy negative_power "
+    "pair one",
+    "{:.3g}": "seconds_per_image",
     "{:.2%}": "macs_left",
-    "{:,.0f}": "spikes_per_image neuron_updates "
+    "{:,.0f}": "spikes_per_image spikes_sent neuron_updates "
     "synops_per_image macs_per_image neurons ann_nj snn_nj events_per_image",
 }
 _FORM_OF = {column: form for form, columns in _FORMS.items() for column in columns.split()}
