@@ -96,11 +96,14 @@ def spikes_per_layer(layers: pd.DataFrame) -> Axes:
     ----------
     layers : pandas.DataFrame
         Of a :class:`fsrepro.measures.Report`; or of several, one below the other with a column
-        ``setting``, then bars side by side.
+        ``setting``, then bars side by side. Layers are in the order of the one that has the most.
     """
     _, ax = plt.subplots(figsize=(7.2, max(4.2, 1.4 + 0.2 * layers["layer"].nunique())))
     hue = "setting" if "setting" in layers else None
-    sns.barplot(layers, x="spikes_per_neuron", y="layer", hue=hue, ax=ax)
+    parts = [part["layer"] for _, part in layers.groupby(hue, sort=False)] if hue else []
+    parts = [*sorted(parts, key=len, reverse=True), layers["layer"]]
+    order = pd.concat(parts).unique()
+    sns.barplot(layers, x="spikes_per_neuron", y="layer", hue=hue, order=order, ax=ax)
     for container, hatch in zip(ax.containers, ("", "//", "xx", ".."), strict=False):
         plt.setp(container, hatch=hatch, edgecolor="white", linewidth=0)
     ax.set(xlabel="spikes per neuron and image", ylabel="")

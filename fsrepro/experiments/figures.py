@@ -304,10 +304,15 @@ def loss_against_spikes(table: pd.DataFrame) -> Sequence[Axes]:
             arrow = {"ls": "", "marker": "v", "color": look["color"], "mfc": "white"}
             ax.plot(outside["spikes_per_neuron"], 0 * outside["loss"] - 4.75, **arrow)
         ax.set(title=network, ylim=(-5, 3), xlim=(0, 1.05 * most))
-    plt.setp(axes[len(networks) :], visible=False)
     axes[0].figure.supxlabel("spikes per neuron and image", fontsize="medium")
     axes[0].figure.supylabel("accuracy minus the ANN's (points)", fontsize="medium")
-    axes[0].legend([shown[s] for s in looks], list(looks), fontsize="small", loc="lower right")
+    explained, where = axes[0], "lower right"
+    if len(axes) > len(networks):  # a free panel has room for the legend
+        explained, where = axes[-1], "center"
+        explained.axis("off")
+        if rows > 1:
+            axes[-3].tick_params(labelbottom=True)
+    explained.legend([shown[s] for s in looks], list(looks), fontsize="small", loc=where)
     return axes[: len(networks)]
 
 
