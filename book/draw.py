@@ -172,13 +172,16 @@ def nothing_analog(folder: Path) -> None:
     runs["points below the ANN"] = [
         f"{row.loss:.2f} ({row.low:.2f} to {row.high:.2f})" for row in runs.itertuples()
     ]
-    shown = ["network", "picture", "budget", "steps", "points below the ANN", "agreement",
+    shown = ["network", "picture", "budget", "points below the ANN", "agreement",
              "spikes_per_neuron", "synops_per_mac", "macs_left", "energy"]  # fmt: skip
     table(runs, shown, folder / "nothing_analog")
     shown = ["network", "images", "accuracy", "answers_that_differ", "spikes_sent",
              "spikes_that_differ", "events_per_image", "seconds_per_image"]  # fmt: skip
     table(events, shown, folder / "nothing_analog_events")
-    table(read("signals"), None, folder / "nothing_analog_signals")
+    signals = read("signals").groupby("network", sort=False)
+    means = signals[["negative_power", "pair", "one"]].mean()
+    means.insert(0, "signals", signals.size())
+    table(means.reset_index(), None, folder / "nothing_analog_signals")
 
 
 def experiment(name: str) -> tuple[Callable[..., pd.DataFrame], dict]:
