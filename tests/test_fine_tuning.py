@@ -367,3 +367,23 @@ def test_tables_that_write_a_function_by_themselves_are_refused(digits):
     snn = convert(model, x[:100], code=code)
     with pytest.raises(ValueError, match="writes silu by its tables alone"):
         training.fine_tune(snn, x, y, spikes_per_neuron=0.5, epochs=1)
+
+
+def test_a_class_for_every_pixel(digits):
+    x, _ = digits.arrays("train")
+    masks = (x[..., 0] > x.mean()).astype(int) + (x[..., 0] > x.mean() + x.std())
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 1))
+    hidden = layers.Conv2D(8, 3, padding="same", activation="relu")(inputs)
+    model = keras.Model(inputs, layers.Conv2D(3, 1, activation="softmax")(hidden))
+    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    model.fit(x, masks, epochs=3, verbose=0)
+    snn = convert(model, x[:200], steps=4, task="segmentation")
+    for labels in (masks, None):
+        tuned, history = training.fine_tune(
+            snn, x, labels, spikes_per_neuron=0.8, epochs=2, teacher=model,
+            validation=(x[:100], masks[:100]),
+        )  # fmt: skip
+        found = measures.evaluate(tuned, x[:100], masks[:100]).accuracy
+        assert history["calibration_accuracy"].iloc[-1] == pytest.approx(found, abs=0.5)
+        assert found > 70
