@@ -83,6 +83,16 @@ class Task:
             return powers / powers.sum(-1, keepdims=True)
         return logits if self.head == "linear" else activations.get(self.head)(logits)
 
+    def tensor_values(self, logits):
+        """The same of a Keras tensor."""
+        from keras import ops
+
+        if self.head == "softmax":
+            return ops.softmax(logits)
+        return (
+            logits if self.head == "linear" else activations.get(self.head).tensor_function(logits)
+        )
+
     def check(self, answers, logits: tuple[int, ...], what: str) -> NDArray:
         """Labels, or answers, for outputs of the shape ``logits``, as :meth:`answers` gives them.
 
@@ -165,11 +175,7 @@ class Task:
         from keras import ops
 
         if self.name == "regression":
-            values = logits
-            if self.head == "softmax":
-                values = ops.softmax(logits)
-            elif self.head != "linear":
-                values = activations.get(self.head).tensor_function(logits)
+            values = self.tensor_values(logits)
             return ops.sum(ops.where(chance < 0.5, -values, values))
         fixed = ops.stop_gradient(logits)
         if self.yes_or_no(logits.shape[-1]):

@@ -318,7 +318,7 @@ pd.Series(headline).rename("value").to_frame().style.format(precision=3, thousan
 
 # %%
 def activations_of(network):
-    graph = normal_form(network_of(network).model)
+    graph = normal_form(network_of(network).model, analog="allowed")  # not those of other signals
     return ", ".join(sorted({graph.get_layer(n).function for n in activation_layers(graph)}))
 
 

@@ -183,7 +183,7 @@ else:
     print("GeNN is not installed here; this is the published run.")
     path = Path("results/full/10_nothing_analog_events.csv")
     events = pd.read_csv(path) if path.exists() else pd.DataFrame()
-first, then = ["images", "steps", "layers", "neurons", "accuracy", "answers_that_differ"], []
+first = ["images", "steps", "layers", "neurons", "accuracy", "answers_that_differ"]
 notebook.shown(events, ["network", "budget", *first] if len(events) else None).style.hide()
 
 # %%
@@ -234,7 +234,7 @@ result_files.write(
     headline_rows=notebook.headline_rows(
         runs, dataset=[NETWORKS[n]["dataset"].replace("pictures", "imagenet sample")
                        for n in runs["network"]],
-        activation=["relu6" if "lite" in n.lower() else "relu" for n in runs["network"]],
+        activation=[", ".join(sorted(set(study(n).functions.values()))) for n in runs["network"]],
         code=[f"mixed radix, picture {p}" for p in runs["picture"]],
     ),
     parameters=given

@@ -111,16 +111,22 @@ def weights(model):
     return model
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda f: f.__name__)
-@pytest.mark.parametrize("spiking_input", [False, True], ids=["picture", "picture in spikes"])
-def test_nothing_is_analog_behind_the_picture(block, spiking_input):
-    model, x = weights(network(block)), pictures(8, 8, 3)
+def agreeing(model, x, spiking_input):
+    """The spiking network in 18 bits, which computes what the model does."""
     snn = convert(
         model, x, code=lambda a: binary(18, 1.01 * a, rounding=True), scale="max",
         spiking_input=spiking_input,
     )  # fmt: skip
     expected = model.predict(x, verbose=0)
     np.testing.assert_allclose(snn.predict(x), expected, atol=1e-3 * np.ptp(expected))
+    return snn
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("spiking_input", [False, True], ids=["picture", "picture in spikes"])
+def test_nothing_is_analog_behind_the_picture(block, spiking_input):
+    model, x = weights(network(block)), pictures(8, 8, 3)
+    snn = agreeing(model, x, spiking_input)
     synapses = snn.synapses
     products = {c.name for c in snn.keras_model.layers if isinstance(c, layers.Multiply)}
     assert set(synapses.analog) == products | set(synapses.first)
@@ -157,12 +163,7 @@ def test_where_the_picture_meets_spikes(meet, spiking_input):
     x = layers.Conv2D(3, 3, padding="same", activation="sigmoid")(inputs)
     x = layers.Conv2D(4, 3, activation="relu", name="behind")(meet(inputs, x))
     model, x = keras.Model(inputs, layers.Dense(5)(layers.Flatten()(x))), pictures(8, 8, 3)
-    snn = convert(
-        model, x, code=lambda a: binary(18, 1.01 * a, rounding=True), scale="max",
-        spiking_input=spiking_input,
-    )  # fmt: skip
-    expected = model.predict(x, verbose=0)
-    np.testing.assert_allclose(snn.predict(x), expected, atol=1e-3 * np.ptp(expected))
+    snn = agreeing(model, x, spiking_input)
     reads_picture = {"conv2d", "behind"} if meet in ADDED else {"conv2d"}
     assert set(snn.synapses.first) == (set() if spiking_input else reads_picture)
     products = {c.name for c in snn.keras_model.layers if isinstance(c, layers.Multiply)}

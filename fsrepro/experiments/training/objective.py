@@ -9,7 +9,6 @@ import numpy as np
 from keras import ops
 from scipy.special import expit, softmax
 
-from ... import activations
 from ...networks.graph import predict
 from ...tasks import Task
 
@@ -80,11 +79,7 @@ class Objective:
         return keras.losses.CategoricalCrossentropy(from_logits=True)
 
     def _squared_error(self, wanted, logits):
-        values, head = logits, self.task.head
-        if head == "softmax":
-            values = ops.softmax(logits)
-        elif head != "linear":
-            values = activations.get(head).tensor_function(logits)
+        values = self.task.tensor_values(logits)
         return ops.mean(ops.square(values - wanted)) / self.variance
 
     def quality(self, model: keras.Model, held_out) -> float:
