@@ -3,7 +3,8 @@
     python checkpoints/train.py resnet8_cifar10        # resumes if it was interrupted
 
 Progress goes to ``~/.cache/fsrepro/NAME.training``; the finished weights and their card to
-this folder. A new network needs a line in ``NETWORKS`` and ``NAME.json`` with a ``recipe``.
+this folder. A new network needs a line in ``NETWORKS`` and ``NAME.json`` with a ``recipe``; with
+``weight_bits`` 8 what is kept, and measured, has weights of eight bits.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import keras
 
 from fsrepro.experiments import datasets, models, training
 from fsrepro.files import write_table
+from fsrepro.networks.few_bits import round_weights
 
 HERE = Path(__file__).parent
 NETWORKS = {
@@ -26,6 +28,7 @@ NETWORKS = {
     "resnet20_cifar10": lambda: models.resnet(20),
     "resnet20_silu_cifar10": lambda: models.resnet(20, activation="silu"),
     "plain_cnn_sigmoid_cifar10": lambda: models.plain_cnn(activation="sigmoid"),
+    "vgg16_cifar10": models.vgg16,
     "se_resnet14_cifar10": lambda: models.resnet(14, activation="silu", squeeze=4),
 }
 
@@ -70,6 +73,9 @@ def main(name: str) -> None:
         models.load_checkpoint(model, HERE / f"{start}.weights.h5")
         origin = {"start": start}
     history = training.train(model, **arguments(training.train, name, data))
+    if bits := card_of(name).get("weight_bits"):
+        round_weights(model, bits)
+        origin["weight_bits"] = bits
     measured = {
         f"{part}_accuracy": round(training.accuracy(model, *data.arrays(part)), 2)
         for part in ("train", "calibration", "test")

@@ -58,7 +58,7 @@ def test_forward_is_the_code_itself(code):
     layer = learned(code)
     np.testing.assert_allclose(layer(x), code.quantise(x), rtol=1e-6, atol=1e-6)
     layer(x, training=True)
-    np.testing.assert_allclose(layer.spikes, code.count(x).mean(), rtol=1e-6)
+    np.testing.assert_allclose(layer.spikes, code.count(x[:16]).mean(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("code", CODES, ids=lambda code: code.name)
@@ -104,7 +104,7 @@ def test_the_gradient_of_the_scale_is_that_of_a_learned_step():
     found = tape.gradient(y, layer.log_scale.value)
     u = x / 0.5
     inside = (u > 0) & (u < 10)
-    expected = (0.5 * (code.quantise(u) - u * inside)).sum() * layer._damping
+    expected = (0.5 * (code.quantise(u) - u * inside)).sum()
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 

@@ -2,13 +2,12 @@
 
 import keras
 import numpy as np
-import pytest
 from keras import layers
 
 from fsrepro.conversion import normal_form
 from fsrepro.energy import PICOJOULES, energy
 from fsrepro.experiments import models
-from fsrepro.experiments.rivals import mlgenn_scales, quantised_ann, round_weights
+from fsrepro.experiments.rivals import mlgenn_scales, quantised_ann
 from fsrepro.measures import Report
 from fsrepro.networks.population import activation_layers
 from fsrepro.tasks import Task
@@ -26,21 +25,6 @@ def network():
 
 
 IMAGES = np.random.default_rng(1).normal(size=(40, 6, 6, 3)).astype(np.float32)
-
-
-@pytest.mark.parametrize("bits", [2, 4, 8])
-def test_weights_lie_on_the_grid_of_their_channel(bits):
-    model = network()
-    before, after = normal_form(model), round_weights(model, bits)
-    for old, new in zip(before.layers, after.layers, strict=True):
-        if not old.get_weights():
-            continue
-        w, q = old.get_weights()[0], new.get_weights()[0]
-        axes = tuple(range(w.ndim - (2 if "Depthwise" in type(old).__name__ else 1)))
-        step = np.abs(w).max(axes, keepdims=True) / (2 ** (bits - 1) - 1)
-        np.testing.assert_allclose(q / step, np.round(q / step), atol=1e-4)
-        assert (np.abs(w - q) <= step / 2 + 1e-6).all()
-        np.testing.assert_array_equal(old.get_weights()[1], new.get_weights()[1])
 
 
 def test_activations_take_so_many_values():
@@ -62,12 +46,6 @@ def test_many_bits_are_the_ann():
     errors = [np.abs(m.predict(IMAGES, verbose=0) - exact).mean() for m in (fine, coarse)]
     assert errors[0] < 0.05 * errors[1]
     assert activation_layers(normal_form(model)) == ["a_act", "b_act"]
-
-
-@pytest.mark.parametrize("bits", [1, 17, 3.5])
-def test_bad_bits(bits):
-    with pytest.raises(ValueError, match=f"weights need from 2 to 16 bits, got {bits}"):
-        round_weights(models.small_cnn((8, 8, 1)), bits)
 
 
 def test_energy_is_counts_times_costs():

@@ -15,6 +15,7 @@ import pandas as pd
 from .. import archive
 from ..codes import Code, SpikeCode
 from ..files import Refused, check_place, reading
+from ..networks import few_bits
 from ..networks.graph import at_most, plain_layers, predict, predict_list, rewrite
 from ..networks.kinds import LINEAR_LAYERS, POOLING_BY_MAXIMUM, PRODUCTS
 from ..networks.population import Population, by_layer, check_function
@@ -298,11 +299,14 @@ class SpikingModel:
             "inputs": self.inputs,
             "budget": self.budget,
         }
-        weights = {  # whatever they are added up in, weights are of float32
-            f"weight_{i}": np.asarray(w, np.float32)
-            for i, w in enumerate(self.keras_model.get_weights())
-        }
-        archive.write(path, header, weights)
+        arrays: dict[str, np.ndarray] = {}
+        for i, weight in enumerate(self.keras_model.get_weights()):
+            weight = np.asarray(weight, np.float32)  # whatever they are added up in
+            if packed := few_bits.pack(weight):
+                arrays[f"weight_{i}"], arrays[f"step_{i}"] = packed
+            else:
+                arrays[f"weight_{i}"] = weight
+        archive.write(path, header, arrays)
         return path
 
     @classmethod
@@ -336,7 +340,13 @@ class SpikingModel:
             if not np.isfinite([*scales.values(), *(inputs or ()), *(budget or ())[:2]]).all():
                 raise Refused("holds a scale, range or budget that is not finite: refused")
             _check_config(config)
-            weights = [arrays.pop(f"weight_{i}") for i in range(len(arrays))]
+            count = sum(name.startswith("weight_") for name in arrays)
+            weights = [arrays.pop(f"weight_{i}") for i in range(count)]
+            for i, weight in enumerate(weights):
+                if f"step_{i}" in arrays:
+                    weights[i] = few_bits.unpack(weight, arrays.pop(f"step_{i}"))
+            if arrays:
+                raise Refused(f"holds arrays of no use: {', '.join(arrays)}")
             if not all(w.dtype == np.float32 and np.isfinite(w).all() for w in weights):
                 raise Refused("holds weights that are not finite float32 numbers: refused")
             with plain_layers(), at_most(sum(weight.size for weight in weights)):

@@ -10,6 +10,7 @@ from ._import_torch import import_torch
 from ._plain_cnn import plain_cnn, small_cnn
 from ._published import PublishedNetwork, published
 from ._resnet import resnet
+from ._vgg import vgg16
 from .background import without_background
 from .checkpoint import load_checkpoint, save_checkpoint
 from .mobilenet_v3 import mobilenet_v3_small
@@ -17,7 +18,7 @@ from .mobilenet_v3 import mobilenet_v3_small
 __all__ = [
     "ImageNetNetwork", "PublishedNetwork", "build", "efficientnet_lite", "imagenet", "import_torch",
     "load_checkpoint", "mobilenet_v3_small", "plain_cnn", "published", "resnet", "save_checkpoint",
-    "small_cnn", "without_background",
+    "small_cnn", "vgg16", "without_background",
 ]  # fmt: skip
 
 
@@ -27,16 +28,18 @@ def build(name: str, image_shape: tuple[int, int, int], classes: int, **options)
     Parameters
     ----------
     name : str
-        ``small_cnn``, ``plain_cnn``, or ``resnet8``, ``resnet14``, ``resnet20``, ...; others raise
-        ``ValueError``.
+        ``small_cnn``, ``plain_cnn``, ``vgg16``, or ``resnet8``, ``resnet14``, ``resnet20``, ...;
+        others raise ``ValueError``.
     image_shape, classes, **options
         Go to the constructor.
     """
-    constructors: dict[str, Callable] = {"small_cnn": small_cnn, "plain_cnn": plain_cnn}
+    constructors: dict[str, Callable] = {
+        network.__name__: network for network in (small_cnn, plain_cnn, vgg16)
+    }
     if match := re.fullmatch(r"resnet(\d+)", name):
         constructors[name] = partial(resnet, int(match[1]))
     if name not in constructors:
         raise ValueError(
-            f"unknown network {name!r}; choose small_cnn, plain_cnn or resnet8, resnet14, ..."
+            f"unknown network {name!r}; choose small_cnn, plain_cnn, vgg16 or resnet8, ..."
         )
     return constructors[name](image_shape, classes, **options)

@@ -1,5 +1,7 @@
 """Trained weights on disk: one HDF5 file of tensors that says what it is, and the same beside it.
 
+Weights of eight bits take eight, see :mod:`~fsrepro.networks.few_bits`.
+
 The card (data, recipe, seed, duration, accuracy) is in the file of the weights, so that a kill
 leaves old weights with their card or new weights with theirs; ``NAME.json`` beside it is for
 readers. The file ends in a checksum of all before, so that nothing damaged reaches HDF5.
@@ -11,6 +13,7 @@ import hashlib
 import io
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -19,6 +22,7 @@ import numpy as np
 
 from ...files import Refused, atomic, no_space, reading, write_text
 from ...hdf5 import numbers_in
+from ...networks import few_bits
 
 __all__ = ["existing", "file_sha256", "load_checkpoint", "save_checkpoint"]
 
@@ -37,9 +41,10 @@ def save_checkpoint(model: keras.Model, path: str | Path, card: dict) -> Path:
     with no_space(path), tempfile.TemporaryDirectory() as scratch:  # HDF5 leaves open what failed
         draft = Path(scratch, path.name)
         model.save_weights(draft)
-        with h5py.File(draft, "a") as file:
+        kept = _rewritten(draft, _packed)
+        with h5py.File(kept, "a") as file:
             file.attrs["card"] = json.dumps(card)
-        content = draft.read_bytes() + _SEAL + file_sha256(draft).encode()
+        content = kept.read_bytes() + _SEAL + file_sha256(kept).encode()
     whole = {**card, "weights_sha256": hashlib.sha256(content).hexdigest()}
     with atomic(path) as partial:
         partial.write_bytes(content)
@@ -68,6 +73,7 @@ def load_checkpoint(model: keras.Model, path: str | Path) -> dict:
         with tempfile.TemporaryDirectory() as scratch:
             draft = Path(scratch, path.name)
             draft.write_bytes(content)
+            draft = _rewritten(draft, _unpacked)
             try:
                 model.load_weights(draft)
             except ValueError as error:
@@ -75,6 +81,36 @@ def load_checkpoint(model: keras.Model, path: str | Path) -> dict:
         if not all(np.isfinite(weight).all() for weight in model.get_weights()):
             raise Refused("holds NaN or infinite weights")
         return {**card, "weights_sha256": sha256}
+
+
+def _rewritten(draft: Path, change: Callable[[h5py.Dataset], dict]) -> Path:
+    """A copy of a file of HDF5 beside it, its data sets and their attributes as ``change`` says."""
+    copy = draft.with_name(f"copy.{draft.name}")
+    with h5py.File(draft) as source, h5py.File(copy, "w") as target:
+
+        def write(name: str, found) -> None:
+            if isinstance(found, h5py.Dataset):
+                changed = change(found)
+                new = target.create_dataset(name, data=changed.pop("data"))
+                new.attrs.update({**found.attrs, **changed})
+            else:
+                target.require_group(name).attrs.update(found.attrs)
+
+        target.attrs.update(source.attrs)
+        source.visititems(write)
+    return copy
+
+
+def _packed(found: h5py.Dataset) -> dict:
+    data = found[()]
+    if data.dtype == np.float32 and (packed := few_bits.pack(data)):
+        return dict(zip(("data", "step"), packed, strict=True))
+    return {"data": data}
+
+
+def _unpacked(found: h5py.Dataset) -> dict:
+    data, step = found[()], found.attrs.get("step")
+    return {"data": data if step is None else few_bits.unpack(data, step)}
 
 
 def _is_sealed(content: bytes) -> bool:

@@ -28,10 +28,12 @@ class TrainingData:
     batch_size, seed : int
     augmentation : bool
         See :func:`augment`.
+    cutout : int
+        The side of the square that an augmented image loses, in pixels.
     """
 
-    def __init__(self, x, y, batch_size: int, augmentation: bool, seed: int):
-        self.x, self.y, self.seed = x, y, seed
+    def __init__(self, x, y, batch_size: int, augmentation: bool, seed: int, cutout: int = 0):
+        self.x, self.y, self.seed, self.cutout = x, y, seed, cutout
         self.batch_size, self.augmentation = batch_size, augmentation
         if batch_size < 1:
             raise ValueError(f"batch_size must be positive, got {batch_size}")
@@ -42,7 +44,7 @@ class TrainingData:
                     "without labels, the images must be a stream of (images, labels) that has a "
                     f"length, such as a tf.data.Dataset; got {type(x).__name__}"
                 )
-            if augmentation:
+            if augmentation or cutout:
                 raise ValueError("a stream has its own augmentation; leave augmentation out")
             self.steps = len(x)
             return
@@ -74,13 +76,18 @@ class TrainingData:
             batch = order[step * self.batch_size :][: self.batch_size]
             images = self.x[batch]
             labels = None if self.y is None else self.y[batch]
-            yield augment(images, rng) if self.augmentation else images, labels
+            if self.augmentation:
+                images = augment(images, rng, cutout=self.cutout)
+            yield images, labels
 
 
-def augment(images: np.ndarray, rng: np.random.Generator, *, shift: int = 4) -> np.ndarray:
+def augment(
+    images: np.ndarray, rng: np.random.Generator, *, shift: int = 4, cutout: int = 0
+) -> np.ndarray:
     """Flip each of ``images``, (N, H, W, C), left to right with probability 1/2, and shift it.
 
-    By up to ``shift`` pixels (He et al. 2016, 4.2); what a shift uncovers is zero.
+    By up to ``shift`` pixels (He et al. 2016, 4.2); what a shift uncovers is zero. With ``cutout``
+    a square of that side around a random pixel is zero (DeVries & Taylor 2017).
     """
     n, height, width, _ = images.shape
     padded = np.pad(images, ((0, 0), (shift, shift), (shift, shift), (0, 0)))
@@ -88,7 +95,15 @@ def augment(images: np.ndarray, rng: np.random.Generator, *, shift: int = 4) -> 
     columns = rng.integers(0, 2 * shift + 1, (n, 1)) + np.arange(width)  # (N, W)
     flip = rng.random(n) < 0.5
     columns[flip] = columns[flip, ::-1]
-    return padded[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    shifted = padded[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    if cutout:
+
+        def cut(size):  # (N, size)
+            start = rng.integers(0, size, (n, 1)) - cutout // 2
+            return (np.arange(size) >= start) & (np.arange(size) < start + cutout)
+
+        shifted[cut(height)[:, :, None] & cut(width)[:, None, :]] = 0
+    return shifted
 
 
 def mix(

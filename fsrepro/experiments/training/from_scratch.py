@@ -35,9 +35,11 @@ def train(
     batch_size: int = 128,
     learning_rate: float = 0.1,
     schedule: str = "cosine",
+    label_smoothing: float = 0.0,
     momentum: float = 0.9,
     weight_decay: float = 1e-4,
     augmentation: bool = False,
+    cutout: int = 0,
     precision: str = "float32",
     seed: int = 0,
     checkpoint: str | Path | None = None,
@@ -56,12 +58,14 @@ def train(
     validation : pair of arrays
         Held-out images and classes, to be classified after every epoch.
     learning_rate, momentum : float
-    schedule : "cosine", "restarts" or "step"
-        To zero over all epochs; the same over a third of the epochs, and once more over the others;
-        or a tenth after half and again after three quarters of the epochs.
+    schedule : "cosine", "one cycle", "restarts" or "step"
+        See :mod:`~fsrepro.experiments.training.schedules`.
+    label_smoothing : float
+        The share of a target that is spread over all classes (Szegedy et al. 2016).
     weight_decay : float
         The factor of 1/2 ||w||^2 in the loss, for kernels only.
     augmentation : bool
+    cutout : int
         See :func:`~fsrepro.experiments.training.augment`.
     precision : str
         What the training computes in, see :func:`~fsrepro.experiments.training.twin.twin`; held-out
@@ -82,7 +86,7 @@ def train(
         For impossible settings, and if the checkpoint is damaged, or belongs to another
         network, recipe or data set.
     """
-    data = TrainingData(x, y, batch_size, augmentation, seed)
+    data = TrainingData(x, y, batch_size, augmentation, seed, cutout)
     check_settings(model, data, validation, epochs, learning_rate)
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule must be one of {', '.join(SCHEDULES)}, got {schedule!r}")
@@ -94,23 +98,26 @@ def train(
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     trained = twin(model, precision)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing)
     trained.compile(optimizer, loss, metrics=["accuracy"])
     optimizer.build(trained.trainable_variables)
     recipe = {
         "model": model.name, "weights": checksum(*trained.get_weights()), "data": data.identity,
         "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
-        "schedule": schedule, "momentum": momentum, "weight_decay": weight_decay,
-        "augmentation": augmentation, "precision": precision, "seed": seed,
+        "schedule": schedule, "label_smoothing": label_smoothing, "momentum": momentum,
+        "weight_decay": weight_decay,
+        "augmentation": augmentation, "cutout": cutout, "precision": precision, "seed": seed,
     }  # fmt: skip
     history = resume(trained, checkpoint, recipe)
     bring_back(trained, model)
+
+    one_hot = np.eye(model.output_shape[-1], dtype=np.float32)
 
     def learn(epoch, batches):
         logs = []
         for images, labels in batches:
             trained.reset_metrics()
-            logs.append(trained.train_on_batch(images, labels, return_dict=True))
+            logs.append(trained.train_on_batch(images, one_hot[labels], return_dict=True))
         bring_back(trained, model)
         mean = pd.DataFrame(logs).astype(float).mean()
         held_out = held_out_accuracy(model, validation)
