@@ -12,9 +12,9 @@ import json
 import pandas as pd
 from train import HERE, NETWORKS, arguments, card_of, chosen, new_card
 
-from fsrepro import measures
+from fsrepro import measures, training
 from fsrepro.conversion import SpikingModel, convert
-from fsrepro.experiments import datasets, models, training
+from fsrepro.experiments import datasets, models
 from fsrepro.files import write_table, write_text
 
 

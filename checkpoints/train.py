@@ -18,7 +18,8 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # twice as fast where Tenso
 
 import keras
 
-from fsrepro.experiments import datasets, models, training
+from fsrepro import training
+from fsrepro.experiments import datasets, models
 from fsrepro.files import write_table
 from fsrepro.networks.few_bits import round_weights
 

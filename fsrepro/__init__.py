@@ -11,12 +11,20 @@ if TYPE_CHECKING:
     from . import codes
     from .conversion import Plan, SpikingModel, convert, diagnose, plan
     from .measures import Report, evaluate
+    from .training import calibrate, fine_tune
 
 __version__ = "0.1.0"
 
-__all__ = ["Plan", "Report", "SpikingModel", "codes", "convert", "diagnose", "evaluate", "plan"]
+__all__ = [
+    "Plan", "Report", "SpikingModel", "calibrate", "codes", "convert", "diagnose", "evaluate",
+    "fine_tune", "plan",
+]  # fmt: skip
 
-_HOMES = dict.fromkeys(__all__, "conversion") | {"Report": "measures", "evaluate": "measures"}
+_HOMES = {
+    **dict.fromkeys(__all__, "conversion"),
+    **dict.fromkeys(("Report", "evaluate"), "measures"),
+    **dict.fromkeys(("calibrate", "fine_tune"), "training"),
+}
 
 
 def __getattr__(name: str):

@@ -5,6 +5,7 @@ What a file declares is checked before memory is taken for it: a few bytes can d
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from .files import atomic, reading
 
-__all__ = ["PACKING", "check_memory", "check_sizes", "read", "read_arrays", "write"]
+__all__ = ["PACKING", "check_memory", "check_sizes", "checksum", "read", "read_arrays", "write"]
 
 PACKING = 1032
 """To one is the most that deflate can pack."""
@@ -28,6 +29,14 @@ PACKING = 1032
 _HEADER = "header"
 _LONGEST_END = 22 + 2**16  # bytes, with a comment
 _END = b"PK\5\6"  # of a zip: then the numbers of the disk, of this one, and of entries, twice
+
+
+def checksum(*arrays: np.ndarray) -> str:
+    """The SHA-256 of what is in ``arrays``, one after the other, in hexadecimal."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def write(path: str | Path, header: Mapping, arrays: Mapping[str, NDArray]) -> None:

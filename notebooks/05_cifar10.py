@@ -51,10 +51,10 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
-from fsrepro import codes, figures, fitting, measures
+from fsrepro import codes, figures, fitting, measures, training
 from fsrepro.conversion import SpikingModel, allocate, convert, diagnose
 from fsrepro.energy import energy
-from fsrepro.experiments import datasets, models, notebook, rivals, training
+from fsrepro.experiments import datasets, models, notebook, rivals
 from fsrepro.experiments import figures as book_figures
 from fsrepro.experiments import results as result_files
 from fsrepro.experiments.sweep import Sweep

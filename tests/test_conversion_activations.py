@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from fsrepro import activations, measures
+from fsrepro import activations, measures, training
 from fsrepro.codes import binary, fitted, leading_one, mixed_radix, published, soma
 from fsrepro.conversion import SpikingModel, convert, diagnose, normal_form, plan, rescalable_layers
-from fsrepro.experiments import models, training
+from fsrepro.experiments import models
 
 F = np.float32
 

@@ -6,11 +6,13 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from fsrepro import measures
+import fsrepro
+from fsrepro import measures, training
 from fsrepro.codes import (
     ExponentMantissa,
     above,
     binary,
+    by_channel,
     leading_one,
     mixed_radix,
     published,
@@ -18,12 +20,11 @@ from fsrepro.codes import (
     soma,
 )
 from fsrepro.conversion import convert, normal_form, with_decoders
-from fsrepro.experiments import training
-from fsrepro.experiments.training.batches import mix
-from fsrepro.experiments.training.learned_code import LearnedCode, in_units
-from fsrepro.experiments.training.objective import Objective
 from fsrepro.fitting import round_scale
 from fsrepro.networks.population import activation_layers
+from fsrepro.training.batches import mix
+from fsrepro.training.learned_code import _PACE, LearnedCode, in_units
+from fsrepro.training.objective import Objective
 
 
 def learned(code, scale=1.0, price=0.0):
@@ -34,7 +35,7 @@ def learned(code, scale=1.0, price=0.0):
         name="layer",
     )
     layer.build((None, 5))
-    layer.log_scale.assign(layer.log_scale + np.log(scale))
+    layer.log_scale.assign(layer.log_scale + np.log(scale) / _PACE)
     return layer
 
 
@@ -58,14 +59,14 @@ def test_forward_is_the_code_itself(code):
     layer = learned(code)
     np.testing.assert_allclose(layer(x), code.quantise(x), rtol=1e-6, atol=1e-6)
     layer(x, training=True)
-    np.testing.assert_allclose(layer.spikes, code.count(x[:16]).mean(), rtol=1e-6)
+    np.testing.assert_allclose(layer.spikes, code.count(x[:13]).mean(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("code", CODES, ids=lambda code: code.name)
 def test_what_is_exported_is_the_code_of_the_learned_scale(code):
     x = np.random.default_rng(0).normal(1, 3, (50, 5)).astype(np.float32)
     layer = learned(code)
-    layer.log_scale.assign(layer.log_scale + np.log(1.5))
+    layer.log_scale.assign(layer.log_scale + np.log(1.5) / _PACE)
     exported = layer.exported()
     same = exported.activation, exported.soma, exported.offset, exported.name
     assert same == (code.activation, code.soma, code.offset, code.name)
@@ -104,8 +105,53 @@ def test_the_gradient_of_the_scale_is_that_of_a_learned_step():
     found = tape.gradient(y, layer.log_scale.value)
     u = x / 0.5
     inside = (u > 0) & (u < 10)
-    expected = (0.5 * (code.quantise(u) - u * inside)).sum()
+    expected = (0.5 * (code.quantise(u) - u * inside)).sum() * _PACE
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_the_gradient_of_the_dead_zone():
+    """What its threshold, spread over a unit, gives up: values of its weight, and spikes."""
+    code = mixed_radix((1, 3), 8.0, dead_zone=0.25)  # 4, then 3, 2, 1 from 0.75 on
+    layer = learned(code, price=2.0)
+    x = tf.constant([[0.2, 0.3, 1.2, 1.3, 5.0]])  # the last step meets .2, .3, 1.2, 1.3, 1
+    with tf.GradientTape() as tape:
+        y = tf.reduce_sum(layer(x, training=True) * [[1.0, 2, 3, 4, 5]]) + layer.losses[-1]
+    found = tape.gradient(y, layer.dead_zone.value)
+    expected = -(2 + 3 + 5) * 1.0 - 3 * 2.0 / 5
+    np.testing.assert_allclose(found, expected * _PACE, rtol=1e-5)
+
+
+def test_a_dead_zone_that_has_grown():
+    layer = learned(mixed_radix((1, 3), 8.0))
+    layer.dead_zone.assign(0.3 / _PACE)
+    expected = mixed_radix((1, 3), 8.0, dead_zone=0.3)
+    np.testing.assert_allclose(layer.exported().threshold, expected.threshold, rtol=1e-6)
+    x = np.float32([[0.6, 0.79, 0.81, 4.6, 4.9]])
+    np.testing.assert_allclose(layer(x), expected.quantise(x), rtol=1e-6)
+
+
+def test_each_channel_learns_for_itself():
+    """As layers of one channel each would, which have codes of their own."""
+    codes = [CODES[0], above(mixed_radix((1, 3), 9.0, dead_zone=0.25), 0.1)]
+    both, apart = learned(by_channel(codes)), [learned(code) for code in codes]
+    x = np.random.default_rng(0).normal(1, 3, (40, 3, 2)).astype(np.float32)
+    gain = np.float32([0.5, 2.0])
+    with tf.GradientTape() as tape:
+        y = tf.reduce_sum(both(x, training=True) * gain) + layer_losses(both)
+    found = tape.gradient(y, [both.log_scale.value, both.dead_zone.value])
+    for c, layer in enumerate(apart):
+        np.testing.assert_allclose(both(x)[..., c], layer(x[..., c]), rtol=1e-6)
+        with tf.GradientTape() as tape:
+            y = tf.reduce_sum(layer(x[..., c], training=True) * gain[c]) + layer_losses(layer)
+        expected = tape.gradient(y, [layer.log_scale.value, layer.dead_zone.value])
+        for all_channels, one in zip(found, expected, strict=True):
+            np.testing.assert_allclose(all_channels[c], one, rtol=1e-4)
+        exported = both.exported().channels[c]
+        np.testing.assert_array_equal(exported.weight, layer.exported().weight)
+
+
+def layer_losses(layer):
+    return sum(layer.losses, start=0.0)
 
 
 def test_spikes_cost_where_one_more_unit_would_save_one():
@@ -115,7 +161,6 @@ def test_spikes_cost_where_one_more_unit_would_save_one():
         tape.watch(x)
         layer(x, training=True)
         loss = layer.losses[-1]
-    np.testing.assert_allclose(loss, 2.0 * layer.spikes)
     slope = np.array(tape.gradient(loss, x))[0] * 5 / 2.0
     # n = 0, 1, 1, 1, 1, 2, 2, 2 for the levels 0..7; one unit to either side.
     np.testing.assert_allclose(slope, [0, 0.5, 0.5, 0, 0.5])
@@ -282,6 +327,20 @@ def test_impossible_settings(spiking, changes, message, digits):
         training.fine_tune(
             spiking[1], *digits.arrays("train"), **{"spikes_per_neuron": 0.2, **SETTINGS, **changes}
         )
+
+
+def test_calibration_needs_no_labels(trained, calibration_images, digits):
+    snn = convert(trained, calibration_images, steps=4, spikes_per_neuron=0.35, by_channel=True)
+    x, y = digits.arrays("test")
+    before = measures.evaluate(snn, x, y, ann=trained)
+    images = digits.arrays("train")[0][:600]
+    calibrated, history = fsrepro.calibrate(snn, trained, images, epochs=10)
+    after = measures.evaluate(calibrated, x, y, ann=trained)
+    assert after.agreement > before.agreement + 1
+    assert after.spikes_per_neuron < 1.05 * before.spikes_per_neuron
+    assert len(history) == 10
+    with pytest.raises(ValueError, match="images to calibrate on"):
+        fsrepro.calibrate(snn, trained, images[:, :4])
 
 
 def test_refuses_decoders(spiking, digits):

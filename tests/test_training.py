@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fsrepro.experiments import models, training
+from fsrepro import training
+from fsrepro.experiments import models
 
 RECIPE = {"epochs": 4, "batch_size": 64, "augmentation": True}
 
@@ -94,7 +95,7 @@ def test_a_run_goes_on_from_its_own_weights_only(digits, tmp_path):
         ({"epochs": 0}, "epochs and learning_rate must be positive, got 0"),
         ({"learning_rate": float("nan")}, "must be positive"),
         ({"batch_size": 5000}, "batch_size 5000 exceeds the 1097 training images"),
-        ({"schedule": "linear"}, "schedule must be one of cosine, restarts, step, got 'linear'"),
+        ({"schedule": "linear"}, "schedule must be one of cosine, one cycle, restarts, step, got"),
     ],
 )
 def test_impossible_settings(digits, changes, message):
@@ -169,6 +170,40 @@ def test_schedules():
     )
     step = training.step_schedule(0.1, 100)
     assert [float(step(s)) for s in (0, 51, 76)] == pytest.approx([0.1, 0.01, 0.001])
+
+    cycle = training.one_cycle_schedule(0.1, 100)
+    rates = [float(cycle(s)) for s in (0, 25, 62.5, 100)]
+    assert rates == pytest.approx([0.01, 0.1, 0.05, 0.0], abs=1e-6)
+
+
+def test_cutout_takes_a_square_and_nothing_else():
+    images = np.random.default_rng(0).uniform(1, 2, (60, 10, 9, 2)).astype(np.float32)
+    options = {"shift": 0}
+    plain = training.augment(images, np.random.default_rng(1), **options)
+    cut = training.augment(images, np.random.default_rng(1), cutout=4, **options)
+    for before, after in zip(plain, cut, strict=True):
+        lost = (after != before).any(-1)
+        assert (after[lost] == 0).all()
+        rows, columns = lost.any(1).nonzero()[0], lost.any(0).nonzero()[0]
+        assert lost.sum() == len(rows) * len(columns) and lost[np.ix_(rows, columns)].all()
+        assert 2 <= len(rows) <= 4 and 2 <= len(columns) <= 4  # less at the border
+    assert ((cut == 0).sum((1, 2, 3)) == 32).any()
+    with pytest.raises(ValueError, match="a stream has its own augmentation"):
+        training.TrainingData([images], None, 1, False, 0, cutout=4)
+
+
+def test_labels_that_are_smoothed(digits):
+    """Of a network that knows all: its loss is the entropy of what the targets are."""
+    x, y = digits.arrays("train")
+    histories = [
+        training.train(
+            models.small_cnn(width=8), x, y, epochs=8, learning_rate=0.05, label_smoothing=share
+        )
+        for share in (0.0, 0.2)
+    ]
+    sharp, smooth = (history["loss"].iloc[-1] for history in histories)
+    entropy = -(0.82 * np.log(0.82) + 9 * 0.02 * np.log(0.02))
+    assert sharp < 0.1 and entropy < smooth < entropy + 0.15
 
 
 def test_accuracy_counts_right_answers(digits):

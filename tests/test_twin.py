@@ -3,10 +3,17 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
-from fsrepro.experiments import models, training
-from fsrepro.experiments.training.twin import FusedBatchNormalization, bring_back, twin
+from fsrepro import training
+from fsrepro.experiments import models
+from fsrepro.training.twin import (
+    FusedBatchNormalization,
+    UnfoldedConv2D,
+    bring_back,
+    twin,
+)
 
 
 def network():
@@ -87,3 +94,26 @@ def test_mixed_precision_learns_as_well(digits):
 def test_unknown_precision(digits):
     with pytest.raises(ValueError, match="precision must be one of float32, mixed_bfloat16, got"):
         training.train(models.small_cnn(), *digits.arrays("train"), epochs=1, precision="float16")
+
+
+@pytest.mark.parametrize("kernel", [3, (2, 4), (5, 3), (1, 2)])
+@pytest.mark.parametrize("size", [(4, 4), (2, 3), (1, 1)])
+def test_one_matrix_product_is_a_convolution(kernel, size):
+    """Values and gradients, of every kernel and map that is unfolded."""
+    rng = np.random.default_rng(0)
+    image = keras.Input((*size, 3))
+    model = keras.Model(image, keras.layers.Conv2D(6, kernel, padding="same")(image))
+    unfolded = twin(model, replace=lambda layer: None)
+    kinds = [type(layer) for layer in unfolded.layers]
+    assert UnfoldedConv2D in kinds
+    x = tf.constant(rng.normal(size=(5, *size, 3)).astype(np.float32))
+    found = []
+    for network in (model, unfolded):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = network(x)
+            loss = tf.reduce_sum(tf.sin(y) * y)
+        weights = [variable.value for variable in network.trainable_variables]
+        found.append([y, *tape.gradient(loss, [x, *weights])])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..archive import read_arrays
+from ..archive import checksum, read_arrays
 from ..files import atomic
 from .download import fetched
 
@@ -234,14 +234,6 @@ def _dataset(name, everything: Part, split, classes, seed) -> Dataset:
     mean = counts @ level / counts.sum(1) / 255
     std = np.sqrt(counts @ level**2 / counts.sum(1) / 255**2 - mean**2)
     return Dataset(name, train, calibration, test, classes, mean, std, seed, sha256)
-
-
-def checksum(*arrays: np.ndarray) -> str:
-    """The SHA-256 of what is in ``arrays``, one after the other, in hexadecimal."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
 
 
 # --- CIFAR-10: finding, downloading, reading ---------------------------------------------------

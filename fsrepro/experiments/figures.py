@@ -427,7 +427,7 @@ def by_steps(table: pd.DataFrame, *, reference: float) -> Sequence[Axes]:
 def fine_tuning(table: pd.DataFrame, *, reference: float) -> Sequence[Axes]:
     """Accuracy on held-out images and spikes per neuron over the epochs, a line per ``name``.
 
-    ``table``: of :func:`~fsrepro.experiments.training.fine_tune`, with a column ``name``. A single
+    ``table``: of :func:`~fsrepro.training.fine_tune`, with a column ``name``. A single
     network is called SNN.
     """
     if table["name"].nunique() == 1:

@@ -13,7 +13,7 @@ from types import CodeType, FunctionType, MethodType, ModuleType
 
 import numpy as np
 
-from .datasets import checksum
+from ..archive import checksum
 
 __all__ = ["library", "source_of"]
 

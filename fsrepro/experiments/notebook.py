@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from .. import figures
+from .. import figures, training
 from ..codes import Code
 from ..conversion import (
     Plan,
@@ -28,7 +28,7 @@ from ..conversion import (
 )
 from ..fitting import Designer, Distribution
 from ..measures import Report, answers, evaluate, paired_loss
-from . import datasets, models, training
+from . import datasets, models
 from .picture_stream import arrays
 from .pictures import Pictures
 from .results import HEADLINE_COLUMNS, shown

@@ -33,8 +33,8 @@ from fsrepro.conversion import SpikingModel, convert
 from fsrepro.experiments import datasets, models, pictures, results
 from fsrepro.experiments.models.torch_file import read_tensors
 from fsrepro.experiments.sweep import Sweep
-from fsrepro.experiments.training import checkpointing
 from fsrepro.files import atomic, write_table
+from fsrepro.training import checkpointing
 
 matplotlib.use("agg")
 plt.rcParams["svg.hashsalt"] = "the same names of parts"

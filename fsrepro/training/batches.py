@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sized
 
 import numpy as np
 
-from ..datasets import checksum
+from ..archive import checksum
 
 __all__ = ["TrainingData", "augment", "mix"]
 

@@ -30,13 +30,18 @@ import keras
 import numpy as np
 from keras import ops
 
-from ... import activations
-from ...codes import SpikeCode
-from ...networks.population import Population
+from .. import activations
+from ..codes import SpikeCode
+from ..networks.population import Population
 
-__all__ = ["LearnedCode", "in_units"]
+__all__ = ["LearnedCode", "counted", "in_units"]
 
-_COUNTED = 16  # images of a batch whose spikes are counted
+_PACE = 3.0  # of log s and dead zones, which hear from many neurons, beside that of weights
+
+
+def counted(images):
+    """Of how many images at the front of a batch spikes are counted: enough to hold a budget."""
+    return ops.minimum(16, (images + 3) // 4)
 
 
 def in_units(code: SpikeCode) -> tuple[SpikeCode, np.ndarray]:
@@ -73,7 +78,8 @@ class LearnedCode(Population):
     Input and output as in :class:`Population`, never counting; the output has the precision of
     the layer. ``code`` is that of the network it begins as; what it has for each channel is
     learned for each. ``price`` is what a spike costs in the loss, ``share`` that of the layer's
-    neurons among all. ``spikes`` holds the mean per neuron in the first images of the last batch.
+    neurons among all. ``spikes`` holds the mean per neuron in the first images of the last batch,
+    so many as :func:`counted` says. The two variables are log s and the dead zone over their pace.
     """
 
     code: SpikeCode
@@ -83,26 +89,25 @@ class LearnedCode(Population):
         self._plain, unit = in_units(code)
         last = self._plain.threshold[-1]
         self._half_way = np.minimum(self._plain.weight[-1] / 2, last)
-        self._first = {"log_scale": np.log(unit), "dead_zone": last - self._half_way}
+        self._log_unit, self._first_zone = np.log(unit), last - self._half_way
         largest = [channel.staircase.value.max() for channel in self._plain.channels]
         self._largest = np.reshape(largest, last.shape).astype(np.float32)
         self._soma = activations.get(code.activation).tensor_function if code.soma else None
         self.share, self._price = share, price
 
     def build(self, shape):
-        self.log_scale, self.dead_zone = (
-            self.add_weight(
-                name=name,
-                shape=value.shape,
-                initializer=lambda *_, value=value, **__: ops.convert_to_tensor(value, "float32"),
-                dtype="float32",
-                constraint="non_neg" if name == "dead_zone" else None,
-                autocast=False,
+        def learned(name: str, first, **options):
+            def initial(*_, **__):
+                return ops.convert_to_tensor(first / _PACE, "float32")
+
+            return self.add_weight(
+                first.shape, initial, "float32", name=name, autocast=False, **options
             )
-            for name, value in self._first.items()
-        )
+
+        self.log_scale = learned("log_scale", self._log_unit)
+        self.dead_zone = learned("dead_zone", self._first_zone, constraint="non_neg")
         self.spikes = self.add_weight(
-            name="spikes", initializer="zeros", trainable=False, dtype="float32", autocast=False
+            (), "zeros", "float32", name="spikes", trainable=False, autocast=False
         )
 
     def compute_output_spec(self, x, training=False):
@@ -111,7 +116,7 @@ class LearnedCode(Population):
     @property
     def scale(self) -> np.ndarray:
         """The learned unit, what the code's step is worth, of eight significant bits."""
-        return np.asarray(_rounded(ops.exp(self.log_scale)))
+        return np.asarray(_rounded(ops.exp(self.log_scale * _PACE)))
 
     def exported(self) -> SpikeCode:
         """The code with the scale and the dead zone that were learned."""
@@ -123,16 +128,17 @@ class LearnedCode(Population):
     def _tables(self) -> tuple:
         """Thresholds, resets and weights in units."""
         plain = self._plain
-        last = ops.expand_dims(self.dead_zone + self._half_way, 0)
+        last = ops.expand_dims(self.dead_zone * _PACE + self._half_way, 0)
         return ops.concatenate([plain.threshold[:-1], last]), plain.reset, plain.weight
 
     def call(self, x, training=False):
         if self._soma is not None:
             x = self._soma(ops.cast(x, "float32"))
         run = _through_the_code(self._plain.max_spikes, self.compute_dtype)
-        scale, silence = _rounded(ops.exp(self.log_scale)), np.float32(self.code.offset)
+        log_scale, dead_zone = self.log_scale * _PACE, self.dead_zone * _PACE
+        scale, silence = _rounded(ops.exp(log_scale)), np.float32(self.code.offset)
         fixed = (scale, silence, self._largest, *self._tables())
-        y, spikes = run(x, self.log_scale, self.dead_zone, *map(ops.stop_gradient, fixed))
+        y, spikes = run(x, log_scale, dead_zone, *map(ops.stop_gradient, fixed))
         if training:
             self.spikes.assign(ops.stop_gradient(spikes))
             self.add_loss(ops.stop_gradient(self._price) * self.share * spikes)
@@ -208,8 +214,8 @@ def _through_the_code(max_spikes: int | None, dtype: str):
     @tf.custom_gradient
     def both(x, log_scale, dead_zone, *fixed):
         y = decoded(x, *fixed)
-        some = x[:_COUNTED]
-        counted = tf.reduce_sum(spikes(some, *fixed)) / tf.cast(tf.size(some), tf.float32)
+        some = x[: counted(tf.shape(x)[0])]
+        mean = tf.reduce_sum(spikes(some, *fixed)) / tf.cast(tf.size(some), tf.float32)
 
         def gradient(dy, dn):
             scale, silence, *_ = fixed
@@ -223,6 +229,6 @@ def _through_the_code(max_spikes: int | None, dtype: str):
             sums = [tf.reduce_sum(g, 0 if scale.shape.rank else None) for g in slopes]
             return dx, *sums, *(None for _ in fixed)
 
-        return (y, counted), gradient
+        return (y, mean), gradient
 
     return both

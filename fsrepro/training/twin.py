@@ -14,7 +14,7 @@ from functools import cache
 import keras
 from keras import ops
 
-from ...networks.graph import rewrite
+from ..networks.graph import rewrite
 
 __all__ = ["FusedBatchNormalization", "UnfoldedConv2D", "bring_back", "twin"]
 

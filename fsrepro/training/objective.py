@@ -9,8 +9,8 @@ import numpy as np
 from keras import ops
 from scipy.special import expit, softmax
 
-from ...networks.graph import predict
-from ...tasks import Task
+from ..networks.graph import predict
+from ..tasks import Task
 
 __all__ = ["Objective"]
 

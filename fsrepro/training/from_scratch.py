@@ -14,9 +14,9 @@ import keras
 import numpy as np
 import pandas as pd
 
-from ...conversion import check_images
-from ...networks.graph import predict
-from ..datasets import checksum
+from ..archive import checksum
+from ..conversion import check_images
+from ..networks.graph import predict
 from .batches import TrainingData
 from .checkpointing import resume, run
 from .schedules import SCHEDULES
@@ -53,22 +53,22 @@ def train(
     model : keras.Model
     x, y : array
         Images (N, H, W, C) as the network takes them, and classes (N,); or ``x`` is a stream of
-        batches of both, see :class:`~fsrepro.experiments.training.TrainingData`.
+        batches of both, see :class:`~fsrepro.training.TrainingData`.
     epochs, batch_size, seed : int
     validation : pair of arrays
         Held-out images and classes, to be classified after every epoch.
     learning_rate, momentum : float
     schedule : "cosine", "one cycle", "restarts" or "step"
-        See :mod:`~fsrepro.experiments.training.schedules`.
+        See :mod:`~fsrepro.training.schedules`.
     label_smoothing : float
         The share of a target that is spread over all classes (Szegedy et al. 2016).
     weight_decay : float
         The factor of 1/2 ||w||^2 in the loss, for kernels only.
     augmentation : bool
     cutout : int
-        See :func:`~fsrepro.experiments.training.augment`.
+        See :func:`~fsrepro.training.augment`.
     precision : str
-        What the training computes in, see :func:`~fsrepro.experiments.training.twin.twin`; held-out
+        What the training computes in, see :func:`~fsrepro.training.twin.twin`; held-out
         images are classified in float32.
     checkpoint : str or Path
         A file written after every epoch; if it exists, training goes on from there.

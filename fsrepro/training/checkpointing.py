@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ... import archive
-from ...files import Refused, reading
-from ..datasets import checksum
+from .. import archive
+from ..archive import checksum
+from ..files import Refused, reading
 from .batches import TrainingData
 
 __all__ = ["resume", "run", "save"]

@@ -11,16 +11,16 @@ import keras
 import numpy as np
 import pandas as pd
 
-from ...codes import SpikeCode
-from ...conversion import SpikingModel, UnsupportedLayerError, normal_form
-from ...conversion.few_spikes import FewSpikes
-from ...frontends import read
-from ...networks.population import Population
-from ..datasets import checksum
+from ..archive import checksum
+from ..codes import SpikeCode
+from ..conversion import SpikingModel, UnsupportedLayerError, normal_form
+from ..conversion.few_spikes import FewSpikes
+from ..frontends import read
+from ..networks.population import Population
 from .batches import TrainingData, mix
 from .checkpointing import resume, run
 from .from_scratch import check_settings
-from .learned_code import LearnedCode, in_units
+from .learned_code import LearnedCode, counted, in_units
 from .objective import Objective
 from .schedules import cosine_schedule
 from .twin import twin
@@ -62,7 +62,7 @@ def fine_tune(
 
     (in regression, with the squared error over the variance of the targets in place of the
     cross-entropy), with the codes themselves forward and stand-ins for their gradients backward,
-    see :mod:`~fsrepro.experiments.training.learned_code`. :math:`\lambda` is controlled: the budget
+    see :mod:`~fsrepro.training.learned_code`. :math:`\lambda` is controlled: the budget
     falls in a straight line from the spikes of the first batch to ``spikes_per_neuron`` over the
     first quarter of the training and stays there. Needs the TensorFlow backend.
 
@@ -75,7 +75,7 @@ def fine_tune(
         Images (N, ...) as the network takes them, and labels as for
         :func:`~fsrepro.measures.evaluate`, or None: then the teacher's answers are the targets.
         Or ``x`` is a stream of batches of both, see
-        :class:`~fsrepro.experiments.training.TrainingData`.
+        :class:`~fsrepro.training.TrainingData`.
     spikes_per_neuron, learning_rate, weight_decay : float
     epochs, batch_size, seed : int
     validation : pair of arrays
@@ -87,7 +87,7 @@ def fine_tune(
         (Hinton et al. 2015, temperature 1).
     mixup : float
         Alpha of the Beta distribution by which images are blended, 0 for none, see
-        :func:`~fsrepro.experiments.training.batches.mix`; the teacher answers the blended ones, as
+        :func:`~fsrepro.training.batches.mix`; the teacher answers the blended ones, as
         in Beyer et al. (2022), so that a network that knows its images by heart goes on learning.
     averaging : float
         The network that is measured and returned has the exponential mean of weights and scales
@@ -95,7 +95,7 @@ def fine_tune(
         codes go on jumping between levels, their mean does not.
     augmentation : bool
     precision : str
-        What synapses and teacher compute in, see :func:`~fsrepro.experiments.training.twin.twin`;
+        What synapses and teacher compute in, see :func:`~fsrepro.training.twin.twin`;
         neurons compute in float32.
     checkpoint : str or Path
         A file written after every epoch; if it exists, training goes on from there.
@@ -159,8 +159,13 @@ def fine_tune(
         for images, labels in batches:
             price.assign(budget.price)
             targets = objective.targets(labels, len(images))
-            if mixup:
-                images, targets = mix(images, targets, mixup, shares)
+            if mixup:  # but where spikes are counted: a blend has others than an image
+                whole = int(counted(len(images)))
+                blends = mix(images, targets, mixup, shares)
+                images, targets = (
+                    np.concatenate([plain[:whole], blended[whole:]])
+                    for plain, blended in zip((images, targets), blends, strict=True)
+                )
             targets = objective.taught(images, targets)
             losses.append(float(model.train_on_batch(images, targets)))
             spikes.append(sum(layer.share * float(layer.spikes) for layer in layers))
