@@ -44,6 +44,7 @@ KEYS = {
         "signals": ["network", "signal"],
         "events": ["network", "budget", "images"],
     },
+    "11_training": {"": ["network", "K", "weights", "by_channel", "budget", "seed"]},
     # It trains its networks anew, which another processor does a little differently.
     "08_public_failures": {"diagnosis": ["layer"]},
 }

@@ -8,7 +8,8 @@ os.environ.setdefault("TQDM_DISABLE", "1")
 import keras
 import pytest
 
-from fsrepro.experiments import datasets, training
+from fsrepro import training
+from fsrepro.experiments import datasets
 from fsrepro.experiments.models import small_cnn
 
 

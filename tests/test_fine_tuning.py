@@ -313,6 +313,7 @@ def test_scales_round_as_in_conversion(scale):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"spikes_per_neuron": None}, "a spiking network needs a budget: spikes_per_neuron="),
         ({"spikes_per_neuron": 0}, "spikes_per_neuron must be positive and finite, got 0"),
         ({"spikes_per_neuron": np.nan}, "spikes_per_neuron must be positive and finite, got nan"),
         ({"distillation": 1.5}, "distillation must be between 0 and 1, got 1.5"),
@@ -330,7 +331,7 @@ def test_impossible_settings(spiking, changes, message, digits):
 
 
 def test_calibration_needs_no_labels(trained, calibration_images, digits):
-    snn = convert(trained, calibration_images, steps=4, spikes_per_neuron=0.35, by_channel=True)
+    snn = convert(trained, calibration_images, steps=4, spikes_per_neuron=0.2, by_channel=True)
     x, y = digits.arrays("test")
     before = measures.evaluate(snn, x, y, ann=trained)
     images = digits.arrays("train")[0][:600]
@@ -341,6 +342,40 @@ def test_calibration_needs_no_labels(trained, calibration_images, digits):
     assert len(history) == 10
     with pytest.raises(ValueError, match="images to calibrate on"):
         fsrepro.calibrate(snn, trained, images[:, :4])
+
+
+def test_the_control_is_the_same_training_without_codes(trained, digits):
+    x, y = digits.arrays("train")
+    before = trained.get_weights()
+    held_out = digits.arrays("calibration")
+    settings = {"epochs": 2, "learning_rate": 1e-4, "validation": held_out, "mixup": 0.4}
+    control, history = fsrepro.fine_tune(trained, x, y, teacher=trained, **settings)
+    assert {type(layer).__module__.split(".")[0] for layer in control.layers} <= {
+        "keras",
+        "fsrepro",
+    }
+    assert not any(isinstance(layer, LearnedCode) for layer in control.layers)
+    assert all((a == b).all() for a, b in zip(before, trained.get_weights(), strict=True))
+    found = training.accuracy(control, *held_out)
+    assert found == pytest.approx(history["calibration_accuracy"].iloc[-1], abs=0.01)
+    assert found > training.accuracy(trained, *held_out) - 2
+    with pytest.raises(ValueError, match="an ANN has no spikes; leave spikes_per_neuron out"):
+        fsrepro.fine_tune(trained, x, y, spikes_per_neuron=0.3, **settings)
+
+
+def test_what_is_trained_faster_is_kept_as_it_was(digits, tmp_path):
+    """Layers that stand in for others while training do not stay."""
+    image = keras.Input((8, 8, 1))
+    x = layers.Conv2D(4, 3, strides=2, padding="same", activation="relu")(image)
+    x = layers.Conv2D(4, 3, padding="same", activation="relu")(x)  # 4 x 4: unfolded
+    model = keras.Model(image, layers.Dense(10)(layers.Flatten()(x)))
+    x, y = digits.arrays("train")
+    snn = convert(model, x[:100], steps=4)
+    tuned, _ = fsrepro.fine_tune(snn, x, y, spikes_per_neuron=0.3, epochs=1)
+    kinds = [[type(layer) for layer in network.keras_model.layers] for network in (snn, tuned)]
+    assert kinds[0] == kinds[1]
+    again = fsrepro.SpikingModel.load(tuned.save(tmp_path / "tuned.fs"))
+    np.testing.assert_array_equal(again(x[:20]), tuned(x[:20]))
 
 
 def test_refuses_decoders(spiking, digits):

@@ -25,7 +25,7 @@ __all__ = [
     "curves", "energy_parts", "error_against_spikes", "examples", "fine_tuning", "first_answers",
     "frontier", "inner_spikes", "kept_answers", "loss_against_spikes", "mis_set",
     "networks_against_spikes", "neuron_traces", "price_of_spikes", "ratio_to_bound",
-    "relative_precision", "spread_fronts",
+    "relative_precision", "spread_fronts", "trained_frontier",
 ]  # fmt: skip
 
 _ACCURACY = "accuracy", "accuracy (%)"
@@ -438,6 +438,35 @@ def fine_tuning(table: pd.DataFrame, *, reference: float) -> Sequence[Axes]:
     axes = _pair(table, ("epoch", "epoch"), accuracy, spikes, **look)
     axes[0].locator_params(axis="x", integer=True)
     axes[0].legend(fontsize="small", loc="lower right")
+    return axes
+
+
+def trained_frontier(table: pd.DataFrame) -> Sequence[Axes]:
+    """Points below the ANN against spikes per neuron, with intervals; a panel for each ``network``.
+
+    A look for each of ``weights``: training-free (by channel), calibrated, fine-tuned. Each point
+    says its ``K``.
+    """
+    table = table[table["by_channel"]]
+    networks, classes = table["network"].unique(), ("training-free", "calibrated", "fine-tuned")
+    axes = _panels(1, len(networks), (max(5.4, 4.6 * len(networks)), 4))
+    for ax, network in zip(axes, networks, strict=True):
+        _reference(ax, 0, "ANN")
+        for i, name in enumerate(classes):
+            rows = table[(table["network"] == network) & (table["weights"] == name)]
+            if rows.empty:
+                continue
+            below = rows[["loss", "low", "high"]].to_numpy().T
+            interval = [below[0] - below[1], below[2] - below[0]]
+            look = {**_look(i), "ls": "", "capsize": 3}
+            ax.errorbar(rows[_SPIKES[0]], below[0], interval, **look, label=name)
+            for spikes, loss, K in zip(rows[_SPIKES[0]], below[0], rows["K"], strict=True):
+                ax.annotate(f" K = {K}", (spikes, loss), fontsize="small", va="bottom")
+        ax.margins(x=0.18)
+        ax.invert_yaxis()
+        ax.set(title=network, xlabel=_SPIKES[1])
+    axes[0].set_ylabel("points below the ANN")
+    axes[-1].legend(fontsize="small", loc="lower right")
     return axes
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import keras
 import numpy as np
@@ -14,7 +15,6 @@ import pandas as pd
 from ..archive import checksum
 from ..codes import SpikeCode
 from ..conversion import SpikingModel, UnsupportedLayerError, normal_form
-from ..conversion.few_spikes import FewSpikes
 from ..frontends import read
 from ..networks.population import Population
 from .batches import TrainingData, mix
@@ -23,7 +23,7 @@ from .from_scratch import check_settings
 from .learned_code import LearnedCode, counted, in_units
 from .objective import Objective
 from .schedules import cosine_schedule
-from .twin import twin
+from .twin import bring_back, twin
 
 __all__ = ["fine_tune"]
 
@@ -33,13 +33,16 @@ _DESCENT = 0.25  # of the training, in which the budget falls to its target
 _STATE = ("price", "price_sum", "first_spikes")
 
 
+Network = TypeVar("Network", SpikingModel, keras.Model)
+
+
 def fine_tune(
-    snn: SpikingModel,
+    network: Network,
     x: np.ndarray | Iterable,
     y: np.ndarray | None = None,
     *,
-    spikes_per_neuron: float,
     epochs: int,
+    spikes_per_neuron: float | None = None,
     validation: tuple[np.ndarray, np.ndarray] | None = None,
     teacher=None,
     distillation: float = 0.5,
@@ -52,8 +55,8 @@ def fine_tune(
     precision: str = "float32",
     seed: int = 0,
     checkpoint: str | Path | None = None,
-) -> tuple[SpikingModel, pd.DataFrame]:
-    r"""Train the weights and scales of a spiking network; return a new one, and the history.
+) -> tuple[Network, pd.DataFrame]:
+    r"""Train weights, scales and dead zones of a spiking network; return a new one and the history.
 
     Adam (which does not mind that folded weights differ in size) and a cosine schedule, on
 
@@ -68,15 +71,17 @@ def fine_tune(
 
     Parameters
     ----------
-    snn : SpikingModel
-        Of codes with positive weights, one for each layer: of ReLUs, of somas, of pairs. Left
-        unchanged.
+    network : SpikingModel or keras.Model
+        Of codes with positive weights, of ReLUs, of somas, of pairs, for layers or channels. Left
+        unchanged. Or an ANN, for the control: the same training without codes.
     x, y : array
         Images (N, ...) as the network takes them, and labels as for
         :func:`~fsrepro.measures.evaluate`, or None: then the teacher's answers are the targets.
         Or ``x`` is a stream of batches of both, see
         :class:`~fsrepro.training.TrainingData`.
-    spikes_per_neuron, learning_rate, weight_decay : float
+    spikes_per_neuron : float
+        The budget; of a spiking network, and of no other.
+    learning_rate, weight_decay : float
     epochs, batch_size, seed : int
     validation : pair of arrays
         Held-out images and labels, to be answered after every epoch.
@@ -102,8 +107,9 @@ def fine_tune(
 
     Returns
     -------
-    SpikingModel
-        Of the same codes with other scales, of eight significant bits.
+    SpikingModel or keras.Model
+        Of the same codes with other dead zones and scales, these of eight significant bits; or an
+        ANN, its batch norm folded.
     pandas.DataFrame
         The history, a row per epoch: epoch, loss, calibration_accuracy (percent of the held-out
         images answered rightly; in regression, of their variance explained), spikes_per_neuron
@@ -119,16 +125,21 @@ def fine_tune(
     """
     data = TrainingData(x, y, batch_size, augmentation, seed)
     steps = epochs * data.steps
-    check_settings(snn.keras_model, data, validation, epochs, learning_rate)
-    _check(snn, spikes_per_neuron, distillation, mixup, averaging)
+    _check(network, spikes_per_neuron, distillation, mixup, averaging)
+    if isinstance(network, SpikingModel):
+        begun, task, codes = network.keras_model, network.task, network.codes
+    else:
+        begun, task = normal_form(network, analog="allowed"), read(network).task
+        codes = {}
+    check_settings(begun, data, validation, epochs, learning_rate)
     price = keras.Variable(0.0, trainable=False, autocast=False, name="price")
-    model = _trainable(snn, price, precision)
+    model = _trainable(begun, price, precision)
     teaches = None
     if teacher is not None:
         teacher = read(teacher, None if data.is_stream else data.x[:_FEW]).graph
         teaches = checksum(*teacher.get_weights())
         teacher = twin(_folded(teacher), precision)
-    objective = Objective(snn.task, model.output_shape[1:], teacher, distillation)
+    objective = Objective(task, model.output_shape[1:], teacher, distillation)
     first, labels = next(iter(data.epoch(1)))
     wanted = objective.taught(first, objective.targets(labels, len(first)))
     objective.variance = float(wanted.var(0).mean()) or 1.0
@@ -141,8 +152,8 @@ def fine_tune(
     model.compile(optimizer, loss=objective.loss)
     optimizer.build(model.trainable_variables)
     recipe = {
-        "model": model.name, "weights": checksum(*snn.keras_model.get_weights()),
-        "teacher": teaches, "codes": [f"{name}: {code.name}" for name, code in snn.codes.items()],
+        "model": model.name, "weights": checksum(*begun.get_weights()),
+        "teacher": teaches, "codes": [f"{name}: {code.name}" for name, code in codes.items()],
         "data": data.identity, "spikes_per_neuron": spikes_per_neuron, "epochs": epochs,
         "distillation": objective.distillation, "mixup": mixup,
         "batch_size": batch_size, "learning_rate": learning_rate, "weight_decay": weight_decay,
@@ -150,7 +161,7 @@ def fine_tune(
     }  # fmt: skip
     history = resume(model, checkpoint, recipe)
     kept = [history[-1][name] for name in _STATE] if history else []
-    budget = _Budget(spikes_per_neuron, steps, *kept)
+    budget = _Budget(spikes_per_neuron or 0.0, steps, *kept)
     layers = [layer for layer in model.layers if isinstance(layer, LearnedCode)]
 
     def learn(epoch, batches):
@@ -181,7 +192,7 @@ def fine_tune(
         status="{calibration_accuracy:.2f} %, {spikes_per_neuron:.3f} spikes",
     )  # fmt: skip
     with _mean_weights(model, averaging):
-        return _spiking(model, snn), table
+        return _finished(model, network), table
 
 
 @contextmanager
@@ -221,40 +232,51 @@ class _Budget:
         return {name: getattr(self, name) for name in _STATE}
 
 
-def _trainable(snn: SpikingModel, price: keras.Variable, precision: str) -> keras.Model:
+def _trainable(begun: keras.Model, price: keras.Variable, precision: str) -> keras.Model:
+    populations = [layer for layer in begun.layers if isinstance(layer, Population)]
+    sizes = {layer.name: float(np.prod(layer.output.shape[1:])) for layer in populations}
+
     def learned(layer):
-        if not (isinstance(layer, Population) and isinstance(layer.code, SpikeCode)):
+        if layer not in populations:
             return None
-        share = float(np.prod(layer.output.shape[1:])) / snn.neurons
+        share = sizes[layer.name] / sum(sizes.values())
         return LearnedCode(layer.code, price=price, share=share, name=layer.name, dtype=precision)
 
-    return twin(snn.keras_model, precision, learned)
+    return twin(begun, precision, learned)
 
 
 def _folded(teacher: keras.Model) -> keras.Model:
     """The teacher without batch norm, which answers in half the time; as it is if that fails."""
     try:
-        return normal_form(teacher)
+        return normal_form(teacher, analog="allowed")
     except UnsupportedLayerError:
         return teacher
 
 
-def _spiking(model: keras.Model, begun: SpikingModel) -> SpikingModel:
+def _finished(model: keras.Model, begun: Network) -> Network:
     """The network that was trained, of the task and for the images of the one it began as."""
+    if not isinstance(begun, SpikingModel):
+        return _plain(model, normal_form(begun, analog="allowed"))
     learned = {layer.name: layer for layer in model.layers if isinstance(layer, LearnedCode)}
-
-    def exact(layer):
-        if layer.name not in learned:
-            return None
-        return FewSpikes(layer.exported(), name=layer.name)
-
-    trained = twin(model, "float32", exact)
     scales = {name: float(layer.scale) for name, layer in learned.items() if layer.scale.ndim == 0}
-    return SpikingModel(trained, scales, task=begun.task, inputs=begun.inputs)
+    synapses = _plain(model, begun.keras_model)
+    tuned = SpikingModel(synapses, scales, task=begun.task, inputs=begun.inputs).with_codes(
+        {name: layer.exported() for name, layer in learned.items()}
+    )
+    tuned.scales = scales
+    return tuned
 
 
-def _check(snn: SpikingModel, spikes_per_neuron, distillation, mixup, averaging) -> None:
-    for name, code in snn.codes.items():
+def _plain(model: keras.Model, begun: keras.Model) -> keras.Model:
+    """What the twin ``model`` has learned, in layers of the kinds that it was made of."""
+    copy = keras.models.clone_model(begun)
+    bring_back(model, copy)
+    return copy
+
+
+def _check(network, spikes_per_neuron, distillation, mixup, averaging) -> None:
+    codes = network.codes if isinstance(network, SpikingModel) else {}
+    for name, code in codes.items():
         if not isinstance(code, SpikeCode):
             raise ValueError(
                 f"layer {name!r} has the code {code.name!r}, which needs decoders; only networks "
@@ -266,7 +288,11 @@ def _check(snn: SpikingModel, spikes_per_neuron, distillation, mixup, averaging)
                 "soma computes it can be fine-tuned: convert with a code of max(x, 0)"
             )
         in_units(code)
-    if not (np.isfinite(spikes_per_neuron) and spikes_per_neuron > 0):
+    if not codes and spikes_per_neuron is not None:
+        raise ValueError("an ANN has no spikes; leave spikes_per_neuron out")
+    if codes and spikes_per_neuron is None:
+        raise ValueError("a spiking network needs a budget: spikes_per_neuron=")
+    if codes and not (np.isfinite(spikes_per_neuron) and spikes_per_neuron > 0):
         raise ValueError(f"spikes_per_neuron must be positive and finite, got {spikes_per_neuron}")
     if not 0 <= distillation <= 1:
         raise ValueError(f"distillation must be between 0 and 1, got {distillation}")

@@ -1,0 +1,220 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Notebook: trained through the codes
+#
+# One network, converted without training; calibrated, on a few thousand images without labels; and
+# fine-tuned on the data set. Beside them the control: the ANN trained on in the same way, without
+# codes.
+
+# %% tags=["parameters"]
+profile = "quick"  # the name of the profile, shown on the page
+results = "results/quick"  # where the result files go
+# The dataset of a network is digits or cifar10; see models.build.
+networks = [
+    {"name": "small CNN", "dataset": "digits", "network": "small_cnn", "options": {},
+     "checkpoint": "", "epochs": 40, "settings": [{"K": 4, "budget": 0.2}]},
+]  # fmt: skip
+# What was trained before: {"network", "K", "weights", "seed", "file"} each; none: trained here.
+trained = []
+control = {}  # the weights of each network's control, by name; for the others it is trained here
+tuned_epochs = 8
+calibrated_on = 600  # images of the training set, without their labels
+images = 500  # test images, from the first
+seed = 0
+
+# %% tags=["hide-input"]
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import Markdown, display
+from matplotlib import pyplot as plt
+
+import fsrepro
+from fsrepro.experiments import datasets, models, notebook
+from fsrepro.experiments import figures as book_figures
+from fsrepro.experiments import results as result_files
+from fsrepro.experiments.sweep import Sweep
+from fsrepro.measures import answers, paired_loss
+
+given = notebook.parameters(globals())
+NETWORKS = {entry["name"]: entry for entry in networks}
+display(Markdown(f"**Profile {profile}**: {', '.join(NETWORKS)}."))
+
+
+# %% tags=["remove-stderr"]
+@cache
+def data(name):
+    return datasets.load(NETWORKS[name]["dataset"], seed=seed)
+
+
+@cache
+def study(name):
+    entry = NETWORKS[name]
+    return notebook.Study.of(
+        data(name), entry["network"], images=images, checkpoint=entry["checkpoint"],
+        epochs=entry["epochs"], seed=seed, **entry["options"],
+    )  # fmt: skip
+
+
+@cache
+def converted(name, K, budget, by_channel):
+    return study(name).plan(K).network(spikes_per_neuron=budget, by_channel=by_channel)
+
+
+# %% [markdown]
+# ## Training
+#
+# Where nothing was trained before, it is here: towards the answers of the ANN, on blended images,
+# the price of a spike controlled so that the budget holds.
+
+# %% tags=["remove-stderr"]
+histories = []
+for path in [*(entry["file"] for entry in trained), *control.values()]:
+    history = Path(path.removesuffix(".weights.h5")).with_suffix(".history.csv")
+    histories.append(pd.read_csv(history).assign(name=history.name.removesuffix(".history.csv")))
+made = {}
+if not trained:
+    for name, entry in NETWORKS.items():
+        (x, y), ann = data(name).arrays("train"), study(name).ann
+        of = {"teacher": ann, "validation": data(name).arrays("calibration"), "mixup": 0.4}
+        recipe = {**of, "epochs": tuned_epochs, "batch_size": 64, "seed": seed}
+        for K, budget in ((s["K"], s["budget"]) for s in entry["settings"]):
+            start, key = converted(name, K, budget, True), (name, K)
+            made[*key, "calibrated"], _ = fsrepro.calibrate(
+                start, ann, x[:calibrated_on], epochs=tuned_epochs, seed=seed
+            )
+            made[*key, "fine-tuned"], history = fsrepro.fine_tune(
+                start, x, y, spikes_per_neuron=budget, **recipe
+            )
+            histories.append(history.assign(name=f"{name}, K = {K}"))
+        made[name], history = fsrepro.fine_tune(ann, x, y, learning_rate=1e-4, **recipe)
+        histories.append(history.assign(name=f"{name}, control"))
+history = pd.concat(histories, ignore_index=True)
+book_figures.fine_tuning(history, reference=study(next(iter(NETWORKS))).calibration_accuracy)
+plt.show()
+
+# %% [markdown]
+# ## With so many spikes
+#
+# Points of accuracy below the ANN, with the 95 % interval of the paired difference. Choices were
+# made on held-out images.
+
+# %% tags=["remove-stderr"]
+sweep = Sweep(
+    f"{results}/.sweep-11_training", images=images, seed=seed,
+    weights={name: study(name).weights for name in NETWORKS},
+)  # fmt: skip
+free = sweep.table(
+    "training-free",
+    [
+        {"network": name, "K": setting["K"], "budget": setting["budget"], "by_channel": by_channel}
+        for name, entry in NETWORKS.items()
+        for setting in entry["settings"]
+        for by_channel in (False, True)
+    ],
+    lambda network, **setting: study(network).loss(converted(network, **setting)),
+).assign(weights="training-free")
+rows = [
+    {"network": entry["network"], "K": entry["K"], "weights": entry["weights"],
+     "seed": entry["seed"],
+     **study(entry["network"]).loss(fsrepro.SpikingModel.load(entry["file"]))}
+    for entry in trained
+] + [
+    {"network": key[0], "K": key[1], "weights": key[2], "seed": seed,
+     **study(key[0]).loss(snn)}
+    for key, snn in made.items() if isinstance(key, tuple)
+]  # fmt: skip
+runs = pd.concat([free, pd.DataFrame(rows)], ignore_index=True)
+runs["ann_accuracy"] = [study(name).accuracy for name in runs["network"]]
+runs["by_channel"] = runs["by_channel"].fillna(True).astype(bool)
+runs = runs.sort_values(["network", "K", "weights"], kind="stable", ignore_index=True)
+shown = ["network", "K", "weights", "by_channel", "seed", "spikes_per_neuron", "accuracy", "loss"]
+notebook.shown(runs, [*shown, "low", "high", "agreement"]).style.hide()
+
+# %%
+costs = ["spikes_per_neuron", "synops_per_mac", "energy", "latency_steps"]
+notebook.shown(runs, ["network", "K", "weights", "by_channel", *costs]).style.hide()
+
+# %%
+book_figures.trained_frontier(runs)
+plt.show()
+
+# %% [markdown]
+# ## The control
+#
+# The ANN trained on through the same epochs, images and targets, without codes.
+
+# %% tags=["remove-stderr"]
+rows = []
+for name in NETWORKS:
+    if name in control:
+        ann = models.build(
+            NETWORKS[name]["network"], data(name).image_shape, len(data(name).classes),
+            **NETWORKS[name]["options"],
+        )  # fmt: skip
+        models.load_checkpoint(ann, control[name])
+    elif name in made:
+        ann = made[name]
+    else:
+        continue
+    of = study(name)
+    right = of.answers == of.labels
+    now = answers(ann, of.x) == of.labels
+    gained = dict(zip(("loss", "low", "high"), paired_loss(right, now), strict=True))
+    rows.append({"network": name, "accuracy": 100 * now.mean(), **gained})
+controls = pd.DataFrame(rows, columns=["network", "accuracy", "loss", "low", "high"])
+notebook.shown(controls).style.hide()
+
+# %% [markdown]
+# ## Results
+#
+# What the book quotes.
+
+# %%
+headline = {"images": images, "calibrated_on": calibrated_on}
+for (network, K, weights, by_channel), part in runs.groupby(
+    ["network", "K", "weights", "by_channel"]
+):
+    key = f"{network}_{K}_{weights}".lower().replace(" ", "_").replace("-", "_")
+    key += "_layers" if not by_channel else ""
+    counted = (
+        "ann_accuracy accuracy loss low high agreement spikes_per_neuron synops_per_mac energy"
+    )
+    headline |= notebook.quoted(key, part.mean(numeric_only=True), counted)
+    headline[f"{key}_seeds"] = len(part)
+    if len(part) > 1:
+        headline[f"{key}_loss_deviation"] = part["loss"].std()
+for row in controls.itertuples():
+    key = f"{row.network}_control".lower().replace(" ", "_").replace("-", "_")
+    headline |= notebook.quoted(key, pd.Series(row._asdict()), "accuracy loss low high")
+pd.Series(headline).rename("value").to_frame().style.format(precision=3, thousands=",")
+
+# %%
+result_files.write(
+    results,
+    "11_training",
+    tables={"": runs, "control": controls, "history": history},
+    headline=headline,
+    headline_rows=notebook.headline_rows(
+        runs, dataset=[NETWORKS[n]["dataset"] for n in runs["network"]],
+        activation=[", ".join(sorted(set(study(n).functions.values()))) for n in runs["network"]],
+        code=["mixed radix by channel" if c else "mixed radix" for c in runs["by_channel"]],
+        fine_tuned=runs["weights"].eq("fine-tuned").tolist(), weights=runs["weights"].tolist(),
+    ),
+    parameters=given,
+    data=data(next(iter(NETWORKS))).summary(),
+    seconds_before=sweep.seconds_before,
+)  # fmt: skip
+sweep.finish()
