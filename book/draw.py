@@ -184,6 +184,21 @@ def nothing_analog(folder: Path) -> None:
     table(means.reset_index(), None, folder / "nothing_analog_signals")
 
 
+def training(folder: Path) -> None:
+    read, found = experiment("11_training")
+    runs = read()
+    save(book_figures.trained_frontier(runs), folder / "training_frontier")
+    axes = book_figures.fine_tuning(read("history"), reference=found["ann_calibration"])
+    save(axes, folder / "training")
+    runs["points below the ANN"] = [
+        f"{row.loss:.2f} ({row.low:.2f} to {row.high:.2f})" for row in runs.itertuples()
+    ]
+    runs["code for each"] = runs["by_channel"].map({True: "channel", False: "layer"})
+    shown = ["network", "K", "weights", "code for each", "spikes_per_neuron", "accuracy",
+             "points below the ANN", "agreement", "synops_per_mac", "energy"]  # fmt: skip
+    table(runs, shown, folder / "training")
+
+
 def experiment(name: str) -> tuple[Callable[..., pd.DataFrame], dict]:
     """What reads the result tables of an experiment, and its headline."""
 
@@ -226,7 +241,7 @@ def save(axes: Axes | Sequence[Axes], path: Path) -> None:
 
 CHAPTERS = (
     relu_baseline, huffman_codes, float_codes, silu_sigmoid, cifar10, low_end, mlgenn, imagenet,
-    nothing_analog,
+    nothing_analog, training,
 )  # fmt: skip
 
 if __name__ == "__main__":

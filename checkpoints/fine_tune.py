@@ -1,10 +1,11 @@
-"""Fine-tune the spiking networks that are kept here, each by the recipe in the card beside it.
+"""Train the networks that are kept here through their codes, each by the recipe in its card.
 
-    python checkpoints/fine_tune.py resnet20_cifar10_K8        # resumes if it was interrupted
+    python checkpoints/fine_tune.py resnet20_cifar10_K8_s28    # resumes if it was interrupted
 
 Progress goes to ``~/.cache/fsrepro/NAME.training``; the network, its card and its history to this
 folder. A new network needs ``NAME.json`` with its ``ann`` (a name of ``train.py``), a ``recipe``,
-and how to ``convert`` the ANN or the spiking network to ``start`` from.
+and how to ``convert`` the ANN or the spiking network to ``start`` from. With ``calibrated_on``
+it is calibrated on so many images, without labels; with ``control`` the ANN itself is trained on.
 """
 
 import json
@@ -23,21 +24,34 @@ def main(name: str) -> None:
     start, ann = old.get("start"), NETWORKS[old["ann"]]()
     models.load_checkpoint(ann, HERE / f"{old['ann']}.weights.h5")
     if start:
-        snn = SpikingModel.load(HERE / f"{start}.fs")
+        begun = SpikingModel.load(HERE / f"{start}.fs")
+    elif old.get("control"):
+        begun = ann
     else:
-        snn = convert(ann, data.normalise(data.calibration.images), **old["convert"])
-    # The oldest recipe was written before there was a mean, its scales rounded at the end.
-    recipe = {"averaging": 0.0, **arguments(training.fine_tune, name, data)}
-    tuned, history = training.fine_tune(snn, teacher=ann, **recipe)
+        begun = convert(ann, data.normalise(data.calibration.images), **old["convert"])
+    if count := old.get("calibrated_on"):
+        recipe = arguments(training.calibrate, name, data)
+        images, _ = recipe.pop("x")[:count], recipe.pop("y")
+        tuned, history = training.calibrate(begun, ann, images, **recipe)
+    else:
+        # The oldest recipe was written before there was a mean, its scales rounded at the end.
+        recipe = {"averaging": 0.0, **arguments(training.fine_tune, name, data)}
+        tuned, history = training.fine_tune(begun, teacher=ann, **recipe)
     measured = {}
     for part in ("calibration", "test"):
+        if begun is ann:
+            measured[f"{part}_accuracy"] = round(training.accuracy(tuned, *data.arrays(part)), 2)
+            continue
         report = measures.evaluate(tuned, *data.arrays(part))
         measured[f"{part}_accuracy"] = round(report.accuracy, 2)
         measured[f"{part}_spikes_per_neuron"] = round(report.spikes_per_neuron, 4)
-    origin = {key: old[key] for key in ("ann", "start", "convert") if key in old}
-    card = new_card(origin, data, history, measured)
-    tuned.save(HERE / f"{name}.fs", overwrite=True)
-    write_text(HERE / f"{name}.json", json.dumps(card, indent=2) + "\n")
+    kept = ("ann", "start", "convert", "control", "calibrated_on")
+    card = new_card({key: old[key] for key in kept if key in old}, data, history, measured)
+    if begun is ann:
+        models.save_checkpoint(tuned, HERE / f"{name}.weights.h5", card)
+    else:
+        tuned.save(HERE / f"{name}.fs", overwrite=True)
+        write_text(HERE / f"{name}.json", json.dumps(card, indent=2) + "\n")
     history = history.drop(columns="seconds").round(5)
     if start:  # the epochs of earlier rounds come first
         earlier = pd.read_csv(HERE / f"{start}.history.csv")

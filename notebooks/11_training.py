@@ -42,6 +42,7 @@ from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
 import fsrepro
+from fsrepro.conversion import normal_form
 from fsrepro.experiments import datasets, models, notebook
 from fsrepro.experiments import figures as book_figures
 from fsrepro.experiments import results as result_files
@@ -81,9 +82,11 @@ def converted(name, K, budget, by_channel):
 
 # %% tags=["remove-stderr"]
 histories = []
-for path in [*(entry["file"] for entry in trained), *control.values()]:
-    history = Path(path.removesuffix(".weights.h5")).with_suffix(".history.csv")
-    histories.append(pd.read_csv(history).assign(name=history.name.removesuffix(".history.csv")))
+kept = {entry["file"]: "{network}, K = {K}, {weights}".format(**entry) for entry in trained}
+kept |= {path.removesuffix(".weights.h5"): f"{name}, control" for name, path in control.items()}
+for path, name in kept.items():
+    history = pd.read_csv(Path(path).with_suffix(".history.csv"))
+    histories.append(history.assign(name=name))
 made = {}
 if not trained:
     for name, entry in NETWORKS.items():
@@ -160,10 +163,7 @@ plt.show()
 rows = []
 for name in NETWORKS:
     if name in control:
-        ann = models.build(
-            NETWORKS[name]["network"], data(name).image_shape, len(data(name).classes),
-            **NETWORKS[name]["options"],
-        )  # fmt: skip
+        ann = normal_form(study(name).ann)  # as a control is kept: its batch norm folded
         models.load_checkpoint(ann, control[name])
     elif name in made:
         ann = made[name]
@@ -184,6 +184,7 @@ notebook.shown(controls).style.hide()
 
 # %%
 headline = {"images": images, "calibrated_on": calibrated_on}
+headline["ann_calibration"] = study(next(iter(NETWORKS))).calibration_accuracy
 for (network, K, weights, by_channel), part in runs.groupby(
     ["network", "K", "weights", "by_channel"]
 ):

@@ -20,7 +20,7 @@ from matplotlib import pyplot as plt
 FULL = PROJECT / "results" / "full"
 CHAPTERS = [
     "relu_baseline", "huffman_codes", "float_codes", "silu_sigmoid", "cifar10", "low_end",
-    "mlgenn", "imagenet", "nothing_analog",
+    "mlgenn", "imagenet", "nothing_analog", "training",
 ]  # fmt: skip
 NOT_OF_THE_TABLE = "_", "ANN", "half of"  # how labels of lines across begin
 ACCURACY, SPIKES, SPENT = "accuracy (%)", "spikes per neuron", "spikes per neuron and image"
@@ -479,6 +479,22 @@ def test_energy_is_what_spikes_and_multiplications_take():
         f"{runs['network'][0]}, budget {runs['budget'][0]:g}, picture analog",
         f"{runs['network'][1]}, budget {runs['budget'][1]:g}, picture in spikes",
     ]
+
+
+def test_what_was_trained_lies_where_the_table_says():
+    runs = read("11_training")
+    axes = book_figures.trained_frontier(runs)
+    shown = runs[runs["by_channel"]]
+    assert [ax.get_title() for ax in axes] == list(shown["network"].unique())
+    for ax in axes:
+        part = shown[shown["network"] == ax.get_title()]
+        assert {label.get_text() for label in ax.texts} == {f" K = {K}" for K in part["K"]}
+        points = np.concatenate([bars[0].get_xydata() for bars in ax.containers])
+        expected = part[["spikes_per_neuron", "loss"]].to_numpy()
+        np.testing.assert_allclose(in_order(points), in_order(expected))
+        labels = [bars.get_label() for bars in ax.containers]
+        classes = ("training-free", "calibrated", "fine-tuned")
+        assert labels == [name for name in classes if name in set(part["weights"])]
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ def calibrate(
     *,
     spikes_per_neuron: float | None = None,
     epochs: int = 40,
+    validation: tuple[np.ndarray, np.ndarray] | None = None,
     batch_size: int = 64,
     learning_rate: float = 2e-4,
     mixup: float = 0.4,
@@ -48,8 +49,9 @@ def calibrate(
         Unlabelled, a few thousand, as the network takes them.
     spikes_per_neuron : float
         The budget; as many as ``snn`` fires on the first of the images unless given.
-    epochs, batch_size, learning_rate, mixup, augmentation, precision, seed, checkpoint
-        As of :func:`fine_tune`; with ``augmentation`` images are also flipped and shifted.
+    epochs, validation, batch_size, learning_rate, mixup, augmentation, precision, seed, checkpoint
+        As of :func:`fine_tune`; nothing is learned from the images of ``validation``. With
+        ``augmentation`` the others are also flipped and shifted.
 
     Returns
     -------
@@ -67,7 +69,7 @@ def calibrate(
         spikes_per_neuron = evaluate(snn, images[:_COUNTED]).spikes_per_neuron
     return fine_tune(
         snn, images, teacher=ann, spikes_per_neuron=spikes_per_neuron, epochs=epochs,
-        batch_size=batch_size, learning_rate=learning_rate, mixup=mixup,
+        validation=validation, batch_size=batch_size, learning_rate=learning_rate, mixup=mixup,
         averaging=_AVERAGED * epochs, augmentation=augmentation, precision=precision,
         seed=seed, checkpoint=checkpoint,
     )  # fmt: skip
