@@ -20,6 +20,8 @@ SHOWN = [  # of the many codes of results/full/headline.csv
     "mixed radix, K = 16",
     "mixed radix, budget",
     "fine-tuned",
+    "mixed radix by channel, calibrated",
+    "mixed radix by channel, fine-tuned",
     "published",
     "soma, K = 8",
     "soma, K = 12",
@@ -46,6 +48,8 @@ EXPECTED = [  # experiment, setting, where its accuracy and spikes are in the JS
      "efficientnet_lite0_k12_spikes_per_neuron"),
     ("10_nothing_analog", "ResNet-20, its picture in spikes too", "resnet_20_spikes_0_5_accuracy",
      "resnet_20_spikes_0_5_spikes_per_neuron"),
+    ("11_training", "ResNet-20, fine-tuned", "resnet_20_8_0_28_fine_tuned_accuracy",
+     "resnet_20_8_0_28_fine_tuned_spikes_per_neuron"),
 ]  # fmt: skip
 
 

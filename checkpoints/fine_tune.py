@@ -6,6 +6,7 @@ Progress goes to ``~/.cache/fsrepro/NAME.training``; the network, its card and i
 folder. A new network needs ``NAME.json`` with its ``ann`` (a name of ``train.py``), a ``recipe``,
 and how to ``convert`` the ANN or the spiking network to ``start`` from. With ``calibrated_on``
 it is calibrated on so many images, without labels; with ``control`` the ANN itself is trained on.
+The ANN is the ``teacher``, unless another is named.
 """
 
 import json
@@ -19,10 +20,16 @@ from fsrepro.experiments import datasets, models
 from fsrepro.files import write_table, write_text
 
 
+def trained(name: str):
+    network = NETWORKS[name]()
+    models.load_checkpoint(network, HERE / f"{name}.weights.h5")
+    return network
+
+
 def main(name: str) -> None:
     old, data = card_of(name), datasets.cifar10()
-    start, ann = old.get("start"), NETWORKS[old["ann"]]()
-    models.load_checkpoint(ann, HERE / f"{old['ann']}.weights.h5")
+    start, ann = old.get("start"), trained(old["ann"])
+    teacher = trained(old["teacher"]) if "teacher" in old else ann
     if start:
         begun = SpikingModel.load(HERE / f"{start}.fs")
     elif old.get("control"):
@@ -32,11 +39,11 @@ def main(name: str) -> None:
     if count := old.get("calibrated_on"):
         recipe = arguments(training.calibrate, name, data)
         images, _ = recipe.pop("x")[:count], recipe.pop("y")
-        tuned, history = training.calibrate(begun, ann, images, **recipe)
+        tuned, history = training.calibrate(begun, teacher, images, **recipe)
     else:
         # The oldest recipe was written before there was a mean, its scales rounded at the end.
         recipe = {"averaging": 0.0, **arguments(training.fine_tune, name, data)}
-        tuned, history = training.fine_tune(begun, teacher=ann, **recipe)
+        tuned, history = training.fine_tune(begun, teacher=teacher, **recipe)
     measured = {}
     for part in ("calibration", "test"):
         if begun is ann:
@@ -45,7 +52,7 @@ def main(name: str) -> None:
         report = measures.evaluate(tuned, *data.arrays(part))
         measured[f"{part}_accuracy"] = round(report.accuracy, 2)
         measured[f"{part}_spikes_per_neuron"] = round(report.spikes_per_neuron, 4)
-    kept = ("ann", "start", "convert", "control", "calibrated_on")
+    kept = ("ann", "teacher", "start", "convert", "control", "calibrated_on")
     card = new_card({key: old[key] for key in kept if key in old}, data, history, measured)
     if begun is ann:
         models.save_checkpoint(tuned, HERE / f"{name}.weights.h5", card)

@@ -25,7 +25,7 @@ networks = [
     {"name": "small CNN", "dataset": "digits", "network": "small_cnn", "options": {},
      "checkpoint": "", "epochs": 40, "settings": [{"K": 4, "budget": 0.2}]},
 ]  # fmt: skip
-# What was trained before: {"network", "K", "weights", "seed", "file"} each; none: trained here.
+# What was trained before: network, K, budget, weights, seed, file of each; none: trained here.
 trained = []
 control = {}  # the weights of each network's control, by name; for the others it is trained here
 tuned_epochs = 8
@@ -94,7 +94,7 @@ if not trained:
         of = {"teacher": ann, "validation": data(name).arrays("calibration"), "mixup": 0.4}
         recipe = {**of, "epochs": tuned_epochs, "batch_size": 64, "seed": seed}
         for K, budget in ((s["K"], s["budget"]) for s in entry["settings"]):
-            start, key = converted(name, K, budget, True), (name, K)
+            start, key = converted(name, K, budget, True), (name, K, budget)
             made[*key, "calibrated"], _ = fsrepro.calibrate(
                 start, ann, x[:calibrated_on], epochs=tuned_epochs, seed=seed
             )
@@ -130,25 +130,23 @@ free = sweep.table(
     lambda network, **setting: study(network).loss(converted(network, **setting)),
 ).assign(weights="training-free")
 rows = [
-    {"network": entry["network"], "K": entry["K"], "weights": entry["weights"],
-     "seed": entry["seed"],
-     **study(entry["network"]).loss(fsrepro.SpikingModel.load(entry["file"]))}
+    {**entry, **study(entry["network"]).loss(fsrepro.SpikingModel.load(entry["file"]))}
     for entry in trained
 ] + [
-    {"network": key[0], "K": key[1], "weights": key[2], "seed": seed,
+    {"network": key[0], "K": key[1], "budget": key[2], "weights": key[3], "seed": seed,
      **study(key[0]).loss(snn)}
     for key, snn in made.items() if isinstance(key, tuple)
 ]  # fmt: skip
-runs = pd.concat([free, pd.DataFrame(rows)], ignore_index=True)
+runs = pd.concat([free, pd.DataFrame(rows).drop(columns="file", errors="ignore")])
 runs["ann_accuracy"] = [study(name).accuracy for name in runs["network"]]
 runs["by_channel"] = runs["by_channel"].fillna(True).astype(bool)
-runs = runs.sort_values(["network", "K", "weights"], kind="stable", ignore_index=True)
-shown = ["network", "K", "weights", "by_channel", "seed", "spikes_per_neuron", "accuracy", "loss"]
-notebook.shown(runs, [*shown, "low", "high", "agreement"]).style.hide()
+runs = runs.sort_values(["network", "K", "budget", "weights"], kind="stable", ignore_index=True)
+shown = ["network", "K", "budget", "weights", "by_channel", "seed", "spikes_per_neuron"]
+notebook.shown(runs, [*shown, "accuracy", "loss", "low", "high", "agreement"]).style.hide()
 
 # %%
 costs = ["spikes_per_neuron", "synops_per_mac", "energy", "latency_steps"]
-notebook.shown(runs, ["network", "K", "weights", "by_channel", *costs]).style.hide()
+notebook.shown(runs, ["network", "K", "budget", "weights", "by_channel", *costs]).style.hide()
 
 # %%
 book_figures.trained_frontier(runs)
@@ -185,11 +183,10 @@ notebook.shown(controls).style.hide()
 # %%
 headline = {"images": images, "calibrated_on": calibrated_on}
 headline["ann_calibration"] = study(next(iter(NETWORKS))).calibration_accuracy
-for (network, K, weights, by_channel), part in runs.groupby(
-    ["network", "K", "weights", "by_channel"]
-):
-    key = f"{network}_{K}_{weights}".lower().replace(" ", "_").replace("-", "_")
-    key += "_layers" if not by_channel else ""
+setting = ["network", "K", "budget", "weights", "by_channel"]
+for (network, K, budget, weights, by_channel), part in runs.groupby(setting):
+    key = f"{network}_{K}_{budget:g}_{weights}{'' if by_channel else '_layers'}".lower()
+    key = key.replace(" ", "_").replace("-", "_").replace(".", "_")
     counted = (
         "ann_accuracy accuracy loss low high agreement spikes_per_neuron synops_per_mac energy"
     )
@@ -211,7 +208,10 @@ result_files.write(
     headline_rows=notebook.headline_rows(
         runs, dataset=[NETWORKS[n]["dataset"] for n in runs["network"]],
         activation=[", ".join(sorted(set(study(n).functions.values()))) for n in runs["network"]],
-        code=["mixed radix by channel" if c else "mixed radix" for c in runs["by_channel"]],
+        code=[
+            f"mixed radix{' by channel' * row.by_channel}, {row.weights}"
+            for row in runs.itertuples()
+        ],
         fine_tuned=runs["weights"].eq("fine-tuned").tolist(), weights=runs["weights"].tolist(),
     ),
     parameters=given,
