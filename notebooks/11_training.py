@@ -140,7 +140,10 @@ rows = [
 runs = pd.concat([free, pd.DataFrame(rows).drop(columns="file", errors="ignore")])
 runs["ann_accuracy"] = [study(name).accuracy for name in runs["network"]]
 runs["by_channel"] = runs["by_channel"].fillna(True).astype(bool)
-runs = runs.sort_values(["network", "K", "budget", "weights"], kind="stable", ignore_index=True)
+classes = ["training-free", "calibrated", "fine-tuned"]
+runs["weights"] = pd.Categorical(runs["weights"], classes, ordered=True)
+runs = runs.sort_values(["network", "K", "budget", "weights", "by_channel"], ignore_index=True)
+runs["weights"] = runs["weights"].astype(str)
 shown = ["network", "K", "budget", "weights", "by_channel", "seed", "spikes_per_neuron"]
 notebook.shown(runs, [*shown, "accuracy", "loss", "low", "high", "agreement"]).style.hide()
 

@@ -444,8 +444,8 @@ def fine_tuning(table: pd.DataFrame, *, reference: float) -> Sequence[Axes]:
 def trained_frontier(table: pd.DataFrame) -> Sequence[Axes]:
     """Points below the ANN against spikes per neuron, with intervals; a panel for each ``network``.
 
-    A look for each of ``weights``: training-free (by channel), calibrated, fine-tuned. Each point
-    says its ``K``.
+    A look for each of ``weights``: training-free (by channel), calibrated, fine-tuned. Points say
+    their ``K`` where there are several.
     """
     table = table[table["by_channel"]]
     networks, classes = table["network"].unique(), ("training-free", "calibrated", "fine-tuned")
@@ -460,8 +460,9 @@ def trained_frontier(table: pd.DataFrame) -> Sequence[Axes]:
             interval = [below[0] - below[1], below[2] - below[0]]
             look = {**_look(i), "ls": "", "capsize": 3}
             ax.errorbar(rows[_SPIKES[0]], below[0], interval, **look, label=name)
-            for spikes, loss, K in zip(rows[_SPIKES[0]], below[0], rows["K"], strict=True):
-                ax.annotate(f" K = {K}", (spikes, loss), fontsize="small", va="bottom")
+            if table["K"].nunique() > 1:
+                for spikes, loss, K in zip(rows[_SPIKES[0]], below[0], rows["K"], strict=True):
+                    ax.annotate(f" K = {K}", (spikes, loss), fontsize="small", va="bottom")
         ax.margins(x=0.18)
         ax.invert_yaxis()
         ax.set(title=network, xlabel=_SPIKES[1])
