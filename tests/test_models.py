@@ -20,6 +20,13 @@ def test_neurons_as_in_the_paper(depth, count):
     assert neurons(models.resnet(depth)) == count
 
 
+def test_vgg16_has_as_many_neurons_as_in_the_literature():
+    model = models.vgg16(width=4)
+    assert 16 * neurons(model) == 276_480
+    assert sum(isinstance(layer, layers.Conv2D) for layer in model.layers) == 13
+    assert models.vgg16((16, 16, 1), 3, width=2).output_shape == (None, 3)
+
+
 @pytest.mark.parametrize("name", ["small_cnn", "plain_cnn", "resnet8"])
 def test_the_seed_decides(name):
     first, again, other = (models.build(name, (8, 8, 1), 5, seed=seed) for seed in (1, 1, 2))
@@ -49,5 +56,5 @@ def test_impossible_squeeze(squeeze):
 
 
 def test_unknown_network():
-    with pytest.raises(ValueError, match="unknown network 'vgg'; choose small_cnn, plain_cnn or"):
+    with pytest.raises(ValueError, match="unknown network 'vgg'; choose small_cnn, plain_cnn, vgg16"):
         models.build("vgg", (8, 8, 1), 10)
