@@ -56,5 +56,7 @@ def test_impossible_squeeze(squeeze):
 
 
 def test_unknown_network():
-    with pytest.raises(ValueError, match="unknown network 'vgg'; choose small_cnn, plain_cnn, vgg16"):
+    with pytest.raises(
+        ValueError, match="unknown network 'vgg'; choose small_cnn, plain_cnn, vgg16"
+    ):
         models.build("vgg", (8, 8, 1), 10)
