@@ -71,11 +71,9 @@ if __name__ == "__main__":
         for key, value in document["provenance"]["parameters"].items()
     ]
     cards = {
-        path.stem: weights(
-            json.loads(path.read_text(encoding="utf-8")),
-            next(CHECKPOINTS.glob(f"{path.stem}.[wf]*")),  # .weights.h5 of an ANN, .fs of an SNN
-        )
-        for path in sorted(CHECKPOINTS.glob("*.json"))
+        path.stem: weights(json.loads(path.read_text(encoding="utf-8")), kept)
+        for path in sorted(CHECKPOINTS.glob("*.json"))  # without weights while it is trained
+        for kept in CHECKPOINTS.glob(f"{path.stem}.[wf]*")  # .weights.h5 of an ANN, .fs of an SNN
     }
     tables = {
         "runs": table("experiment", {name: run(d) for name, d in documents.items()}),

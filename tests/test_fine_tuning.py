@@ -341,7 +341,9 @@ def test_calibration_needs_no_labels(trained, calibration_images, digits):
         return (np.exp(answers) * (answers - log_softmax(network.predict(x), -1))).sum(-1).mean()
 
     images = digits.arrays("train")[0][:600]
-    calibrated, history = fsrepro.calibrate(snn, trained, images, epochs=20, mixup=0.0)
+    calibrated, history = fsrepro.calibrate(
+        snn, trained, images, epochs=20, learning_rate=1e-3, mixup=0.0
+    )
     assert divergence(calibrated) < 0.9 * divergence(snn)
     before, after = (measures.evaluate(n, x).spikes_per_neuron for n in (snn, calibrated))
     assert after < 1.05 * before
