@@ -71,8 +71,11 @@ if __name__ == "__main__":
         for key, value in document["provenance"]["parameters"].items()
     ]
     cards = {
-        path.stem: weights(json.loads(path.read_text(encoding="utf-8")), kept)
-        for path in sorted(CHECKPOINTS.glob("*.json"))  # without weights while it is trained
+        path.stem.replace("_", "_\u200b"): weights(
+            json.loads(path.read_text(encoding="utf-8")), kept
+        )
+        # Names may break behind "_". A network has no weights while it is trained.
+        for path in sorted(CHECKPOINTS.glob("*.json"))
         for kept in CHECKPOINTS.glob(f"{path.stem}.[wf]*")  # .weights.h5 of an ANN, .fs of an SNN
     }
     tables = {
