@@ -126,9 +126,7 @@ def low_end(folder: Path) -> None:
     table(rounded[rounded["spikes, at most"].isin([0.2, 0.25, 0.3, 0.35, 0.4, 0.5])],
           ["K", *columns], folder / "low_end_one_neuron")  # fmt: skip
     for rows, name in ((frontier, "low_end_networks"), (parts, "low_end_parts")):
-        rows["points below the ANN"] = [
-            f"{row.loss:.2f} ({row.low:.2f} to {row.high:.2f})" for row in rows.itertuples()
-        ]
+        rows["points below the ANN"] = points_below(rows, 2)
         shown = ["network", "setting", "budget", "spikes_per_neuron", "accuracy",
                  "points below the ANN", "agreement"]  # fmt: skip
         table(rows, shown, folder / name)
@@ -146,9 +144,7 @@ def mlgenn(folder: Path) -> None:
 def imagenet(folder: Path) -> None:
     read, _ = experiment("07_imagenet")
     runs, layers = read(), read("layers")
-    runs["points below the ANN"] = [
-        f"{row.loss:.1f} ({row.low:.1f} to {row.high:.1f})" for row in runs.itertuples()
-    ]
+    runs["points below the ANN"] = points_below(runs, 1)
     shown = ["network", "setting", "budget", "points below the ANN", "agreement",
              "spikes_per_neuron", "synops_per_mac", "macs_left", "energy"]  # fmt: skip
     table(runs, shown, folder / "imagenet")
@@ -169,9 +165,7 @@ def nothing_analog(folder: Path) -> None:
     read, _ = experiment("10_nothing_analog")
     runs, events = read(), read("events")
     save(book_figures.energy_parts(runs), folder / "nothing_analog_energy")
-    runs["points below the ANN"] = [
-        f"{row.loss:.2f} ({row.low:.2f} to {row.high:.2f})" for row in runs.itertuples()
-    ]
+    runs["points below the ANN"] = points_below(runs, 2)
     shown = ["network", "picture", "budget", "points below the ANN", "agreement",
              "spikes_per_neuron", "synops_per_mac", "macs_left", "energy"]  # fmt: skip
     table(runs, shown, folder / "nothing_analog")
@@ -190,9 +184,7 @@ def training(folder: Path) -> None:
     save(book_figures.trained_frontier(runs), folder / "training_frontier")
     axes = book_figures.fine_tuning(read("history"), reference=found["ann_calibration"])
     save(axes, folder / "training")
-    runs["points below the ANN"] = [
-        f"{row.loss:.2f} ({row.low:.2f} to {row.high:.2f})" for row in runs.itertuples()
-    ]
+    runs["points below the ANN"] = points_below(runs, 2)
     runs["code for each"] = runs["by_channel"].map({True: "channel", False: "layer"})
     shown = ["network", "K", "weights", "code for each", "spikes_per_neuron", "accuracy",
              "points below the ANN", "agreement", "synops_per_mac", "energy"]  # fmt: skip
@@ -226,6 +218,12 @@ def rounds(network: str) -> pd.DataFrame:
     rows = pd.json_normalize(cards)[list(columns)].rename(columns=columns)
     rows = rows.fillna({"mixup": 0.0})  # the oldest card was written before there was
     return rows.rename_axis("round").rename(lambda i: i + 1).reset_index()
+
+
+def points_below(rows: pd.DataFrame, digits: int) -> list[str]:
+    """``loss (low to high)`` of each row, in so many digits."""
+    numbers = rows[["loss", "low", "high"]].itertuples(index=False)
+    return ["{:.{d}f} ({:.{d}f} to {:.{d}f})".format(*row, d=digits) for row in numbers]
 
 
 def table(rows: pd.DataFrame, columns: list[str] | None, path: Path) -> None:

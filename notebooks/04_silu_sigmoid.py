@@ -239,7 +239,7 @@ for f in ("silu", "sigmoid"):
             headline[f"{f}_{key}_{kind}_mse"] = best["mse"]
             headline[f"{f}_{key}_{kind}_spikes"] = best["spikes"]
 for name, part in runs.groupby("network", sort=False):
-    key = name.lower().replace(" ", "_")
+    key = notebook.key(name)
     headline[f"{key}_ann_accuracy"] = part["ann_accuracy"].iloc[0]
     for kind in ("published", "soma"):
         best = chosen(part[part["setting"].str.startswith(kind)])

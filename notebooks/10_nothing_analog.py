@@ -204,14 +204,13 @@ if len(signals):
         "pair_is_cheaper": int((signals["pair"] < signals["one"]).sum()),
     }
 for row in runs.itertuples():
-    key = f"{row.network}_{row.picture}_{row.budget:g}".lower().replace(" ", "_")
-    key = key.replace("-", "_").replace(".", "_")
+    key = notebook.key(f"{row.network} {row.picture} {row.budget:g}")
     counted = "ann_accuracy accuracy loss low high agreement spikes_per_neuron synops_per_mac "
     counted += "macs_left energy steps latency_steps neurons"
     headline |= notebook.quoted(key, pd.Series(row._asdict()), counted)
 if genn.available():
     for row in events.itertuples():
-        key = "genn_" + row.network.lower().replace(" ", "_").replace("-", "_")
+        key = notebook.key(f"genn {row.network}")
         headline |= notebook.quoted(key, pd.Series(row._asdict()), " ".join([*first, *then]))
 pd.Series(headline).rename("value").to_frame().style.format(precision=3, thousands=",")
 

@@ -69,6 +69,11 @@ def study(name):
     )  # fmt: skip
 
 
+def row(name, snn):
+    """On test images, and on held-out ones."""
+    return {**study(name).loss(snn), **study(name).held_out(snn)}
+
+
 @cache
 def converted(name, K, budget, by_channel):
     return study(name).plan(K).network(spikes_per_neuron=budget, by_channel=by_channel)
@@ -92,7 +97,7 @@ if not trained:
     for name, entry in NETWORKS.items():
         (x, y), ann = data(name).arrays("train"), study(name).ann
         of = {"teacher": ann, "validation": data(name).arrays("calibration"), "mixup": 0.4}
-        recipe = {**of, "epochs": tuned_epochs, "batch_size": 64, "seed": seed}
+        recipe = {**of, "distillation": 1.0, "epochs": tuned_epochs, "batch_size": 64, "seed": seed}
         for K, budget in ((s["K"], s["budget"]) for s in entry["settings"]):
             start, key = converted(name, K, budget, True), (name, K, budget)
             made[*key, "calibrated"], _ = fsrepro.calibrate(
@@ -127,14 +132,14 @@ free = sweep.table(
         for setting in entry["settings"]
         for by_channel in (False, True)
     ],
-    lambda network, **setting: study(network).loss(converted(network, **setting)),
+    lambda network, **setting: row(network, converted(network, **setting)),
 ).assign(weights="training-free")
 rows = [
-    {**entry, **study(entry["network"]).loss(fsrepro.SpikingModel.load(entry["file"]))}
+    {**entry, **row(entry["network"], fsrepro.SpikingModel.load(entry["file"]))}
     for entry in trained
 ] + [
     {"network": key[0], "K": key[1], "budget": key[2], "weights": key[3], "seed": seed,
-     **study(key[0]).loss(snn)}
+     **row(key[0], snn)}
     for key, snn in made.items() if isinstance(key, tuple)
 ]  # fmt: skip
 runs = pd.concat([free, pd.DataFrame(rows).drop(columns="file", errors="ignore")])
@@ -188,18 +193,17 @@ headline = {"images": images, "calibrated_on": calibrated_on}
 headline["ann_calibration"] = study(next(iter(NETWORKS))).calibration_accuracy
 setting = ["network", "K", "budget", "weights", "by_channel"]
 for (network, K, budget, weights, by_channel), part in runs.groupby(setting):
-    key = f"{network}_{K}_{budget:g}_{weights}{'' if by_channel else '_layers'}".lower()
-    key = key.replace(" ", "_").replace("-", "_").replace(".", "_")
-    counted = (
-        "ann_accuracy accuracy loss low high agreement spikes_per_neuron synops_per_mac energy"
-    )
+    name = f"{network} {K} {budget:g} {weights}{'' if by_channel else ' layers'}"
+    key = notebook.key(name)
+    counted = "ann_accuracy accuracy loss low high agreement spikes_per_neuron synops_per_mac "
+    counted += "energy calibration_accuracy"
     headline |= notebook.quoted(key, part.mean(numeric_only=True), counted)
     headline[f"{key}_seeds"] = len(part)
     if len(part) > 1:
         headline[f"{key}_loss_deviation"] = part["loss"].std()
-for row in controls.itertuples():
-    key = f"{row.network}_control".lower().replace(" ", "_").replace("-", "_")
-    headline |= notebook.quoted(key, pd.Series(row._asdict()), "accuracy loss low high")
+for control_row in controls.itertuples():
+    key = notebook.key(f"{control_row.network} control")
+    headline |= notebook.quoted(key, pd.Series(control_row._asdict()), "accuracy loss low high")
 pd.Series(headline).rename("value").to_frame().style.format(precision=3, thousands=",")
 
 # %%
@@ -212,8 +216,8 @@ result_files.write(
         runs, dataset=[NETWORKS[n]["dataset"] for n in runs["network"]],
         activation=[", ".join(sorted(set(study(n).functions.values()))) for n in runs["network"]],
         code=[
-            f"mixed radix{' by channel' * row.by_channel}, {row.weights}"
-            for row in runs.itertuples()
+            f"mixed radix{' by channel' * c}, {w}"
+            for c, w in zip(runs["by_channel"], runs["weights"], strict=True)
         ],
         fine_tuned=runs["weights"].eq("fine-tuned").tolist(), weights=runs["weights"].tolist(),
     ),

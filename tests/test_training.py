@@ -95,12 +95,25 @@ def test_a_run_goes_on_from_its_own_weights_only(digits, tmp_path):
         ({"epochs": 0}, "epochs and learning_rate must be positive, got 0"),
         ({"learning_rate": float("nan")}, "must be positive"),
         ({"batch_size": 5000}, "batch_size 5000 exceeds the 1097 training images"),
+        ({"label_smoothing": 1.0}, "label_smoothing must be from 0 to below 1, got 1.0"),
+        (
+            {"cutout": 4, "augmentation": False},
+            "cutout must be 0, or positive with augmentation, got 4",
+        ),
+        ({"cutout": -1, "augmentation": True}, "cutout must be 0, or positive"),
         ({"schedule": "linear"}, "schedule must be one of cosine, one cycle, restarts, step, got"),
     ],
 )
 def test_impossible_settings(digits, changes, message):
     with pytest.raises(ValueError, match=message):
         trained(digits, **changes)
+
+
+def test_labels_that_are_no_classes(digits):
+    x, y = digits.arrays("train")
+    for labels in (y - 1, y + 1, y + 0.5):
+        with pytest.raises(ValueError, match="training labels must be"):
+            training.train(models.small_cnn(width=4), x, labels, epochs=1)
 
 
 def test_model_of_another_image_size(digits):

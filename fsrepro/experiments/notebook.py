@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -33,7 +34,7 @@ from .picture_stream import arrays
 from .pictures import Pictures
 from .results import HEADLINE_COLUMNS, shown
 
-__all__ = ["Study", "fewest_spikes", "headline_rows", "parameters", "quoted", "shown"]
+__all__ = ["Study", "fewest_spikes", "headline_rows", "key", "parameters", "quoted", "shown"]
 
 
 def parameters(names: Mapping[str, object]) -> dict:
@@ -239,6 +240,11 @@ _SHORT = {
     "macs": "macs_per_image",
     "latency": "latency_steps",
 }
+
+
+def key(name: str) -> str:
+    """What a number of the headline is called by the ``name`` of a network or setting."""
+    return re.sub(r"[ .-]+", "_", name.lower())
 
 
 def quoted(name: str, row: Report | pd.Series, numbers: str) -> dict[str, float]:

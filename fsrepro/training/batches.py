@@ -37,6 +37,8 @@ class TrainingData:
         self.batch_size, self.augmentation = batch_size, augmentation
         if batch_size < 1:
             raise ValueError(f"batch_size must be positive, got {batch_size}")
+        if cutout < 0 or (cutout and not (augmentation or y is None)):
+            raise ValueError(f"cutout must be 0, or positive with augmentation, got {cutout}")
         self.is_stream = y is None and not isinstance(x, np.ndarray)
         if self.is_stream:
             if not (isinstance(x, Iterable) and isinstance(x, Sized)):

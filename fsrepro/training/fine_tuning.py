@@ -28,7 +28,7 @@ from .twin import bring_back, twin
 __all__ = ["fine_tune"]
 
 _PROPORTIONAL, _INTEGRAL = 10.0, 150.0  # of the controller that holds the budget
-_FEW = 32  # images on which a teacher is held against what is read of it
+_FEW = 32  # images on which what is read of a network is held against it
 _DESCENT = 0.25  # of the training, in which the budget falls to its target
 _STATE = ("price", "price_sum", "first_spikes")
 
@@ -125,18 +125,19 @@ def fine_tune(
     """
     data = TrainingData(x, y, batch_size, augmentation, seed)
     steps = epochs * data.steps
+    few = None if data.is_stream else data.x[:_FEW]
     _check(network, spikes_per_neuron, distillation, mixup, averaging)
     if isinstance(network, SpikingModel):
         begun, task, codes = network.keras_model, network.task, network.codes
     else:
-        begun, task = normal_form(network, analog="allowed"), read(network).task
-        codes = {}
+        ann = read(network, few)
+        begun, task, codes = normal_form(ann.graph, analog="allowed"), ann.task, {}
     check_settings(begun, data, validation, epochs, learning_rate)
     price = keras.Variable(0.0, trainable=False, autocast=False, name="price")
     model = _trainable(begun, price, precision)
     teaches = None
     if teacher is not None:
-        teacher = read(teacher, None if data.is_stream else data.x[:_FEW]).graph
+        teacher = read(teacher, few).graph
         teaches = checksum(*teacher.get_weights())
         teacher = twin(_folded(teacher), precision)
     objective = Objective(task, model.output_shape[1:], teacher, distillation)
@@ -192,7 +193,9 @@ def fine_tune(
         status="{calibration_accuracy:.2f} %, {spikes_per_neuron:.3f} spikes",
     )  # fmt: skip
     with _mean_weights(model, averaging):
-        return _finished(model, network), table
+        trained = keras.models.clone_model(begun)  # in layers of the kinds that it was made of
+        bring_back(model, trained)
+        return _exported(model, trained, network), table
 
 
 @contextmanager
@@ -253,25 +256,17 @@ def _folded(teacher: keras.Model) -> keras.Model:
         return teacher
 
 
-def _finished(model: keras.Model, begun: Network) -> Network:
-    """The network that was trained, of the task and for the images of the one it began as."""
+def _exported(model: keras.Model, trained: keras.Model, begun: Network) -> Network:
+    """The ``trained`` synapses with the codes of ``model``, as the network that was ``begun``."""
     if not isinstance(begun, SpikingModel):
-        return _plain(model, normal_form(begun, analog="allowed"))
+        return trained
     learned = {layer.name: layer for layer in model.layers if isinstance(layer, LearnedCode)}
     scales = {name: float(layer.scale) for name, layer in learned.items() if layer.scale.ndim == 0}
-    synapses = _plain(model, begun.keras_model)
-    tuned = SpikingModel(synapses, scales, task=begun.task, inputs=begun.inputs).with_codes(
+    tuned = SpikingModel(trained, scales, task=begun.task, inputs=begun.inputs).with_codes(
         {name: layer.exported() for name, layer in learned.items()}
     )
     tuned.scales = scales
     return tuned
-
-
-def _plain(model: keras.Model, begun: keras.Model) -> keras.Model:
-    """What the twin ``model`` has learned, in layers of the kinds that it was made of."""
-    copy = keras.models.clone_model(begun)
-    bring_back(model, copy)
-    return copy
 
 
 def _check(network, spikes_per_neuron, distillation, mixup, averaging) -> None:

@@ -17,8 +17,10 @@ import pandas as pd
 from ..archive import checksum
 from ..conversion import check_images
 from ..networks.graph import predict
+from ..tasks import Task
 from .batches import TrainingData
 from .checkpointing import resume, run
+from .objective import Objective
 from .schedules import SCHEDULES
 from .twin import bring_back, twin
 
@@ -83,9 +85,11 @@ def train(
     Raises
     ------
     ValueError
-        For impossible settings, and if the checkpoint is damaged, or belongs to another
-        network, recipe or data set.
+        For impossible settings, labels that are no classes, and if the checkpoint is damaged, or
+        belongs to another network, recipe or data set.
     """
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(f"label_smoothing must be from 0 to below 1, got {label_smoothing}")
     data = TrainingData(x, y, batch_size, augmentation, seed, cutout)
     check_settings(model, data, validation, epochs, learning_rate)
     if schedule not in SCHEDULES:
@@ -111,13 +115,14 @@ def train(
     history = resume(trained, checkpoint, recipe)
     bring_back(trained, model)
 
-    one_hot = np.eye(model.output_shape[-1], dtype=np.float32)
+    classes = Objective(Task(), model.output_shape[1:], None, 0.0)
 
     def learn(epoch, batches):
         logs = []
         for images, labels in batches:
             trained.reset_metrics()
-            logs.append(trained.train_on_batch(images, one_hot[labels], return_dict=True))
+            targets = classes.targets(labels, len(images))
+            logs.append(trained.train_on_batch(images, targets, return_dict=True))
         bring_back(trained, model)
         mean = pd.DataFrame(logs).astype(float).mean()
         held_out = held_out_accuracy(model, validation)

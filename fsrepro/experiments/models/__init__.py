@@ -7,10 +7,9 @@ from functools import partial
 from ._efficientnet_lite import efficientnet_lite
 from ._imagenet import ImageNetNetwork, imagenet
 from ._import_torch import import_torch
-from ._plain_cnn import plain_cnn, small_cnn
+from ._plain_cnn import plain_cnn, small_cnn, vgg16
 from ._published import PublishedNetwork, published
 from ._resnet import resnet
-from ._vgg import vgg16
 from .background import without_background
 from .checkpoint import load_checkpoint, save_checkpoint
 from .mobilenet_v3 import mobilenet_v3_small
