@@ -41,11 +41,17 @@ FIGURES := book/figures/.drawn
 MATHJAX := book/static/mathjax/tex-svg.js
 NEURON := book/static/neuron/codes.js
 ENVIRONMENT := .venv/.complete
+PAGES := _build/html/.complete
+# What pages are made of, beside what is made for them.
+WRITTEN := $(shell find book README.md _config.yml results/full -type f -not -path 'book/notebooks/*' -not -path 'book/figures/*')
 
-book: $(EXECUTED) $(FIGURES) $(MATHJAX) $(NEURON)
+book: $(PAGES)
+	echo "The book is in _build/html/index.html (profile $(PROFILE))"
+
+$(PAGES): $(EXECUTED) $(FIGURES) $(MATHJAX) $(NEURON) $(WRITTEN) $(LIBRARY) Makefile
 	$(BIN)/jupyter-book build book -W --keep-going --quiet
 	$(BIN)/python book/check_pages.py
-	echo "The book is in _build/html/index.html (profile $(PROFILE))"
+	touch $@
 
 # After the pages, because both builds keep their state in _build/.doctrees.
 pdf: book

@@ -30,11 +30,12 @@ def network(ann: keras.Model, batch: int = 250, steps: tuple[int, ...] = (4, 8, 
     rng = np.random.default_rng(0)
     images = rng.normal(size=(batch, *ann.input_shape[1:])).astype(np.float32)
     # Part of the ANN's time is batch norm, which conversion folds away.
-    networks = {"ANN": ann, "ANN, folded": normal_form(ann)}
+    networks = {"ANN": ann.predict_on_batch, "ANN, folded": normal_form(ann).predict_on_batch}
     for K in steps:
         snn = convert(ann, images[:50], steps=K)
-        networks |= {f"K = {K}": snn.keras_model, f"K = {K}, counting": snn.counting_model}
-    times = minima({name: partial(n.predict_on_batch, images) for name, n in networks.items()})
+        networks |= {f"K = {K}": partial(snn.predict, batch_size=batch)}
+        networks |= {f"K = {K}, counting": snn.count}
+    times = minima({name: partial(run, images) for name, run in networks.items()})
     print(f"\n{ann.name}, batch of {batch}")
     print(pd.DataFrame({"ms": (1e3 * times).round(1), "x ANN": (times / times["ANN"]).round(2)}))
 

@@ -20,8 +20,6 @@ import typer
 import typer.core
 
 from . import __version__
-from .archive import read_arrays
-from .codes.checks import MAX_STEPS
 from .files import TABLES, atomic, check_place, one_line, write_table
 
 _FIGURES = (".svg", ".pdf", ".png")
@@ -69,6 +67,7 @@ app = typer.Typer(
     help="Few-spikes conversion: a trained network becomes one that writes in spikes.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,  # which would take a quarter of a second to import
     pretty_exceptions_enable=False,
 )
 
@@ -98,6 +97,15 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _checked_steps(steps: int) -> int:
+    from .codes.checks import check_steps
+
+    try:
+        return check_steps(steps)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 @app.callback()
 def _start(
     version: Annotated[
@@ -122,7 +130,9 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output 
 AnyRange = Annotated[
     bool, typer.Option("--any-range", help="Take images whose values look like raw pixels.")
 ]
-Steps = Annotated[int, typer.Option(help="Time steps K of every layer.", min=1, max=MAX_STEPS)]
+Steps = Annotated[
+    int, typer.Option(help="Time steps K of every layer, 1 to 64.", callback=_checked_steps)
+]
 Table = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write all of it to this .csv or .json file.")
 ]
@@ -276,6 +286,7 @@ def codes(
     import pandas as pd
 
     from . import fitting
+    from .archive import read_arrays
 
     distribution = fitting.gaussian(-0.3, 1)
     if samples:
@@ -312,6 +323,8 @@ def _writable(path: Path | None, overwrite: bool, suffixes: tuple[str, ...] = ()
 def _images(path: Path, any_range: bool, labels: bool = True):
     """Images as float32, and labels or None, or ``ValueError`` with what is wrong."""
     import numpy as np
+
+    from .archive import read_arrays
 
     found = read_arrays(path)
     arrays = found if isinstance(found, dict) else {"images": found}

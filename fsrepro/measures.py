@@ -390,9 +390,8 @@ def _keras(snn: SpikingModel, batch_size: int | None) -> Callable:
     def run(images: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
         slices = batch_slices(snn.keras_model, len(images), batch_size)
         for part in tqdm(slices, desc="evaluate"):
-            logits, *counts = snn.counting_model.predict_on_batch(images[part])
-            summed = (count.sum(0, dtype=np.float64) for count in counts)
-            yield logits, dict(zip(snn.codes, summed, strict=True))
+            logits, counts = snn.count(images[part])
+            yield logits, {name: z.sum(0, dtype=np.float64) for name, z in counts.items()}
 
     return run
 

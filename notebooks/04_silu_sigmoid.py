@@ -67,12 +67,12 @@ draws = np.random.default_rng(seed).normal(0, 1.5, 100_000).astype(np.float32)
 
 def with_soma(x, f, K):
     """Neurons with a soma that trade error for spikes on the samples ``x``."""
-    return fitting.with_soma(fitting.mixed_radix_of(K), f)(x).table
+    return fitting.with_soma(fitting.mixed_radix_of(K), f)(x)
 
 
 def nearest(front, spikes):
     """The code of a front with the least error for so many spikes."""
-    return front[front["spikes"] <= spikes]["code"].iloc[-1]
+    return front[int(np.flatnonzero(front.spikes <= spikes)[-1])].code
 
 
 x = np.linspace(-6, 6, 4001, dtype=np.float32)
@@ -156,8 +156,8 @@ for (f, where), source in sources.items():
         rows.append((f, where, f"fitted, K = {code.steps}", code, source))
     for k in soma_steps:
         front = with_soma(samples[f, where], f, k)
-        kept = front[front["spikes"] > 0.05].iloc[:: max(1, len(front) // 24)]
-        rows += [(f, where, f"soma, K = {k}", code, source) for code in kept["code"]]
+        kept = np.flatnonzero(front.spikes > 0.05)[:: max(1, len(front) // 24)]
+        rows += [(f, where, f"soma, K = {k}", front[int(i)].code, source) for i in kept]
 errors = pd.DataFrame(
     {"function": f, "distribution": where, "setting": setting, "steps": code.steps,
      **vars(fitting.measure(code, activations.get(f).function, source))}

@@ -114,8 +114,13 @@ def calibration_of(name):
 
 
 @cache
+def measured(name):
+    return plan(network_of(name).model, calibration_of(name), seed=seed)
+
+
+@cache
 def plan_for(name, K):
-    return plan(network_of(name).model, calibration_of(name), steps=K, seed=seed)
+    return measured(name).with_code(steps=K)
 
 
 @lru_cache(maxsize=1)  # each takes hundreds of megabytes

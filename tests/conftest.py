@@ -11,6 +11,7 @@ import pytest
 from fsrepro import training
 from fsrepro.experiments import datasets
 from fsrepro.experiments.models import small_cnn
+from fsrepro.networks import compiled
 
 
 def pytest_fixture_setup():
@@ -46,3 +47,14 @@ def calibration_images(digits):
 @pytest.fixture(scope="session")
 def test_images(digits):
     return digits.normalise(digits.test.images)
+
+
+@pytest.fixture
+def uncompiled(monkeypatch):
+    """Where hundreds of networks answer one batch each, tracing takes most of the time."""
+
+    def run(model, x):
+        return keras.tree.map_structure(keras.ops.convert_to_numpy, model(x, training=False))
+
+    monkeypatch.setattr(compiled, "_has_graphs", lambda: False)
+    monkeypatch.setattr(keras.Model, "predict_on_batch", run)

@@ -219,8 +219,9 @@ def test_a_plan_serves_many_budgets(ann, images):
 
 def test_everything_of_a_plan_is_computed_once(ann, images, monkeypatch):
     counted = Counter()
-    module = sys.modules["fsrepro.conversion._plan"]
-    for name in ("distributions", "sensitivity", "fold"):
+    for place, name in (("calibration", "distributions"), ("_measured", "sensitivity"),
+                        ("_plan", "fold")):  # fmt: skip
+        module = sys.modules[f"fsrepro.conversion.{place}"]
         original = getattr(module, name)
 
         def watched(*args, _name=name, _original=original, **options):
@@ -231,7 +232,9 @@ def test_everything_of_a_plan_is_computed_once(ann, images, monkeypatch):
     choices = plan(ann, images, steps=4)
     for criterion in ({"spikes_per_neuron": 0.3}, {"spikes_per_neuron": 0.5}, {"snr": 10}, {}):
         choices.network(**criterion)
+    others = choices.with_code(steps=6).network(spikes_per_neuron=0.5)
     assert counted == {"distributions": 1, "sensitivity": 1, "fold": 1}
+    assert others.codes == convert(ann, images, steps=6, spikes_per_neuron=0.5).codes
 
 
 @pytest.mark.parametrize("criterion", [{"snr": 20}, {"spikes_per_neuron": 0.5}])

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import fsrepro
-from fsrepro import command_line, measures
+from fsrepro import archive, measures
 from fsrepro.command_line import app
 from fsrepro.conversion import SpikingModel
 
@@ -192,7 +192,7 @@ def test_errors_of_any_kind_are_one_line(monkeypatch):
     def fails(*_, **__):
         raise RecursionError("too deep\nand more")
 
-    monkeypatch.setattr(command_line, "read_arrays", fails)
+    monkeypatch.setattr(archive, "read_arrays", fails)
     message = refused("codes", "--samples", "samples.npy")
     assert message == "error: RecursionError: too deep and more"
 

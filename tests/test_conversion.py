@@ -198,10 +198,10 @@ def test_conversion_is_deterministic(trained, calibration_images, snn):
     assert again.scales == snn.scales
 
 
-def test_counting_model_gives_the_same_logits(snn, test_images):
-    logits, *counts = snn.counting_model.predict_on_batch(test_images[:50])
+def test_counting_gives_the_same_logits(snn, test_images):
+    logits, counts = snn.count(test_images[:50])
     assert same_bits(logits, snn.predict(test_images[:50]))
-    assert [count.shape for count in counts] == [(50, 8, 8), (50, 4, 4), (50,)]
+    assert [count.shape for count in counts.values()] == [(50, 8, 8), (50, 4, 4), (50,)]
 
 
 # --- scales and codes ---------------------------------------------------------------------------

@@ -101,35 +101,44 @@ def test_only_changed_parameters_make_a_notebook_stale(tmp_path, monkeypatch):
         parameters.write("yours", out)
 
 
-def test_make_runs_the_notebook_whose_parameters_changed(tmp_path):
+NOTEBOOKS = [f"book/notebooks/{name}.ipynb" for name in ("01_a", "02_b")]
+
+
+def test_make_runs_what_has_changed(tmp_path):
     """The real Makefile, with a Python that only writes down what it is asked to run."""
     (tmp_path / "Makefile").write_text((PROJECT / "Makefile").read_text())
-    for folder in ("notebooks", "profiles", ".venv/bin"):
-        (tmp_path / folder).mkdir(parents=True)
-    for name in ("requirements.lock", "pyproject.toml", ".venv/.complete", "notebooks/run.py"):
+    for name in (
+        "requirements.lock", "pyproject.toml", ".venv/bin/python", ".venv/.complete", "README.md",
+        "_config.yml", "notebooks/run.py", "profiles/quick.yml", "results/full/headline.csv",
+        "fsrepro/figures.py", "fsrepro/experiments/figures.py", "fsrepro/experiments/results.py",
+        "book/draw.py", "book/provenance.py", "book/export_codes.py", "book/a.md",
+        "book/figures/a.svg", "book/static/neuron/codes.js", "_build/html/index.html",
+    ):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     shutil.copy(PROJECT / "notebooks" / "parameters.py", tmp_path / "notebooks")
     for name in ("01_a", "02_b"):
         (tmp_path / "notebooks" / f"{name}.py").touch()
-    python = tmp_path / ".venv" / "bin" / "python"
-    python.write_text(
-        f"""#!/bin/sh
-case $1 in
+    scripts = {
+        "python": f"""case $1 in
   notebooks/parameters.py) exec {sys.executable} "$@" ;;
   notebooks/run.py) echo "$2" >> ran; touch "$6" ;;
-esac
-"""
-    )
-    python.chmod(0o755)
+  -c) mkdir -p book/static/mathjax; touch book/static/mathjax/tex-svg.js.partial ;;
+esac""",
+        "jupyter-book": "echo pages >> ran",
+    }
+    for name, text in scripts.items():
+        script = tmp_path / ".venv" / "bin" / name
+        script.write_text(f"#!/bin/sh\n{text}\n")
+        script.chmod(0o755)
 
-    def ran(profile, *steps):
+    def ran(profile, *steps, goals=NOTEBOOKS):
         (tmp_path / "profiles" / f"{profile}.yml").write_text(
             "\n".join(
                 f"{name}: {{profile: {profile}, steps: [{k}]}}"
                 for name, k in zip(("01_a", "02_b"), steps, strict=True)
             )
         )
-        goals = [f"book/notebooks/{name}.ipynb" for name in ("01_a", "02_b")]
         (tmp_path / "ran").write_text("")
         subprocess.run(["make", f"PROFILE={profile}", *goals], cwd=tmp_path, check=True)
         return sorted((tmp_path / "ran").read_text().split())
@@ -139,6 +148,10 @@ esac
     assert ran("quick", 8, 4) == ["01_a"]
     assert ran("full", 8, 4) == ["01_a", "02_b"]
     assert ran("quick", 8, 4) == ["01_a", "02_b"]
+    assert ran("quick", 8, 4, goals=["book"]) == ["pages"]
+    assert ran("quick", 8, 4, goals=["book"]) == []
+    (tmp_path / "book" / "a.md").write_text("another chapter")
+    assert ran("quick", 8, 4, goals=["book"]) == ["pages"]
 
 
 ROUNDS = sorted(path.stem for path in (PROJECT / "checkpoints").glob("*_round*.fs"))

@@ -19,7 +19,6 @@ from fsrepro.codes import binary
 from fsrepro.conversion import (
     UnsupportedLayerError,
     convert,
-    few_spikes,
     normal_form,
     rescalable_layers,
     rescale_channels,
@@ -615,18 +614,7 @@ def in_bits(steps):
     return lambda scale: binary(steps, 1.01 * scale, rounding=True)
 
 
-def run_eagerly(model, x):
-    return keras.tree.map_structure(ops.convert_to_numpy, model(x, training=False))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def uncompiled():
-    """Compiling each shape for one batch would take most of the time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(few_spikes, "_compiled", lambda: few_spikes.time_steps)
-        patch.setattr(keras.Model, "predict_on_batch", run_eagerly)
-        yield
-
+pytestmark = pytest.mark.usefixtures("uncompiled")
 
 REFUSAL = re.compile(r"layer '[^']+' \((.*?)\) has no spiking form; .+")
 

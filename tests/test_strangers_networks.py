@@ -24,7 +24,6 @@ from fsrepro.conversion import (
     UnsupportedLayerError,
     convert,
     diagnose,
-    few_spikes,
     normal_form,
     plan,
     rescalable_layers,
@@ -35,20 +34,8 @@ from fsrepro.synapses import count_synapses
 
 VECTOR, LINE, MAP, VOLUME = (12,), (6, 6), (4, 6, 4), (4, 4, 3, 2)  # with traps: sizes alike
 F = np.float32
-PREDICT_ON_BATCH = keras.Model.predict_on_batch
 
-
-@pytest.fixture(scope="module", autouse=True)
-def uncompiled():
-    """Compiling each of these networks for one batch would take most of the time."""
-
-    def run(model, x):
-        return keras.tree.map_structure(ops.convert_to_numpy, model(x, training=False))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(few_spikes, "_compiled", lambda: few_spikes.time_steps)
-        patch.setattr(keras.Model, "predict_on_batch", run)
-        yield
+pytestmark = pytest.mark.usefixtures("uncompiled")
 
 
 def pictures(n=24, shape=MAP, seed=0):
@@ -114,8 +101,8 @@ def check_specification(snn, x):
     probe = keras.Model(snn.keras_model.inputs, [t for s in sites for t in (s.input, s.output)])
     values = probe.predict_on_batch(x)
     trains = snn.spike_trains(x)
-    _, *counts = snn.counting_model.predict_on_batch(x)
-    for site, v, y, count in zip(sites, values[::2], values[1::2], counts, strict=True):
+    _, counts = snn.count(x)
+    for site, v, y, count in zip(sites, values[::2], values[1::2], counts.values(), strict=True):
         spikes = site.code.encode(v)
         assert same_bits(y, site.code.decode(spikes)), site.name
         assert same_bits(y, site.code.quantise(v)), site.name
@@ -437,9 +424,7 @@ PADDED = {
 @pytest.mark.parametrize("case", PADDED, ids=str)
 def test_a_graph_computes_what_its_layers_do_one_by_one(case, monkeypatch):
     """TensorFlow rewrites what it runs as a whole; networks are held against single calls."""
-    monkeypatch.setattr(keras.Model, "predict_on_batch", PREDICT_ON_BATCH)
-    traced = tf.function(few_spikes.time_steps)
-    monkeypatch.setattr(few_spikes, "_compiled", lambda: traced)
+    monkeypatch.undo()
     shape, convolution = PADDED[case]
     padding = getattr(layers, f"ZeroPadding{len(shape) - 1}D")
     pooling = getattr(layers, f"GlobalAveragePooling{len(shape) - 1}D")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 
 from .checks import MAX_STEPS
 from .huffman import huffman_words
@@ -187,6 +186,8 @@ def _branches(history: list[tuple[NDArray, NDArray]], state: int) -> list[int]:
 
 def _letter_rate(one: float) -> float:
     """The lambda with 2^(-lambda) + 2^(-lambda one) = 1."""
+    from scipy.optimize import brentq  # half a second, which no other code needs
+
     return brentq(lambda x: 2**-x + 2 ** (-x * one) - 1, 0, 1, xtol=1e-30)
 
 

@@ -32,11 +32,10 @@ from ..fitting import (
 from ..frontends import read
 from ..networks.population import activation_layers, by_layer, populate
 from ..synapses import ann_macs, fan_out
-from ..tasks import Task
+from ._measured import Measured
 from ._normal_form import fold
-from ._sensitivity import sensitivity
 from .allocation import allocate
-from .calibration import channel_samples, check_images, distributions
+from .calibration import check_images
 from .correction import correct_biases
 from .few_spikes import FewSpikes
 from .spiking_model import BUDGETS, Budget, SpikingModel
@@ -59,7 +58,6 @@ SPIKE_PENALTY = 0.003
 """What a spike per neuron may cost in relative mean squared error, for ``"mixed_radix"`` without a
 criterion: without any price the binary code, which has the most levels, would always win."""
 
-SENSITIVITY_IMAGES = 2500
 BIAS_IMAGES = 1000
 BIAS_FLOATS = 2**28  # of one layer: those of a few are held in memory
 
@@ -84,17 +82,28 @@ class Plan:
     Made by :func:`plan`, from an ANN in normal form and calibration images, (N, H, W, C) float32.
     """
 
-    def __init__(
-        self,
-        graph: keras.Model,
-        calibration: NDArray,
-        sites: Mapping[str, _Site],
-        task: Task,
-        *,
-        seed: int,
-    ):
-        self.graph, self.calibration, self.task, self.seed = graph, calibration, task, seed
-        self._sites = dict(sites)
+    def __init__(self, measured: Measured, sites: Mapping[str, _Site]):
+        self._measured, self._sites = measured, dict(sites)
+
+    @property
+    def graph(self) -> keras.Model:
+        """The ANN in normal form."""
+        return self._measured.graph
+
+    @property
+    def calibration(self) -> NDArray:
+        """The calibration images."""
+        return self._measured.images
+
+    @cached_property
+    def distributions(self) -> dict[str, Distribution]:
+        """By layer, pre-activations on the calibration images, see :func:`distributions`."""
+        return self._measured.distributions
+
+    @property
+    def sensitivity(self) -> dict[str, NDArray[np.float64]]:
+        """By layer, (C,): :func:`~fsrepro.conversion.sensitivity` to errors in each channel."""
+        return self._measured.sensitivity
 
     @property
     def neurons(self) -> dict[str, int]:
@@ -111,10 +120,18 @@ class Plan:
         """Multiplications per image of the ANN."""
         return ann_macs(self.graph)
 
-    @cached_property
-    def distributions(self) -> dict[str, Distribution]:
-        """By layer, pre-activations on the calibration images, see :func:`distributions`."""
-        return distributions(self.graph, self.calibration, seed=self.seed)
+    def with_code(
+        self,
+        code: CodeOrDesigner | Mapping[str, CodeOrDesigner] = "mixed_radix",
+        *,
+        steps: int | None = None,
+        scale: str | float | Mapping[str, float] = "mse",
+    ) -> Plan:
+        """The same network and images for other codes; what was measured of them is shared.
+
+        Arguments and errors as for :func:`plan`.
+        """
+        return Plan(self._measured, _sites(self.graph, code, steps, scale))
 
     @cached_property
     def fronts(self) -> dict[str, Front]:
@@ -124,17 +141,11 @@ class Plan:
     @cached_property
     def channel_fronts(self) -> dict[str, list[Front]]:
         """By layer, for each of its channels, the codes a budget may choose from."""
-        seen = channel_samples(self.graph, self.calibration, seed=self.seed)
+        seen = self._measured.channel_samples
         return {
             name: self._channel_fronts(name, *seen[name])
             for name in tqdm(self._sites, desc="codes of channels")
         }
-
-    @cached_property
-    def sensitivity(self) -> dict[str, NDArray[np.float64]]:
-        """By layer, (C,): :func:`~fsrepro.conversion.sensitivity` to errors in each channel."""
-        images = self.calibration[:SENSITIVITY_IMAGES]
-        return sensitivity(self.graph, images, task=self.task, seed=self.seed)
 
     def choose(
         self,
@@ -215,7 +226,7 @@ class Plan:
             correct_biases(model, self.graph, self.calibration[:few])
         scales = {n: found.scale for n, found in chosen.items() if not math.isnan(found.scale)}
         seen = float(self.calibration.min()), float(self.calibration.max())
-        return SpikingModel(model, scales, task=self.task, inputs=seen, budget=budget)
+        return SpikingModel(model, scales, task=self._measured.task, inputs=seen, budget=budget)
 
     def _criterion(self, **every: float | None) -> dict[str, float]:
         """The criterion that was given, if any, by name; refused if it makes no sense here."""
@@ -358,6 +369,15 @@ def plan(
     calibration = np.asarray(calibration)
     network = read(model, calibration, task, what="calibration images")
     graph = fold(network.graph, calibration, analog=analog, spiking_input=spiking_input)
+    sites = _sites(graph, code, steps, scale)
+    images = check_images(graph, calibration, "calibration images")
+    if images.min() == images.max():
+        raise ValueError("the calibration images are constant; scales need real images")
+    return Plan(Measured(graph, images, network.task, seed), sites)
+
+
+def _sites(graph: keras.Model, code, steps: int | None, scale) -> dict[str, _Site]:
+    """By layer, what it may be written in."""
     functions = {name: graph.get_layer(name).function for name in activation_layers(graph)}
     codes = _by_layer("code", code, functions)
     if steps is not None and not any(isinstance(code, str) for code in codes.values()):
@@ -367,7 +387,7 @@ def plan(
         )
     steps = STEPS if steps is None else steps
     scales = _by_layer("scale", scale, functions)
-    sites = {
+    return {
         name: _Site(
             function,
             int(np.prod(graph.get_layer(name).output.shape[1:])),
@@ -375,10 +395,6 @@ def plan(
         )
         for name, function in functions.items()
     }
-    images = check_images(graph, calibration, "calibration images")
-    if images.min() == images.max():
-        raise ValueError("the calibration images are constant; scales need real images")
-    return Plan(graph, images, sites, network.task, seed=seed)
 
 
 def _by_layer(what: str, given, functions: dict[str, str]) -> dict:

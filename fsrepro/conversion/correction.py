@@ -18,6 +18,7 @@ Source of the means: Nagel et al. (2019), section 4.2, with empirical means.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import keras
@@ -28,6 +29,7 @@ from tqdm import tqdm
 from .. import activations
 from ..codes import SpikeCode
 from ..fitting import round_scale
+from ..networks.compiled import compiled
 from ..networks.graph import batch_slices, calls, uses
 from ..networks.kinds import MERGING_LAYERS, POOLING_BY_MAXIMUM, WEIGHTED_LAYERS
 from ..networks.population import Population
@@ -59,8 +61,8 @@ def correct_biases(model: keras.Model, graph: keras.Model, images: np.ndarray) -
     made_by = {id(call.outputs[0]): call for call in calls(model)}
     reading, readers = uses(model), _readers(model)
     left_ann, left_snn = uses(graph), uses(model)
-    ann = {id(graph.inputs[0]): images}
-    snn = {id(model.inputs[0]): images}
+    batches = [ops.convert_to_tensor(images[part]) for part in batch_slices(model, len(images))]
+    ann, snn = {id(graph.inputs[0]): batches}, {id(model.inputs[0]): batches}
     corrected = []
 
     def correct(old, new, populations=()):
@@ -69,24 +71,20 @@ def correct_biases(model: keras.Model, graph: keras.Model, images: np.ndarray) -
         layer = _source(new, reading, made_by) if alone else None
         if layer is None:
             return
-        before, after = ann[id(old)], snn[id(new)]
-        axes = tuple(range(before.ndim - 1))
-        wanted, found = (x.mean(axes, dtype=np.float64) for x in (before, after))
-        slope = np.ones(len(wanted))
-        if populations:
-            slope = _slope(before, after)
-            if not _all_of_it(new, layer, made_by):  # an addition, of what others read too
-                if all(_can_stretch(population.code) for population in populations):
-                    for population in populations:
-                        population.code = _stretched(population.code, slope)
-                    wanted /= slope
-                slope = np.ones(len(slope))
+        wanted, found, slope = _moments(ann[id(old)], snn[id(new)])
+        if not populations:
+            slope = np.ones(len(wanted))
+        elif not _all_of_it(new, layer, made_by):  # an addition, of what others read too
+            if all(_can_stretch(population.code) for population in populations):
+                for population in populations:
+                    population.code = _stretched(population.code, slope)
+                wanted = wanted / slope
+            slope = np.ones(len(slope))
         change = (wanted - slope * found).astype(np.float32)
         scale_outputs(layer, slope, change)
-        snn[id(new)] = after * slope.astype(np.float32) + change
+        snn[id(new)] = [x * slope.astype(np.float32) + change for x in snn[id(new)]]
         corrected.append(layer.name)
 
-    slices = batch_slices(model, len(images))
     pairs = list(zip(calls(graph), calls(model), strict=True))
     for old, new in tqdm(pairs, desc="correct biases"):
         if isinstance(new.operation, Population):
@@ -94,7 +92,7 @@ def correct_biases(model: keras.Model, graph: keras.Model, images: np.ndarray) -
             if readers[id(x)][0] is new.operation:  # of a pair, the first
                 correct(old.input_tensors[0], x, readers[id(x)])
         for call, values, left in ((old, ann, left_ann), (new, snn, left_snn)):
-            values[id(call.outputs[0])] = _run(call, values, slices)
+            values[id(call.outputs[0])] = _run(call, values)
             for x in call.input_tensors:
                 left[id(x)] -= 1
                 if left[id(x)] == 0:
@@ -104,15 +102,26 @@ def correct_biases(model: keras.Model, graph: keras.Model, images: np.ndarray) -
     return corrected
 
 
-def _slope(wanted: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """For each channel of pre-activations (N, ..., C), the factor with which they have slope 1."""
-    channels = wanted.shape[-1]
-    x, y = (values.reshape(-1, channels).astype(np.float64) for values in (wanted, found))
-    x -= x.mean(0)
-    power, common = np.einsum("ic,ic->c", x, x), np.einsum("ic,ic->c", x, y)
-    factor = np.ones(channels)
+def _moments(wanted: list, found: list) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each channel of batches (N, ..., C), both means, and the factor that brings slope 1."""
+    sums = [
+        [ops.convert_to_numpy(part).sum(0) for part in _sums(*pair)]
+        for pair in zip(wanted, found, strict=True)
+    ]
+    positions = sum(math.prod(batch.shape[:-1]) for batch in wanted)
+    x, y, xx, xy = np.sum(sums, 0) / positions
+    power, common = xx - x * x, xy - x * y
+    factor = np.ones(len(x))
     np.divide(power, common, out=factor, where=(common > 0) & (power > 0))
-    return np.array([round_scale(g) for g in np.clip(factor, 1 / _MOST, _MOST)])
+    return x, y, np.array([round_scale(g) for g in np.clip(factor, 1 / _MOST, _MOST)])
+
+
+@compiled
+def _sums(x, y):
+    """Of x, y, x^2 and xy, for each image and channel, in double precision."""
+    x, y = (ops.cast(values, "float64") for values in (x, y))
+    positions = tuple(range(1, len(x.shape) - 1))
+    return [ops.sum(values, positions) for values in (x, y, x * x, x * y)]
 
 
 def _readers(model: keras.Model) -> dict[int, list[Population]]:
@@ -163,11 +172,8 @@ def _all_of_it(tensor, layer, made_by) -> bool:
     return call.operation is layer
 
 
-def _run(call, values, slices) -> np.ndarray:
-    inputs = [values[id(x)] for x in call.input_tensors]
-    parts = []
-    for part in slices:
-        batch = [ops.convert_to_tensor(x[part]) for x in inputs]
-        merged = isinstance(call.operation, MERGING_LAYERS)
-        parts.append(ops.convert_to_numpy(call.operation(batch if merged else batch[0])))
-    return np.concatenate(parts)
+def _run(call, values) -> list:
+    """What a layer gives, batch by batch."""
+    inputs = zip(*(values[id(x)] for x in call.input_tensors), strict=True)
+    merged = isinstance(call.operation, MERGING_LAYERS)
+    return [call.operation(list(batch) if merged else batch[0]) for batch in inputs]

@@ -131,8 +131,8 @@ def _spikes(snn, x) -> np.ndarray:
     """Of each layer, for each image."""
     total = np.zeros(len(snn.codes))
     for part in batch_slices(snn.keras_model, len(x)):
-        _, *counts = snn.counting_model.predict_on_batch(x[part])
-        total += [count.sum(dtype=np.float64) for count in counts]
+        _, counts = snn.count(x[part])
+        total += [count.sum(dtype=np.float64) for count in counts.values()]
     return total / len(x)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from .. import archive
 from ..codes import Code, SpikeCode
 from ..files import Refused, check_place, reading
 from ..networks import few_bits
+from ..networks.execution import counting
 from ..networks.graph import at_most, plain_layers, predict, predict_list, rewrite
 from ..networks.kinds import LINEAR_LAYERS, POOLING_BY_MAXIMUM, PRODUCTS
 from ..networks.population import Population, by_layer, check_function
@@ -230,35 +231,23 @@ class SpikingModel:
             model, self.scales, task=self.task, inputs=self.inputs, budget=self.budget
         )
 
-    @cached_property
-    def counting_model(self) -> keras.Model:
-        """The same network with outputs (logits, spikes of layer 1, ...).
+    def count(self, images: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Of one batch of images, the outputs as in :meth:`predict`, and spikes by layer.
 
         Spikes are summed over channels, (N, ...), or those of every neuron where the fan-out
         differs between channels, (N, ..., C).
         """
-        counts = {}
+        logits, *counts = self._counting(images)
+        return logits, dict(zip(self.codes, counts, strict=True))
+
+    @cached_property
+    def _counting(self) -> Callable:
+        fan_out = self.synapses.fan_out
         each = {
-            layer.name: self.synapses.fan_out[layer.name].ndim == len(layer.output.shape) - 1
+            layer.name: fan_out[layer.name].ndim == len(layer.output.shape) - 1
             for layer in self.spiking_layers
         }
-
-        def replace(call, *args, **kwargs):
-            layer = call.operation
-            if not isinstance(layer, Population):
-                return None
-            how = "each" if each[layer.name] else "sum"
-            values, counts[layer.name] = type(layer)(
-                layer.code, counting=how, name=layer.name, dtype=layer.dtype_policy
-            )(*args)
-            return values
-
-        model = rewrite(self.keras_model, replace)
-        return keras.Model(
-            model.inputs[0],
-            [*model.outputs, *(counts[name] for name in self.codes)],
-            name=model.name,
-        )
+        return counting(self.keras_model, {n: "each" if e else "sum" for n, e in each.items()})
 
     def to_spikingjelly(self) -> torch.nn.Module:
         """As :func:`fsrepro.export.to_spikingjelly`."""

@@ -175,9 +175,9 @@ def _count(
     for batch in batches(pictures, preprocessing, together, workers):
         images, n = _answered(row, batch, start, together, networks.ann)
         if n:
-            logits, *counts = networks.snn.counting_model.predict_on_batch(images)
+            logits, counts = networks.snn.count(images)
             row["snn"] += logits[:n].argmax(1).tolist()
-            fired = [count[:n].sum(0, dtype=np.float64) for count in counts]
+            fired = [count[:n].sum(0, dtype=np.float64) for count in counts.values()]
             spikes += [f.sum() for f in fired]
             synops += [(f * fan).sum() for f, fan in zip(fired, fan_out, strict=True)]
     return {**row, "spikes": spikes.tolist(), "synops": synops.tolist()}

@@ -161,7 +161,12 @@ class Study:
     @cache  # noqa: B019 - as long as the notebook
     def plan(self, steps: int, **options) -> Plan:
         """What networks of mixed radices of so many time steps are made from."""
-        return plan(self.ann, self.x_calibration, steps=steps, seed=self.seed, **options)
+        return self._measured(**options).with_code(steps=steps)
+
+    @cache  # noqa: B019 - as long as the notebook
+    def _measured(self, **options) -> Plan:
+        """A plan of codes of no interest, for those that share what it measures."""
+        return plan(self.ann, self.x_calibration, seed=self.seed, **options)
 
     def report(self, snn: SpikingModel, **options) -> Report:
         """A spiking network on the test images."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ from ._fit import fit
 from ._kernels import measure_scaled
 from ._measure import decibels, measure
 from .distributions import Distribution, empirical, relu
-from .front import FRONT_POINTS, Designer, Front, non_dominated
+from .front import FRONT_POINTS, Designer, Front, made, non_dominated
 from .search import measured, mixed_radix_of, power_of, round_scale, rounded
 
 __all__ = ["fitted_to", "given", "level_weights", "rescaled", "scaled", "with_soma", "words_of"]
@@ -109,7 +110,7 @@ def rescaled(front: Front) -> Designer:
         chosen = [(i, factors[i, j]) for i, j in zip(*np.divmod(kept, len(_FACTORS)), strict=True)]
         table = pd.DataFrame(
             {
-                "code": [bases[i].scaled(factor) for i, factor in chosen],
+                "code": [partial(bases[i].scaled, factor) for i, factor in chosen],
                 "scale": [scales[i] * factor for i, factor in chosen],
                 "mse": mse.ravel()[kept],
                 "spikes": spikes.ravel()[kept],
@@ -181,16 +182,22 @@ class _WithSoma(Designer):
                 continue
             part = self.design(Distribution.collect(shifted, y.weights).thin(FRONT_POINTS)).table
             lost = float(y.weights @ np.minimum(shifted, 0) ** 2)
-            if self.activation in ("relu", "linear"):
-                codes = [above(code, offset, self.activation) for code in part["code"]]
-            else:
-                codes = [soma(code, self.activation, offset) for code in part["code"]]
+            codes = [partial(_from, code, offset, self.activation) for code in part["code"]]
             parts.append(part.assign(code=codes, mse=part["mse"] + lost))
         if not parts:
             raise ValueError(
                 f"all {self.activation} activations are alike; there is nothing to write"
             )
         return Front(pd.concat(parts), y.mean(np.square))
+
+
+def _from(code, offset: float, activation: str) -> SpikeCode:
+    """``code``, or what it makes, for what exceeds an offset."""
+    found = made(code)
+    assert isinstance(found, SpikeCode)  # of a designer for somas
+    if activation in ("relu", "linear"):
+        return above(found, offset, activation)
+    return soma(found, activation, offset)
 
 
 def _offsets(y: Distribution) -> list[float]:

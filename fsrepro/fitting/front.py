@@ -27,7 +27,7 @@ from ..codes import Code
 from ._measure import decibels
 from .distributions import Distribution, empirical
 
-__all__ = ["Candidate", "Designer", "Front", "non_dominated"]
+__all__ = ["Candidate", "Designer", "Front", "made", "non_dominated"]
 
 FRONT_POINTS = 4096
 """As many values stand for the samples of a layer where a whole front is made of them."""
@@ -63,7 +63,8 @@ class Front:
     table : pandas.DataFrame
         A row per candidate, with columns ``code``, ``scale``, ``mse`` and ``spikes`` as in
         :class:`Candidate`; given in any order with dominated rows, kept by rising spikes without
-        them.
+        them. For a code there may be a function without arguments that makes it: of thousands
+        only the one that is chosen is needed.
     power : float
         The mean square of what is to be written, to which SNR and penalty refer.
 
@@ -135,13 +136,18 @@ class Front:
         return int(np.argmin(self.mse + price * self.spikes))
 
     def __getitem__(self, row: int) -> Candidate:
-        code = self.table["code"].iloc[row]
+        code = made(self.table["code"].iloc[row])
         scale, mse, spikes = (float(self.table[c].iloc[row]) for c in ("scale", "mse", "spikes"))
         return Candidate(code, scale, mse, spikes)
 
     def __repr__(self) -> str:
         s, best = self.spikes, decibels(self.power, float(self.mse.min()))
         return f"Front({len(self)} codes, {s[0]:.3g} to {s[-1]:.3g} spikes, up to {best:.1f} dB)"
+
+
+def made(code: Code | Callable[[], Code]) -> Code:
+    """A code of a front's table."""
+    return code() if callable(code) else code
 
 
 def non_dominated(mse: NDArray, spikes: NDArray) -> NDArray[np.intp]:

@@ -10,7 +10,8 @@ part of its level: another such table.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -87,7 +88,7 @@ def _front(grid: _Grid, source: Distribution, snr: float | None) -> Front:
         )
     table["scale"] = table.pop("step") * [*map(levels_of, table["digits"], table["dead_zone"])]
     codes = [
-        mixed_radix(row.digits, row.scale, dead_zone=row.dead_zone)
+        partial(mixed_radix, row.digits, row.scale, dead_zone=row.dead_zone)
         for row in table.itertuples(index=False)
     ]
     return Front(table.assign(code=codes), power)
@@ -162,15 +163,12 @@ class _Grid:
 
     def blocks(self) -> Iterator[tuple]:
         """Blocks of (compositions, steps q, dead zone, spikes, mse)."""
-        every = list(compositions(self.steps))
-        # Whatever is above the largest sum of a code is written as that: every step fires.
-        most = min((2 + _MOST_UNWRITTEN) * 2 ** (self.steps - 1) + 2, _MAX_LEVELS)
-        first = 0
+        first, most = 0, _most_levels(self.steps)
         while first < len(self.step):  # an octave of scales at a time: each needs half the levels
             beyond = int(np.searchsorted(self.step, 2 * self.step[first]))
             moments = _Moments(self._x, self._w, self.step[first:beyond], most)
-            for a in range(0, len(every), _ROWS):
-                for rows, dead_zone, spikes, mse in _evaluated(every[a : a + _ROWS], moments):
+            for row in range(0, 2 ** (self.steps - 1), _ROWS):
+                for rows, dead_zone, spikes, mse in _evaluated(self.steps, row, moments):
                     yield rows, moments.step, dead_zone, spikes, mse
                     if not self._dead_zones:
                         break
@@ -194,15 +192,17 @@ class _Moments:
         )
 
 
-def _evaluated(rows: list[tuple[int, ...]], moments: _Moments) -> Iterator[tuple]:
-    """For each dead zone: rows, it, and spikes and mean squared error, (rows, columns) each."""
+def _evaluated(steps: int, first: int, moments: _Moments) -> Iterator[tuple]:
+    """For each dead zone: rows, it, and spikes and mean squared error, (rows, columns) each.
+
+    The rows are those compositions from the ``first`` on.
+    """
     q, probability, rounding = moments.step, moments.probability, moments.rounding
     for unwritten in range(_MOST_UNWRITTEN + 1):
-        if unwritten:  # of a small digit, too little would be left
-            rows = [digits for digits in rows if digits[-1] > _MOST_UNWRITTEN]
+        rows, *tables = _write_levels(steps, first, unwritten)
         if not rows:
             return
-        fired, left, last = _write_levels(rows, moments.levels, unwritten)
+        fired, left, last = (table[:, : moments.levels] for table in tables)
         spikes = fired.astype(np.float32) @ probability[-1]
         mse = np.tile(moments.mse, (len(rows), 1))
         over = left.any(1)  # (x - q (n - e))^2 = (x - q n)^2 + 2 q e (x - q n) + q^2 e^2
@@ -249,14 +249,26 @@ def rounded(steps: NDArray) -> NDArray:
     return np.unique([round_scale(step) for step in steps])
 
 
-def _write_levels(rows, levels: int, unwritten: int) -> tuple[NDArray, NDArray, NDArray]:
-    """How each code writes level n, (rows, levels) each: spikes, what is left, the last digit.
+def _most_levels(steps: int) -> int:
+    """Whatever is above the largest sum of a code is written as that: every step fires."""
+    return min((2 + _MOST_UNWRITTEN) * 2 ** (steps - 1) + 2, _MAX_LEVELS)
+
+
+@lru_cache(maxsize=2 * (_MOST_UNWRITTEN + 1))
+def _write_levels(
+    steps: int, first: int, unwritten: int
+) -> tuple[list[tuple[int, ...]], NDArray, NDArray, NDArray]:
+    """Compositions, and how each writes level n, (rows, levels): spikes, what is left, last digit.
 
     The last digit is 0 where it is silent, and where all words are too small.
     """
+    rows = list(islice(compositions(steps), first, first + _ROWS))
+    if unwritten:  # of a small digit, too little would be left
+        rows = [digits for digits in rows if digits[-1] > _MOST_UNWRITTEN]
+    levels = _most_levels(steps)
     coins = np.array(
         [[min(c, levels) for c in coins_of(row, unwritten=unwritten)] for row in rows], np.int16
-    )
+    ).reshape(len(rows), steps)
     lowest = np.array([digits[-1] for digits in rows])
     left = np.tile(np.arange(levels, dtype=np.int16), (len(rows), 1))
     fired, last = np.zeros(left.shape, np.uint8), np.zeros(left.shape, np.int16)
@@ -264,9 +276,9 @@ def _write_levels(rows, levels: int, unwritten: int) -> tuple[NDArray, NDArray, 
         fires = left >= coin
         fired += fires
         left -= coin * fires
-        in_last = (coins.shape[1] - t <= lowest)[:, None]
+        in_last = (steps - t <= lowest)[:, None]
         last = np.where(fires, coin * in_last, last)
-    return fired, left, np.where(left > 0, 0, last)
+    return rows, fired, left, np.where(left > 0, 0, last)
 
 
 def check_search_steps(steps: int) -> int:

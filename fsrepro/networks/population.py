@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 import keras
+from numpy.typing import NDArray
 
 from ..codes import Code
 from .graph import rewrite
@@ -24,11 +25,21 @@ class Population(keras.layers.Layer):
     """
 
     def __init__(self, code: Code, *, counting: str = "", **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # tables have their own precision
         self.code = code
         self.counting = counting
 
-    def compute_output_spec(self, x):
+    @property
+    def tables(self) -> tuple[NDArray, ...]:
+        """Arrays that may be passed behind the input, for others than those of ``code``."""
+        return ()
+
+    @property
+    def structure(self) -> tuple:
+        """What layers have in common that differ in their tables alone."""
+        return (self.code,)
+
+    def compute_output_spec(self, x, *tables):
         values = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
         if not self.counting:
             return values

@@ -70,8 +70,8 @@ def train(
     cutout : int
         See :func:`~fsrepro.training.augment`.
     precision : str
-        What the training computes in, see :func:`~fsrepro.training.twin.twin`; held-out
-        images are classified in float32.
+        What the training computes in, held-out images included; see
+        :func:`~fsrepro.training.twin.twin`.
     checkpoint : str or Path
         A file written after every epoch; if it exists, training goes on from there.
 
@@ -125,7 +125,7 @@ def train(
             logs.append(trained.train_on_batch(images, targets, return_dict=True))
         bring_back(trained, model)
         mean = pd.DataFrame(logs).astype(float).mean()
-        held_out = held_out_accuracy(model, validation)
+        held_out = held_out_accuracy(trained, validation)
         measured = {"loss": mean["loss"], "accuracy": 100 * mean["accuracy"]}
         return {**measured, "calibration_accuracy": held_out}
 
