@@ -29,7 +29,7 @@ from tqdm import tqdm
 from .. import activations
 from ..codes import SpikeCode
 from ..fitting import round_scale
-from ..networks.compiled import compiled
+from ..networks.compiled import compiled, traced
 from ..networks.graph import batch_slices, calls, uses
 from ..networks.kinds import MERGING_LAYERS, POOLING_BY_MAXIMUM, WEIGHTED_LAYERS
 from ..networks.population import Population
@@ -37,6 +37,7 @@ from ._kernels import scale_outputs
 
 __all__ = ["correct_biases"]
 
+_MANY = 2**24  # values of a layer: fewer are summed up before it is compiled how
 _MOST = 1.5  # times larger or smaller weights: what needs more is beyond repair
 
 
@@ -104,8 +105,10 @@ def correct_biases(model: keras.Model, graph: keras.Model, images: np.ndarray) -
 
 def _moments(wanted: list, found: list) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each channel of batches (N, ..., C), both means, and the factor that brings slope 1."""
+    many = sum(math.prod(batch.shape) for batch in wanted) > _MANY
+    sums_of = _compiled_sums if many else _traced_sums
     sums = [
-        [ops.convert_to_numpy(part).sum(0) for part in _sums(*pair)]
+        [ops.convert_to_numpy(part).sum(0) for part in sums_of(*pair)]
         for pair in zip(wanted, found, strict=True)
     ]
     positions = sum(math.prod(batch.shape[:-1]) for batch in wanted)
@@ -116,12 +119,14 @@ def _moments(wanted: list, found: list) -> tuple[np.ndarray, np.ndarray, np.ndar
     return x, y, np.array([round_scale(g) for g in np.clip(factor, 1 / _MOST, _MOST)])
 
 
-@compiled
 def _sums(x, y):
     """Of x, y, x^2 and xy, for each image and channel, in double precision."""
     x, y = (ops.cast(values, "float64") for values in (x, y))
     positions = tuple(range(1, len(x.shape) - 1))
     return [ops.sum(values, positions) for values in (x, y, x * x, x * y)]
+
+
+_compiled_sums, _traced_sums = compiled(_sums), traced(_sums)
 
 
 def _readers(model: keras.Model) -> dict[int, list[Population]]:

@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
 
 from ..codes import Code, SpikeCode, binary
-from ._bound import bound, rate_distortion, spikes_for_rate
+from ._bound import bound, rates_within, spikes_for_rate
 from ._measure import decibels, measure
 from .distributions import Distribution, relu
 from .front import Front, non_dominated
@@ -72,7 +71,7 @@ def frontier(
         )
     source = distribution.map(relu)
     power = source.mean(np.square)
-    rates = _rates(source, power, snr)
+    rates = rates_within(source, min(snr), max(snr) + 2.5)
     tried = _tried(distribution, max(steps), power)
     rows = []
     for K in sorted(set(steps)):
@@ -141,14 +140,6 @@ def _tried(distribution, most, power) -> dict[str, list[pd.DataFrame]]:
         for family, make in _BINARY.items()
     }
     return binaries | {"mixed radix": [mixed_radix_of(k)(distribution).table for k in steps]}
-
-
-def _rates(source, power, snr) -> Callable[[float], float]:
-    """R(D) in bits as a smooth function of the SNR; nodes 2.5 dB apart at most."""
-    low, high = min(snr), max(snr) + 2.5
-    nodes = np.linspace(low, high, int(np.ceil((high - low) / 2.5)) + 1)
-    rates = [rate_distortion(source, power / 10 ** (node / 10)) for node in nodes]
-    return PchipInterpolator(nodes, rates)
 
 
 def _free(source, steps) -> tuple[NDArray, NDArray]:

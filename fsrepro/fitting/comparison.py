@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..codes import PrefixCode, entropy
-from ._bound import rate_distortion, spikes_for_rate
+from ._bound import rates_within, spikes_for_rate
 from ._measure import measure
 from .designers import level_weights, mixed_radix_of, with_soma
 from .distributions import Distribution, relu
@@ -41,23 +41,22 @@ def compare(
         reason as its ``code``.
     """
     value = distribution.map(relu)
-    power = value.mean(np.square)
-    return pd.DataFrame(
-        [
-            {"kind": kind, **_row(designer, distribution, value, power, snr)}
-            for kind, designer in designers.items()
-        ]
-    )
+    rows = [{"kind": k, **_row(designer, distribution, snr)} for k, designer in designers.items()]
+    reached = [row["snr"] for row in rows if np.isfinite(row.get("snr", np.nan))]
+    rates = rates_within(value, min(reached), max(reached) + 0.1) if reached else None
+    for row in rows:
+        if rates is not None and row.get("snr") in reached:
+            row["bound"] = spikes_for_rate(rates(row["snr"]), row["steps"])
+            row["ratio_to_bound"] = row["spikes"] / row["bound"]
+    return pd.DataFrame(rows)
 
 
-def _row(designer, distribution, value, power, snr) -> dict:
+def _row(designer, distribution, snr) -> dict:
     try:
         code = designer.best(distribution, snr=snr).code
     except ValueError as error:
         return {"code": str(error), "spikes": np.nan}
     found = measure(code, relu, distribution)
-    rate = rate_distortion(value, power / 10 ** (found.snr / 10))
-    lowest = spikes_for_rate(rate, code.steps)
     row = {
         "code": code.name,
         "linear": code.linear,
@@ -67,8 +66,6 @@ def _row(designer, distribution, value, power, snr) -> dict:
         "entropy": np.nan,
         "mean_latency": float(code.steps),
         "decoder_states": 0,
-        "bound": lowest,
-        "ratio_to_bound": found.spikes / lowest,
     }
     if isinstance(code, PrefixCode):
         p = level_weights(code, distribution)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
-from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -199,7 +198,10 @@ def _evaluated(steps: int, first: int, moments: _Moments) -> Iterator[tuple]:
     """
     q, probability, rounding = moments.step, moments.probability, moments.rounding
     for unwritten in range(_MOST_UNWRITTEN + 1):
-        rows, *tables = _write_levels(steps, first, unwritten)
+        if 2 ** (steps - 1) <= _ROWS:
+            rows, *tables = _kept_levels(steps, first, unwritten, _most_levels(steps))
+        else:
+            rows, *tables = _write_levels(steps, first, unwritten, moments.levels)
         if not rows:
             return
         fired, left, last = (table[:, : moments.levels] for table in tables)
@@ -255,20 +257,27 @@ def _most_levels(steps: int) -> int:
 
 
 @lru_cache(maxsize=2 * (_MOST_UNWRITTEN + 1))
+def _digits_and_coins(
+    steps: int, unwritten: int
+) -> tuple[list[tuple[int, ...]], NDArray[np.int64]]:
+    """Compositions, and what each of their steps is worth in multiples of q, (rows, K)."""
+    rows = list(compositions(steps))
+    if unwritten:  # of a small digit, too little would be left
+        rows = [digits for digits in rows if digits[-1] > _MOST_UNWRITTEN]
+    coins = [coins_of(row, unwritten=unwritten) for row in rows]
+    return rows, np.array(coins, np.int64).reshape(len(rows), steps)
+
+
 def _write_levels(
-    steps: int, first: int, unwritten: int
+    steps: int, first: int, unwritten: int, levels: int
 ) -> tuple[list[tuple[int, ...]], NDArray, NDArray, NDArray]:
     """Compositions, and how each writes level n, (rows, levels): spikes, what is left, last digit.
 
     The last digit is 0 where it is silent, and where all words are too small.
     """
-    rows = list(islice(compositions(steps), first, first + _ROWS))
-    if unwritten:  # of a small digit, too little would be left
-        rows = [digits for digits in rows if digits[-1] > _MOST_UNWRITTEN]
-    levels = _most_levels(steps)
-    coins = np.array(
-        [[min(c, levels) for c in coins_of(row, unwritten=unwritten)] for row in rows], np.int16
-    ).reshape(len(rows), steps)
+    every, coins = _digits_and_coins(steps, unwritten)
+    part = slice(first, first + _ROWS)
+    rows, coins = every[part], np.minimum(coins[part], levels).astype(np.int16)
     lowest = np.array([digits[-1] for digits in rows])
     left = np.tile(np.arange(levels, dtype=np.int16), (len(rows), 1))
     fired, last = np.zeros(left.shape, np.uint8), np.zeros(left.shape, np.int16)
@@ -279,6 +288,9 @@ def _write_levels(
         in_last = (steps - t <= lowest)[:, None]
         last = np.where(fires, coin * in_last, last)
     return rows, fired, left, np.where(left > 0, 0, last)
+
+
+_kept_levels = lru_cache(maxsize=2 * (_MOST_UNWRITTEN + 1))(_write_levels)
 
 
 def check_search_steps(steps: int) -> int:
