@@ -426,3 +426,19 @@ def test_slopes_are_those_of_the_ann(function, wiring):
             neurons("given").code.threshold[0],
         )
         assert np.allclose(given / found, 1 / 0.9, atol=0.02) == (function == "relu")
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_moments_of_channels(many, monkeypatch):
+    """Constant, or constant in one of both networks, a channel keeps its slope."""
+    correction = sys.modules["fsrepro.conversion.correction"]
+    monkeypatch.setattr(correction, "_MANY", 0 if many else 1 << 40)
+    x = np.random.default_rng(0).normal(3, 1, (50, 4, 4, 5)).astype(np.float32)
+    y = (0.8 * x + 0.1).astype(np.float32)
+    x[..., 1] = y[..., 2] = 0.1
+    x[..., 3] = y[..., 3] = 0.3
+    batches = [[part[:20], part[20:]] for part in map(keras.ops.convert_to_tensor, (x, y))]
+    wanted, found, slope = correction._moments(*batches)
+    np.testing.assert_allclose(wanted, x.mean((0, 1, 2), dtype=np.float64), rtol=1e-12)
+    np.testing.assert_allclose(found, y.mean((0, 1, 2), dtype=np.float64), rtol=1e-12)
+    np.testing.assert_allclose(slope, [1.25, 1, 1, 1, 1.25], rtol=1 / 256)

@@ -38,6 +38,7 @@ from ._kernels import scale_outputs
 __all__ = ["correct_biases"]
 
 _MANY = 2**24  # values of a layer: fewer are summed up before it is compiled how
+_TINY = 1e-12
 _MOST = 1.5  # times larger or smaller weights: what needs more is beyond repair
 
 
@@ -105,28 +106,38 @@ def correct_biases(model: keras.Model, graph: keras.Model, images: np.ndarray) -
 
 def _moments(wanted: list, found: list) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each channel of batches (N, ..., C), both means, and the factor that brings slope 1."""
-    many = sum(math.prod(batch.shape) for batch in wanted) > _MANY
-    sums_of = _compiled_sums if many else _traced_sums
-    sums = [
-        [ops.convert_to_numpy(part).sum(0) for part in sums_of(*pair)]
-        for pair in zip(wanted, found, strict=True)
+    of_images = [
+        [ops.reshape(x, (x.shape[0], -1, x.shape[-1])) for x in batches]
+        for batches in (wanted, found)
     ]
-    positions = sum(math.prod(batch.shape[:-1]) for batch in wanted)
+    many = sum(math.prod(x.shape) for x in of_images[0]) > _MANY
+    sums = [
+        [ops.convert_to_numpy(part).sum(0) for part in (_many_sums if many else _sums)(*pair)]
+        for pair in zip(*of_images, strict=True)
+    ]
+    positions = sum(math.prod(x.shape[:-1]) for x in of_images[0])
     x, y, xx, xy = np.sum(sums, 0) / positions
     power, common = xx - x * x, xy - x * y
     factor = np.ones(len(x))
-    np.divide(power, common, out=factor, where=(common > 0) & (power > 0))
+    vary = (power > _TINY * xx) & (common > _TINY * np.abs(xy))  # more than differences round by
+    np.divide(power, common, out=factor, where=vary)
     return x, y, np.array([round_scale(g) for g in np.clip(factor, 1 / _MOST, _MOST)])
 
 
+@traced
 def _sums(x, y):
-    """Of x, y, x^2 and xy, for each image and channel, in double precision."""
+    """Of x, y, x^2 and xy, (images, positions, channels), over positions in double precision."""
+    return _double_sums(x, y)
+
+
+@compiled
+def _many_sums(x, y):
+    return _double_sums(x, y)
+
+
+def _double_sums(x, y):
     x, y = (ops.cast(values, "float64") for values in (x, y))
-    positions = tuple(range(1, len(x.shape) - 1))
-    return [ops.sum(values, positions) for values in (x, y, x * x, x * y)]
-
-
-_compiled_sums, _traced_sums = compiled(_sums), traced(_sums)
+    return [ops.sum(values, axis=1) for values in (x, y, x * x, x * y)]
 
 
 def _readers(model: keras.Model) -> dict[int, list[Population]]:
