@@ -35,7 +35,9 @@ UNRESOLVED = {
 }
 
 
-def address_problems(name: str, pages: dict[str, BeautifulSoup], folder: Path) -> Iterator[str]:
+def address_problems(
+    name: str, pages: dict[str, BeautifulSoup], anchors: dict[str, set[str]], folder: Path
+) -> Iterator[str]:
     """Broken links and anchors of one page, and addresses outside the book."""
     for element in pages[name].select("[href], [src]"):
         attribute = "src" if element.has_attr("src") else "href"
@@ -51,12 +53,11 @@ def address_problems(name: str, pages: dict[str, BeautifulSoup], folder: Path) -
         if not target.is_file():
             yield f"broken link: {address}"
             continue
-        page = pages.get(target.resolve().relative_to(folder.resolve()).as_posix())
+        page = target.resolve().relative_to(folder.resolve()).as_posix()
         # An anchor with "=" is a setting that the interactive page reads, such as #x=1.3&K=8.
-        if page and parts.fragment and "=" not in parts.fragment:
-            anchor = unquote(parts.fragment)
-            if page.find(id=anchor) is None and page.find(attrs={"name": anchor}) is None:
-                yield f"no such anchor: {address}"
+        anchor = "" if "=" in parts.fragment else unquote(parts.fragment)
+        if anchor and anchor not in anchors.get(page, {anchor}):
+            yield f"no such anchor: {address}"
 
 
 def picture_problems(page: BeautifulSoup) -> Iterator[str]:
@@ -121,11 +122,17 @@ def problems(folder: Path) -> dict[str, list[str]]:
         for path in sorted(folder.rglob("*.html"))
         if "_static" not in path.parts
     }
+    anchors = {
+        name: {
+            element.get(key) for element in page.select("[id], [name]") for key in ("id", "name")
+        }
+        for name, page in pages.items()
+    }
     found = {}
     for name, page in pages.items():
         text = page.find("article") or page
         found[name] = [
-            *address_problems(name, pages, folder),
+            *address_problems(name, pages, anchors, folder),
             *picture_problems(page),
             *heading_problems(text),
             *identifier_problems(page),

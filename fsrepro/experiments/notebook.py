@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import os
 import re
@@ -29,7 +31,7 @@ from ..conversion import (
 )
 from ..fitting import Designer, Distribution
 from ..measures import Report, answers, evaluate, paired_loss
-from . import datasets, models
+from . import datasets, identity, models
 from .picture_stream import arrays
 from .pictures import Pictures
 from .results import HEADLINE_COLUMNS, shown
@@ -84,14 +86,23 @@ class Study:
         seed: int = 0,
         **options,
     ) -> Study:
-        """``network`` built with ``options``, its weights from a ``checkpoint`` or trained here."""
+        """``network`` built with ``options``, its weights from a ``checkpoint`` or trained here.
+
+        What is trained is kept in ``~/.cache/fsrepro``, so that other notebooks, and this one when
+        it runs again, need not train it again while neither library nor recipe changes.
+        """
         cls._check(data, images)
         ann = models.build(network, data.image_shape, len(data.classes), seed=seed, **options)
         weights = f"{epochs} epochs"
         if checkpoint:
             weights = models.load_checkpoint(ann, checkpoint)["weights_sha256"]
         else:
-            training.train(ann, *data.arrays("train"), epochs=epochs, batch_size=64, seed=seed)
+            recipe = [identity.library(), data.summary(), network, options, epochs, seed]
+            named = hashlib.sha256(json.dumps(recipe, default=str).encode()).hexdigest()[:16]
+            training.train(
+                ann, *data.arrays("train"), epochs=epochs, batch_size=64, seed=seed,
+                checkpoint=Path.home() / ".cache" / "fsrepro" / f"{network}-{named}.training",
+            )  # fmt: skip
         return cls.on(data, ann, weights, images=images, seed=seed)
 
     @classmethod
