@@ -1,5 +1,7 @@
 """A twin computes what its model does, learns likewise, and hands back what it has learned."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from fsrepro.training.twin import (
     bring_back,
     twin,
 )
+
+twins = sys.modules["fsrepro.training.twin"]
 
 
 def network():
@@ -117,3 +121,18 @@ def test_one_matrix_product_is_a_convolution(kernel, size):
         found.append([y, *tape.gradient(loss, [x, *weights])])
     for a, b in zip(*found, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("times", "warned"), [(1.3, False), (12.0, True)])
+def test_emulated_precision_is_warned_of(times, warned, monkeypatch, recwarn):
+    monkeypatch.setattr(twins, "_bfloat16_over_float32", lambda: times)
+    twin(network())
+    assert not recwarn
+    twin(network(), "mixed_bfloat16")
+    found = [str(w.message) for w in recwarn if "bfloat16" in str(w.message)]
+    assert bool(found) == warned
+    assert all("take 12 times as long" in text and "precision='float32'" in text for text in found)
+
+
+def test_how_long_the_precisions_take_is_measured():
+    assert 0.01 < twins._bfloat16_over_float32() < 1e4

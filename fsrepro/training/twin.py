@@ -8,10 +8,13 @@ of maps of a few pixels are faster as one matrix product.
 
 from __future__ import annotations
 
+import time
+import warnings
 from collections.abc import Callable
 from functools import cache
 
 import keras
+import numpy as np
 from keras import ops
 
 from ..networks.graph import rewrite
@@ -20,6 +23,7 @@ __all__ = ["FusedBatchNormalization", "UnfoldedConv2D", "bring_back", "twin"]
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 _FEW_PIXELS = 16
+_MUCH_LONGER = 2.0
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
@@ -104,12 +108,19 @@ def twin(
     """A copy of ``model`` to train; :func:`bring_back` takes over what it has learned.
 
     ``precision`` is "float32" or "mixed_bfloat16", with which outputs and models within the model
-    stay in float32; another raises ``ValueError``. With TensorFlow, batch normalisation is fused
+    stay in float32; another raises ``ValueError``. Where bfloat16 is emulated, which is slower than
+    float32, a warning says so. With TensorFlow, batch normalisation is fused
     wherever that is the same function. ``replace`` turns a layer into a new one that stands in its
     place, or gives None for a copy.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+    if precision != "float32" and (times := _bfloat16_over_float32()) > _MUCH_LONGER:
+        warnings.warn(
+            f"this processor has no bfloat16: gradients of convolutions take {times:.0f} times as "
+            "long in it as in float32; pass precision='float32'",
+            stacklevel=3,
+        )
     last = {x._keras_history.operation.name for x in model.outputs}
 
     copies: dict[str, keras.layers.Layer] = {}  # a layer that is called twice stays one layer
@@ -136,6 +147,30 @@ def twin(
         return kind.from_config(layer.get_config() | {"dtype": policy})
 
     return rewrite(model, trained)
+
+
+@cache
+def _bfloat16_over_float32() -> float:
+    """The seconds of a small convolution's gradient in bfloat16, over those in float32."""
+    if keras.backend.backend() != "tensorflow":
+        return 1.0
+    import tensorflow as tf
+
+    numbers = np.random.default_rng(0)
+    x, kernel = numbers.normal(size=(8, 16, 16, 32)), numbers.normal(size=(3, 3, 32, 32))
+    seconds = {}
+    for kind in ("float32", "bfloat16"):
+        a, b = tf.cast(x, kind), tf.cast(kernel, kind)
+        taken = []
+        for _ in range(4):
+            start = time.perf_counter()
+            with tf.GradientTape() as tape:
+                tape.watch((a, b))
+                y = tf.nn.conv2d(a, b, 1, "SAME")
+            [tf.cast(slope, "float32").numpy() for slope in tape.gradient(y, (a, b))]
+            taken.append(time.perf_counter() - start)
+        seconds[kind] = min(taken)
+    return seconds["bfloat16"] / seconds["float32"]
 
 
 def bring_back(trained: keras.Model, model: keras.Model) -> None:
