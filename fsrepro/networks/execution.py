@@ -74,7 +74,7 @@ class _Graph:
 
         inputs, outputs = retrace(model, replace)
         outputs = [*outputs, *(counts[name] for name in how)]
-        whole = self._model = keras.Model([*inputs, *tables], outputs)
+        whole = keras.Model([*inputs, *tables], outputs)
         # Where a network of this structure has what this one calls its variables.
         places = {
             id(variable): (layer.name, i)
