@@ -101,7 +101,7 @@ def test_only_changed_parameters_make_a_notebook_stale(tmp_path, monkeypatch):
         parameters.write("yours", out)
 
 
-NOTEBOOKS = [f"book/notebooks/{name}.ipynb" for name in ("01_a", "02_b")]
+OF_MAKE = [f"book/notebooks/{name}.ipynb" for name in ("01_a", "02_b")]
 
 
 def test_make_runs_what_has_changed(tmp_path):
@@ -132,7 +132,7 @@ esac""",
         script.write_text(f"#!/bin/sh\n{text}\n")
         script.chmod(0o755)
 
-    def ran(profile, *steps, goals=NOTEBOOKS):
+    def ran(profile, *steps, goals=OF_MAKE):
         (tmp_path / "profiles" / f"{profile}.yml").write_text(
             "\n".join(
                 f"{name}: {{profile: {profile}, steps: [{k}]}}"
