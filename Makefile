@@ -43,7 +43,7 @@ NEURON := book/static/neuron/codes.js
 ENVIRONMENT := .venv/.complete
 PAGES := _build/html/.complete
 # What pages are made of, beside what is made for them.
-WRITTEN := $(shell find book README.md _config.yml results/full -type f -not -path 'book/notebooks/*' -not -path 'book/figures/*')
+WRITTEN := $(shell find book README.md _config.yml results/full -type f -not -path 'book/notebooks/*' -not -path 'book/figures/*' -not -name '*.pyc')
 
 book: $(PAGES)
 	echo "The book is in _build/html/index.html (profile $(PROFILE))"

@@ -24,7 +24,7 @@ is taken off before and added behind.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 
 import keras
 import numpy as np
@@ -32,6 +32,7 @@ from keras import ops
 
 from .. import activations
 from ..codes import SpikeCode
+from ..networks.compiled import compiled
 from ..networks.population import Population
 
 __all__ = ["LearnedCode", "counted", "in_units"]
@@ -153,15 +154,13 @@ def _rounded(scale):
 
 @cache
 def _through_the_code(max_spikes: int | None, dtype: str):
-    """The function, and its gradient, in loops that are compiled each into one.
+    """The function, and its gradient, in loops of one output, each of which compiles into one.
 
     From x, log s, the dead zone, and what has no gradient: s, the value of silence, the largest
     value in units, and the tables. To y in the precision ``dtype``, and the mean number of spikes,
     as counted on the first images of the batch: enough to hold a budget.
     """
     import tensorflow as tf
-
-    compiled = partial(tf.function, jit_compile=True)  # fast where there is one output
 
     def units(x, scale, silence):
         return (tf.cast(x, tf.float32) - silence) / scale

@@ -109,9 +109,9 @@ def twin(
 
     ``precision`` is "float32" or "mixed_bfloat16", with which outputs and models within the model
     stay in float32; another raises ``ValueError``. Where bfloat16 is emulated, which is slower than
-    float32, a warning says so. With TensorFlow, batch normalisation is fused
-    wherever that is the same function. ``replace`` turns a layer into a new one that stands in its
-    place, or gives None for a copy.
+    float32, a warning says so. With TensorFlow, batch normalisation is fused wherever that is the
+    same function. ``replace`` turns a layer into a new one that stands in its place, or gives None
+    for a copy.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
