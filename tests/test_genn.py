@@ -387,18 +387,38 @@ def test_words_that_need_a_decoder_are_refused():
         genn.to_mlgenn(with_decoders(model, dict.fromkeys(names, code)))
 
 
-def test_mlgenns_own_neurons_write_our_binary_code():
-    x = images()
-    snn = convert(network(), x, code=codes.binary(6, 4.0))
+# By layer: 1 and 2 reach layer 3 together.
+SCALES = {"one": [4.0] * 5, "by layer": [4.0, 4.0, 2.0, 8.0, 1.0]}
+
+
+@pytest.mark.parametrize("written_out", [False, True])
+@pytest.mark.parametrize("scales", SCALES.values(), ids=SCALES)
+def test_mlgenns_own_neurons_write_our_binary_code(scales, written_out):
+    x = np.round(images() * 8) / 8
+    snn = convert(network(), images(), code=codes.binary(6, 4.0))
+    snn = snn.with_codes(
+        {name: codes.binary(6, scale) for name, scale in zip(snn.codes, scales, strict=True)}
+    )
     snn = dyadic(snn)
-    expected, found = snn.spike_trains(np.round(x * 8) / 8), genn.with_mlgenn_neurons(snn)
-    spikes = found.spike_trains(np.round(x * 8) / 8)
+    found = genn.with_mlgenn_neurons(snn, synapses_written_out=written_out)
+    kinds = {type(line.connectivity).__name__ for line in found.network.connections}
+    assert ("SharedConv2D" in kinds) != written_out
+    expected, spikes = snn.spike_trains(x), found.spike_trains(x)
     for name in expected:
+        assert expected[name].any()
         np.testing.assert_array_equal(spikes[name], expected[name])
-    outputs, totals = found.run(np.round(x * 8) / 8)
-    np.testing.assert_array_equal(outputs, snn.predict(np.round(x * 8) / 8))
+    outputs, totals = found.run(x)
+    np.testing.assert_array_equal(outputs, snn.predict(x))
     assert found.seconds > 0
     assert found.events(totals) > sum(z.sum() for z in totals.values())
+
+
+def test_mlgenns_own_neurons_read_one_scale():
+    snn = convert(network(), images(), code=codes.binary(6, 4.0))
+    first, *_ = snn.codes
+    snn = snn.with_codes({**snn.codes, first: codes.binary(6, 2.0)})
+    with pytest.raises(ValueError, match="'third_act' reads layers of different scales"):
+        genn.with_mlgenn_neurons(snn)
 
 
 def mobile(activation="relu6"):
@@ -468,7 +488,7 @@ def test_events_are_spikes_times_synapses():
 def test_mlgenns_own_neurons_write_no_other_code():
     x = images()
     snn = convert(network(), x, code=codes.binary(6, 4.0, rounding=True))
-    with pytest.raises(ValueError, match="one binary code without rounding in all layers"):
+    with pytest.raises(ValueError, match="binary codes without rounding, of one K"):
         genn.with_mlgenn_neurons(snn)
 
 

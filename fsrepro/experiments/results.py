@@ -44,7 +44,8 @@ _HEADINGS = {
     "entropy": "entropy (bits)", "mean_latency": "mean latency (steps)",
     "latency_steps": "latency (steps)", "synops_per_image": "SynOps per image",
     "macs_per_image": "multiplications per image", "events_per_image": "events per image",
-    "ms_per_image": "ms per image", "ann_nj": "ANN (nJ)", "snn_nj": "SNN (nJ)",
+    "ms_per_image": "ms per image", "ms_fastest": "fastest", "ms_slowest": "slowest",
+    "ns_per_event": "ns per event", "ann_nj": "ANN (nJ)", "snn_nj": "SNN (nJ)",
     "ratio": "SNN / ANN", "spikes_per_image": "spikes per image",
     "synops_per_mac": "SynOps per MAC", "macs_left": "MACs left",
     "energy": "energy by counts", "neuron_updates": "neuron updates",
@@ -54,9 +55,9 @@ _HEADINGS = {
 _FORMS = {
     "{:g}": "budget",
     "{:.0f}": "steps snr_target",
-    "{:.1f}": "snr worst_snr ms_per_image peak_gib",
+    "{:.1f}": "snr worst_snr ms_per_image ms_fastest ms_slowest peak_gib",
     "{:.2f}": "accuracy agreement ann_accuracy loss ratio_to_bound on_layers entropy mean_latency "
-    "ratio",
+    "ratio ns_per_event",
     "{:.3f}": "spikes spikes_per_neuron inner_spikes bound synops_per_mac energy negative_power "
     "pair one",
     "{:.3g}": "seconds_per_image",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from ..conversion import activation_layers, convert, normal_form
+from ..conversion import convert, normal_form
 from ..networks.few_bits import round_weights
 from ..networks.graph import calls
+from ..networks.population import Population
 
 __all__ = ["mlgenn_scales", "quantised_ann"]
 
@@ -42,20 +43,22 @@ def mlgenn_scales(
     Parameters
     ----------
     graph : keras.Model
-        In normal form.
+        In normal form, or the graph of a spiking network.
     recorded : dict of (samples,) float32
         Pre-activations, see :func:`~fsrepro.conversion.record`; a sample of them has a smaller
         maximum than all that mlGeNN sees, by little.
     steps : int
         The number K.
     """
-    sites = activation_layers(graph)
-    for name in sites:
-        if graph.get_layer(name).function != "relu":
+    for name in recorded:
+        layer = graph.get_layer(name)
+        if getattr(layer, "function", None) != "relu" and (
+            not isinstance(layer, Population) or layer.code.activation != "relu"
+        ):
             raise ValueError(f"mlGeNN's rule is for ReLU; layer {name!r} is another activation")
     least = float(np.finfo(np.float32).tiny)
-    alpha = {n: max(float(recorded[n].max()), least) / (1 - 2.0**-steps) for n in sites}
-    for sources in filter(None, _sources(graph, sites)):
+    alpha = {n: max(float(x.max()), least) / (1 - 2.0**-steps) for n, x in recorded.items()}
+    for sources in filter(None, _sources(graph, list(recorded))):
         alpha |= dict.fromkeys(sources, max(alpha[name] for name in sources))
     return alpha
 

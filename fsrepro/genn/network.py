@@ -99,7 +99,7 @@ class GennNetwork:
             for name, arriving in self.arrivals.items():
                 if name not in self.pairs:
                     for dendrite, source, found in arriving.maps:
-                        self._connect(source, name, synapses(found), dendrite)
+                        self._connect(source, name, found, dendrite)
             self.constants: dict = {}  # populations that get the same input for every image
             self._complete()
         self.inputs = [name for name, found in self.arrivals.items() if found.reads_image]
@@ -132,12 +132,14 @@ class GennNetwork:
                 return FewSpikePair(code, self.snn.codes[second], *dendrites)
         return (FewSpikeNeuron if linear else WordNeuron)(code, *dendrites)
 
-    def _connect(self, source, target, synapses, dendrite):
+    def _connect(self, source, target, found, dendrite):
         before, behind = self.populations[source], self.populations[target]
         below = source in self.pairs
         synapse = Decode(self.snn.codes[source], self.period, dendrite, below)
         name = f"{before.name}_{behind.name}_{dendrite}{'_below' * below}"
-        self._lines[source] = ml_genn.Connection(before, behind, synapses, synapse, name=name)
+        self._lines[source] = ml_genn.Connection(
+            before, behind, synapses(found), synapse, name=name
+        )
 
     def _complete(self):
         """Add what another kind of network needs besides."""
