@@ -141,6 +141,13 @@ def mlgenn(folder: Path) -> None:
     table(read("times"), None, folder / "mlgenn_times")
 
 
+def at_scale(folder: Path) -> None:
+    read, _ = experiment("12_at_scale")
+    shown = ["processes", "seconds_per_picture", "speed", "start_up"]
+    table(read(), shown, folder / "at_scale")
+    table(read("plan"), None, folder / "at_scale_plan")
+
+
 def imagenet(folder: Path) -> None:
     read, _ = experiment("07_imagenet")
     runs, layers = read(), read("layers")
@@ -239,7 +246,7 @@ def save(axes: Axes | Sequence[Axes], path: Path) -> None:
 
 CHAPTERS = (
     relu_baseline, huffman_codes, float_codes, silu_sigmoid, cifar10, low_end, mlgenn, imagenet,
-    nothing_analog, training,
+    nothing_analog, training, at_scale,
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from .sweep import Sweep
 if TYPE_CHECKING:
     import distributed
 
-__all__ = ["PictureReport", "evaluate_pictures"]
+__all__ = ["PictureReport", "evaluate_pictures", "packed"]
 
 _AT_ONCE = 16  # pictures that are computed together, fewer for large networks
 _LOADING = threading.Lock()
@@ -135,7 +135,7 @@ def evaluate_pictures(
         networks=[_fingerprint(ann), _fingerprint(snn.keras_model)],
         preprocessing=source_of(preprocessing),
     )
-    networks = _Networks(ann, snn) if client is None else _packed(ann, snn)
+    networks = _Networks(ann, snn) if client is None else packed(ann, snn)
     names = [os.path.relpath(file, pictures.folder) for file in pictures.files]
     starts = range(0, len(pictures), per_task)
     rows = sweep.table(
@@ -282,7 +282,8 @@ def _fingerprint(model: keras.Model) -> str:
 # --- networks on their way to workers ------------------------------------------------------------
 
 
-def _packed(ann: keras.Model, snn: SpikingModel) -> tuple[bytes, bytes]:
+def packed(ann: keras.Model, snn: SpikingModel) -> tuple[bytes, bytes]:
+    """What a worker gets of the networks."""
     with tempfile.TemporaryDirectory() as folder:
         paths = Path(folder, "ann.keras"), Path(folder, "snn.fs")
         snn.save(paths[1])

@@ -50,20 +50,23 @@ _HEADINGS = {
     "synops_per_mac": "SynOps per MAC", "macs_left": "MACs left",
     "energy": "energy by counts", "neuron_updates": "neuron updates",
     "negative_power": "power below zero", "pair": "spikes of a pair", "one": "of one population",
-    "peak_gib": "peak memory (GiB)",
+    "peak_gib": "peak memory (GiB)", "seconds_per_picture": "s per picture",
+    "start_up": "s to start up", "speed": "pictures per second / one process",
+    "megabytes_sent": "MB sent", "picture_bytes": "bytes per picture",
 }  # fmt: skip
 _FORMS = {
     "{:g}": "budget",
     "{:.0f}": "steps snr_target",
-    "{:.1f}": "snr worst_snr ms_per_image ms_fastest ms_slowest peak_gib",
+    "{:.1f}": "snr worst_snr ms_per_image ms_fastest ms_slowest peak_gib start_up worker_hours",
     "{:.2f}": "accuracy agreement ann_accuracy loss ratio_to_bound on_layers entropy mean_latency "
-    "ratio ns_per_event",
+    "ratio ns_per_event speed hours",
     "{:.3f}": "spikes spikes_per_neuron inner_spikes bound synops_per_mac energy negative_power "
     "pair one",
-    "{:.3g}": "seconds_per_image",
+    "{:.3g}": "seconds_per_image seconds_per_picture",
     "{:.2%}": "macs_left",
     "{:,.0f}": "spikes_per_image spikes_sent neuron_updates "
-    "synops_per_image macs_per_image neurons ann_nj snn_nj events_per_image",
+    "synops_per_image macs_per_image neurons ann_nj snn_nj events_per_image network_bytes "
+    "picture_bytes megabytes_sent",
 }
 _FORM_OF = {column: form for form, columns in _FORMS.items() for column in columns.split()}
 
