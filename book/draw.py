@@ -138,7 +138,9 @@ def mlgenn(folder: Path) -> None:
     agreement = read("agreement").rename(columns={"spikes": "spikes_sent"})
     agreement["output_error"] = agreement["output_error"].map("{:.1e}".format)
     table(agreement, None, folder / "mlgenn_agreement")
-    table(read("times"), None, folder / "mlgenn_times")
+    columns = ["setting", "weights", "synapses", "accuracy", "spikes_per_neuron", "events_per_image",
+               "ms_per_image", "ms_fastest", "ms_slowest", "ns_per_event"]  # fmt: skip
+    table(read("times"), columns, folder / "mlgenn_times")
 
 
 def at_scale(folder: Path) -> None:

@@ -43,7 +43,7 @@ EXPECTED = [  # experiment, setting, where its accuracy and spikes are in the JS
     ("04_silu_sigmoid", "gates", "gates_soma_accuracy", "gates_soma_spikes_per_neuron"),
     ("05_cifar10", "within a budget", "chosen_accuracy", "chosen_spikes"),
     ("05_cifar10", "fine-tuned", "tuned_accuracy", "tuned_spikes"),
-    ("06_mlgenn", "in GeNN, 1,000 images", "genn_accuracy", "spikes"),
+    ("06_mlgenn", "in GeNN", "genn_accuracy", "spikes"),
     ("07_imagenet", "EfficientNet-Lite0, K = 12, 650 pictures", "efficientnet_lite0_k12_accuracy",
      "efficientnet_lite0_k12_spikes_per_neuron"),
     ("10_nothing_analog", "ResNet-20, its picture in spikes too", "resnet_20_spikes_0_5_accuracy",

@@ -115,7 +115,7 @@ result_files.write(
         "start_up": one["start_up"], "network_megabytes": one["network_bytes"] / 1e6,
         "picture_bytes": one["picture_bytes"], "best_processes": int(most["processes"]),
         "best_speed": most["speed"],
-        **{f"hours_{row.workers}": row.hours for row in plan.itertuples()},
+        **{f"hours_{row.workers}": row.wall_hours for row in plan.itertuples()},
     },
     headline_rows=[],
     parameters=given,

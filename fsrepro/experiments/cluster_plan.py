@@ -113,7 +113,7 @@ def cluster_plan(
             {
                 "workers": count,
                 "tasks": tasks,
-                "hours": hours,
+                "wall_hours": hours,
                 "worker_hours": at_work * hours,
                 "megabytes_sent": sent / 1e6,
             }

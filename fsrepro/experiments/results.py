@@ -52,14 +52,14 @@ _HEADINGS = {
     "negative_power": "power below zero", "pair": "spikes of a pair", "one": "of one population",
     "peak_gib": "peak memory (GiB)", "seconds_per_picture": "s per picture",
     "start_up": "s to start up", "speed": "pictures per second / one process",
-    "megabytes_sent": "MB sent", "picture_bytes": "bytes per picture",
+    "megabytes_sent": "MB sent", "wall_hours": "hours", "picture_bytes": "bytes per picture",
 }  # fmt: skip
 _FORMS = {
     "{:g}": "budget",
     "{:.0f}": "steps snr_target",
     "{:.1f}": "snr worst_snr ms_per_image ms_fastest ms_slowest peak_gib start_up worker_hours",
     "{:.2f}": "accuracy agreement ann_accuracy loss ratio_to_bound on_layers entropy mean_latency "
-    "ratio ns_per_event speed hours",
+    "ratio ns_per_event speed wall_hours",
     "{:.3f}": "spikes spikes_per_neuron inner_spikes bound synops_per_mac energy negative_power "
     "pair one",
     "{:.3g}": "seconds_per_image seconds_per_picture",
