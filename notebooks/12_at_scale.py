@@ -36,6 +36,7 @@ seed = 0
 # %% tags=["hide-input"]
 import os
 from itertools import cycle, islice
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -110,7 +111,7 @@ result_files.write(
     "12_at_scale",
     tables={"": measured, "plan": plan},
     headline={
-        "network": ann.name, "steps": steps, "pictures": len(some), "cores": cores,
+        "network": ann.name, "steps": steps, "images": len(some), "cores": cores,
         "neurons": snn.neurons, "seconds_per_picture": one["seconds_per_picture"],
         "start_up": one["start_up"], "network_megabytes": one["network_bytes"] / 1e6,
         "picture_bytes": one["picture_bytes"], "best_processes": int(most["processes"]),
@@ -118,6 +119,9 @@ result_files.write(
         **{f"hours_{row.workers}": row.wall_hours for row in plan.itertuples()},
     },
     headline_rows=[],
-    parameters=given,
-    data={"pictures": some.checksum},
+    parameters=given | {"validation": Path(validation).name},
+    data={
+        "dataset": "imagenet sample" if validation else "shipped pictures",
+        "pictures": len(some), "data_sha256": some.checksum,
+    },
 )  # fmt: skip

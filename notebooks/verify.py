@@ -36,7 +36,11 @@ KEYS = {
         "": ["setting", "steps", "budget", "name", "snr_target", "bits"],
         "frontier": ["setting", "budget"],
     },
-    "06_mlgenn": {"": ["setting"], "agreement": ["code", "sums", "steps"]},
+    "06_mlgenn": {
+        "": ["setting"],
+        "agreement": ["code", "sums", "steps"],
+        "times": ["setting", "weights", "synapses"],
+    },
     "07_imagenet": {"": ["network", "setting"], "layers": ["network", "setting", "layer"]},
     "09_low_end": {"": ["network", "setting", "budget"], "one_neuron": ["K", "at_most"]},
     "10_nothing_analog": {
@@ -45,16 +49,20 @@ KEYS = {
         "events": ["network", "budget", "images"],
     },
     "11_training": {"": ["network", "K", "weights", "by_channel", "budget", "seed"]},
+    "12_at_scale": {"": ["processes"]},
     # It trains its networks anew, which another processor does a little differently.
     "08_public_failures": {"diagnosis": ["layer"]},
 }
+
+
+OF_PICTURES = "07_imagenet", "10_nothing_analog", "12_at_scale"
 
 
 def missing(name: str) -> str:
     """What this machine lacks for an experiment; empty: nothing."""
     if name in ("06_mlgenn", "10_nothing_analog") and not genn.available():
         return "GeNN is not installed (make genn)"
-    if name in ("07_imagenet", "10_nothing_analog") and not os.environ.get("FSREPRO_IMAGENET"):
+    if name in OF_PICTURES and not os.environ.get("FSREPRO_IMAGENET"):
         return "no pictures (set FSREPRO_IMAGENET to their folder)"
     return ""
 

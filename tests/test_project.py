@@ -27,7 +27,7 @@ def test_notebook_runs_and_writes_its_results(name, tmp_path):
     headline = pd.read_csv(tmp_path / "headline.csv")
     assert not list(tmp_path.glob("*partial*"))
     assert list(headline.columns) == results.HEADLINE_COLUMNS
-    if name == "07_imagenet":  # its few pictures have no labels, so it has nothing to claim
+    if name in ("07_imagenet", "12_at_scale"):  # pictures without labels have nothing to claim
         assert headline.empty
         return
     assert set(headline["experiment"]) == {name}

@@ -46,7 +46,7 @@ def measure_workers(
         ``seconds_per_picture`` of all processes together; ``start_up``, the seconds until they
         work: processes, imports, networks, compilation; ``network_bytes`` that each gets once;
         ``picture_bytes`` that go to and fro for each, its name and its answers;
-        ``same_answers`` and ``spikes``, which do not depend on the number of processes.
+        ``agreement`` and ``spikes``, which do not depend on the number of processes.
     """
     from distributed import Client, LocalCluster
 
@@ -76,7 +76,7 @@ def measure_workers(
         "start_up": cold - min(warm),
         "network_bytes": sum(map(len, packed(ann, snn))),
         "picture_bytes": (len(json.dumps(names)) + answers) / len(pictures),
-        "same_answers": found.report.agreement,
+        "agreement": found.report.agreement,
         "spikes": found.report.spikes_per_neuron,
     }
 
