@@ -1,7 +1,7 @@
 # make book     set up, run the notebooks that are stale, build the book     (PROFILE=quick|full)
 # make pdf      also the whole book on paper, _build/pdf/fsrepro.pdf; needs Chromium
 # make check    look at the built pages again, and at each in Chromium if it is installed
-# make test     set up, run all tests
+# make test     set up, run all tests (TESTS=all: with all that is drawn by chance)
 # make verify   recompute a part of every published experiment, compare with results/full
 # make genn     build the simulator GeNN into .venv       make test-genn  run its tests
 # make lab      open the notebooks in JupyterLab
@@ -21,6 +21,7 @@ MAKEFLAGS += -j2
 endif
 
 PROFILE ?= quick
+TESTS ?=
 PYTHON ?= python3
 BIN := .venv/bin
 export PROFILE
@@ -63,7 +64,7 @@ check: $(ENVIRONMENT)
 	$(BIN)/python -m pytest tests/test_book_in_browser.py
 
 test: $(ENVIRONMENT)
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	FSREPRO_TESTS=$(TESTS) $(BIN)/python -m pytest -n 2 --dist worksteal
 
 verify: $(ENVIRONMENT)
 	$(BIN)/python notebooks/verify.py

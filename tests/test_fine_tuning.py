@@ -418,15 +418,23 @@ TASKS = {  # by name, outputs, what they end in, the loss, and labels from digit
 }
 
 
-@pytest.mark.parametrize("labelled", [True, False], ids=["labels", "no labels"])
-@pytest.mark.parametrize("task", TASKS)
-def test_any_network_and_task(task, labelled, digits):
-    outputs, activation, loss, of = TASKS[task]
-    (x, y), (held, truth) = digits.arrays("train"), digits.arrays("calibration")
+@pytest.fixture(scope="module", params=TASKS)
+def task(request, digits):
+    """A task by name, with a network trained for it and its spiking form."""
+    outputs, activation, loss, of = TASKS[request.param]
+    x, y = digits.arrays("train")
     model = gates_and_bottlenecks(outputs, activation)
     model.compile(keras.optimizers.Adam(3e-3), loss=loss)
     model.fit(x, of(y), batch_size=64, epochs=12, verbose=0)
-    snn = convert(model, held, steps=6, spikes_per_neuron=0.6)
+    snn = convert(model, digits.arrays("calibration")[0], steps=6, spikes_per_neuron=0.6)
+    return request.param, model, snn
+
+
+@pytest.mark.parametrize("labelled", [True, False], ids=["labels", "no labels"])
+def test_any_network_and_task(task, labelled, digits):
+    name, model, snn = task
+    of = TASKS[name][-1]
+    (x, y), (held, truth) = digits.arrays("train"), digits.arrays("calibration")
     assert {code.activation for code in snn.codes.values()} >= {"silu", "relu", "sigmoid"}
     before = measures.evaluate(snn, held, of(truth), ann=model)
     tuned, history = training.fine_tune(
@@ -438,7 +446,7 @@ def test_any_network_and_task(task, labelled, digits):
     cheap = convert(model, held, steps=6, spikes_per_neuron=after.spikes_per_neuron)
     untrained = measures.evaluate(cheap, held, of(truth), ann=model)
     assert after.agreement > untrained.agreement - 3
-    quality = after.quality["r2" if task == "regression" else "accuracy"]
+    quality = after.quality["r2" if name == "regression" else "accuracy"]
     assert history["calibration_accuracy"].iloc[-1] == pytest.approx(quality, abs=0.5)
     assert (tuned.task, set(tuned.codes)) == (snn.task, set(snn.codes))
 

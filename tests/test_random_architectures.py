@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from effort import effort
 from keras import layers, ops
 
 from fsrepro import genn
@@ -517,7 +518,12 @@ SHAPES = {
     "pictures": [(7, 7, 1), (7, 7, 3), (6, 5, 2)],
     "volumes": [(4, 4, 4, 1), (5, 3, 4, 2)],
 }
-WORLDS = {"vectors": 80, "sequences": 70, "pictures": 100, "volumes": 50}  # 300 in all
+WORLDS = {  # 300 in all
+    "vectors": effort(80, 24),
+    "sequences": effort(70, 21),
+    "pictures": effort(100, 30),
+    "volumes": effort(50, 15),
+}
 
 
 @dataclass
@@ -679,7 +685,7 @@ def drawn(examples):
     return decorate
 
 
-@drawn(16)
+@drawn(effort(16, 8))
 def test_channels_in_other_units_change_nothing(model, x):
     graph, rng = normal_form(model, x), np.random.default_rng(2)
     factors = {
@@ -690,7 +696,7 @@ def test_channels_in_other_units_change_nothing(model, x):
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
-@drawn(16)
+@drawn(effort(16, 8))
 def test_corrected_biases_bring_the_mean_output_back(model, x):
     graph = normal_form(model, x)
     snn = convert(model, x, code=lambda a: binary(3, a), scale="max", bias_correction=True)
@@ -713,7 +719,7 @@ def linear_in_a_row(model):
     return False
 
 
-@drawn(16)
+@drawn(effort(16, 8))
 def test_no_synapse_is_forgotten(model, x):
     """Held against the matrices between populations, where there are such."""
     snn = convert(model, x, code=in_bits(16), scale="max")
@@ -757,7 +763,7 @@ def dilates_transposed(model) -> bool:
 def test_event_by_event_they_send_the_same_spikes():
     """Drawn networks in GeNN, with bottlenecks, gates and maxima, sums in double precision."""
     somas = Counter()
-    for n in range(36):
+    for n in range(36):  # fewer would not have every kind of soma
         found = stranger("pictures", 2000 + n)
         if found.odd or found.tolerance > 0.01 or dilates_transposed(found.model):
             continue

@@ -97,6 +97,7 @@ def test_what_is_verified_is_a_part_of_what_is_published():
         "published",
         "fit_seconds",
         "timed",
+        "repeats",
     }  # none changes a row that is compared
     for name, parameters in part.items():
         assert parameters.keys() == full[name].keys()
@@ -118,7 +119,12 @@ def test_published_tables_have_the_keys():
     published = PROJECT / "results" / "full"
     for name, keys in script("notebooks/verify.py").KEYS.items():
         table = compare(published, published, name, keys)
-        assert table["within"].all() and set(table["column"]) & {"accuracy", "snr", "loss"}, name
+        assert table["within"].all() and set(table["column"]) & {
+            "accuracy",
+            "agreement",
+            "snr",
+            "loss",
+        }, name
 
 
 def test_what_this_machine_lacks_is_named(monkeypatch, capsys):
