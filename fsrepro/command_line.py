@@ -72,23 +72,28 @@ app = typer.Typer(
 )
 
 
-def _quiet_compiler() -> None:
-    """Have TensorFlow's compiler say now, to nobody, what it says once on stderr."""
-    import keras
+def _start_tensorflow() -> None:
+    """Import it, which takes seconds, in sight; nothing that its compiler says once is shown."""
+    from tqdm import tqdm
 
-    if keras.backend.backend() != "tensorflow":
-        return
-    import tensorflow as tf
+    with tqdm(total=2, desc="starting TensorFlow", leave=False, bar_format="{desc} {bar}") as bar:
+        import keras
 
-    stderr = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(1.0))
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(nowhere)
+        bar.update()
+        if keras.backend.backend() != "tensorflow":
+            return
+        import tensorflow as tf
+
+        stderr = os.dup(2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(1.0))
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            os.close(nowhere)
+        bar.update()
 
 
 def _version(wanted: bool) -> None:
@@ -183,7 +188,7 @@ def convert(
     """
     _writable(output, overwrite)
     images, _ = _images(calibration, any_range, labels=False)
-    _quiet_compiler()
+    _start_tensorflow()
     from .conversion import convert
 
     snn = convert(
@@ -216,7 +221,7 @@ def evaluate(
     """
     _writable(output, overwrite, TABLES)
     x, labels = _images(images, any_range)
-    _quiet_compiler()
+    _start_tensorflow()
     from . import measures
     from .conversion import SpikingModel
 
@@ -246,7 +251,7 @@ def diagnose(
     _writable(figure, overwrite, _FIGURES)
     _writable(output, overwrite, TABLES)
     x, labels = _images(images, any_range)
-    _quiet_compiler()
+    _start_tensorflow()
     from .conversion import SpikingModel
     from .conversion import diagnose as diagnosed
 

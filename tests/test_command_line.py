@@ -5,6 +5,7 @@ import pickle
 import re
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -279,3 +280,16 @@ def test_impossible_requests(folder, tmp_path):
         assert not (tmp_path / "out.fs").exists()
     missing = tmp_path / "no" / "out.fs"
     assert "the folder" in refused(*base, "-o", missing)
+
+
+def test_the_first_bar_is_seen_before_tensorflow_is_there(folder, tmp_path):
+    command = [sys.executable, "-m", "fsrepro", "convert", folder / "model.keras",
+               "--calibration", folder / "calibration.npz", "-o", tmp_path / "net.fs"]  # fmt: skip
+    env = {name: value for name, value in os.environ.items() if name != "TQDM_DISABLE"}
+    start = time.perf_counter()
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=env) as run:
+        first = run.stderr.read(len("\rstarting TensorFlow"))
+        seconds = time.perf_counter() - start
+        rest, _ = run.stderr.read(), run.wait()
+    assert first == b"\rstarting TensorFlow" and seconds < 6
+    assert run.returncode == 0 and b"%|" in rest  # and others behind it

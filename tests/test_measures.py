@@ -202,14 +202,45 @@ def test_a_sequential_model_with_default_names_is_a_reference():
     assert found.accuracy == found.agreement > 50
 
 
+def right_and_wrong(lost, won, n):
+    ann, snn = np.ones((2, n), bool)
+    ann[:won], snn[won : won + lost] = False, False
+    return ann, snn
+
+
 def test_the_loss_is_paired():
     """Of 1,000 images 30 are right in the ANN alone, 10 in the SNN alone; the rest do not count."""
-    ann, snn = np.ones(1000, bool), np.ones(1000, bool)
-    ann[:10], snn[10:40] = False, False
+    loss, low, high = measures.paired_loss(*right_and_wrong(30, 10, 1000))
     deviation = np.sqrt(0.04 - 0.02**2)  # of differences that are 1, -1 or 0
     error = 1.96 * 100 * deviation / np.sqrt(1000)
-    assert measures.paired_loss(ann, snn) == pytest.approx((2.0, 2 - error, 2 + error))
-    assert measures.paired_loss(ann, ann) == (0, 0, 0)
+    assert loss == pytest.approx(2.0)
+    assert (low, high) == pytest.approx((2 - error, 2 + error), abs=0.15)  # where n is large
+    assert all(np.isnan(measures.paired_loss(np.full(3, np.nan), np.ones(3, bool))))
+
+
+@pytest.mark.parametrize("lost, won, n", [(30, 10, 1000), (3, 0, 200), (0, 5, 50), (7, 7, 40)])
+def test_the_ends_of_the_interval_are_where_the_score_is_z(lost, won, n):
+    """The variance at a difference d takes the most likely chances; here they are searched for."""
+    _, *ends = measures.paired_loss(*right_and_wrong(lost, won, n))
+    for d, sign in zip(np.array(ends) / 100, (1, -1), strict=True):
+        chance = np.linspace(max(0, -d), (1 - d) / 2, 400_001)[1:-1]  # of won; of lost d more
+        agree = 1 - 2 * chance - d
+        likelihood = (n - lost - won) * np.log(agree)
+        likelihood += lost * np.log(chance + d) if lost else 0
+        likelihood += won * np.log(chance) if won else 0
+        best = chance[likelihood.argmax()]
+        deviation = np.sqrt(n * (2 * best + d - d * d))
+        assert (lost - won - n * d) / deviation == pytest.approx(sign * 1.96, abs=0.01)
+
+
+def test_networks_that_never_differ_have_an_interval_all_the_same():
+    found = measures.paired_loss(*right_and_wrong(0, 0, 650))
+    end = 100 * 1.96**2 / (650 + 1.96**2)
+    assert found == pytest.approx((0, -end, end), rel=1e-3)
+    # Then p = (1 + d) / 2 are lost and the others won: the score is sqrt(n (1 - d) / (1 + d)).
+    low = 100 * (5 - 1.96**2) / (5 + 1.96**2)
+    found = measures.paired_loss(*right_and_wrong(5, 0, 5))
+    assert found == pytest.approx((100, low, 100), abs=0.01)
 
 
 def test_a_silent_network_costs_nothing():

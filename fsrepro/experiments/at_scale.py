@@ -66,7 +66,7 @@ class PictureReport:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 percent confidence interval of :attr:`loss` (paired, normal), in points.
+        """The 95 percent confidence interval of :attr:`loss` (paired, score), in points.
 
         Only pictures on which one network is right and the other wrong tell them apart, so it is
         far narrower than that of either accuracy.
