@@ -8,6 +8,8 @@ import pytest
 from scripts import BROWSER, PROJECT, in_browser, script
 from websocket import create_connection
 
+pytestmark = pytest.mark.built
+
 book_print = script("book/print.py")
 PAGES = PROJECT / "_build" / "html"
 FILES = sorted(path for path in PAGES.rglob("*.html") if "_static" not in path.parts)

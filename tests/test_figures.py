@@ -20,7 +20,7 @@ from matplotlib import pyplot as plt
 FULL = PROJECT / "results" / "full"
 CHAPTERS = [
     "relu_baseline", "huffman_codes", "float_codes", "silu_sigmoid", "cifar10", "low_end",
-    "mlgenn", "imagenet", "nothing_analog", "training",
+    "mlgenn", "imagenet", "nothing_analog", "training", "at_scale",
 ]  # fmt: skip
 NOT_OF_THE_TABLE = "_", "ANN", "half of"  # how labels of lines across begin
 ACCURACY, SPIKES, SPENT = "accuracy (%)", "spikes per neuron", "spikes per neuron and image"

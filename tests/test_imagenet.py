@@ -237,6 +237,7 @@ def test_pixels_are_prepared_as_keras_does(name, preprocess):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_the_architecture_of_the_paper_works_end_to_end():
     """EfficientNet-B0 (SiLU, sigmoid gates) of Keras, with weights by chance, in 16 bits."""
     keras.utils.set_random_seed(0)

@@ -10,6 +10,7 @@ import sys
 import pandas as pd
 import pytest
 import yaml
+from effort import ALL
 from scripts import PROJECT, script
 
 from fsrepro.experiments import results
@@ -17,21 +18,39 @@ from fsrepro.experiments import results
 NOTEBOOKS = sorted(path.stem for path in (PROJECT / "notebooks").glob("[0-9][0-9]_*.py"))
 
 
+def check_results(folder, name, profile):
+    """What any run of a notebook leaves behind."""
+    document = results.read(folder, name)
+    assert document["provenance"]["parameters"]["profile"] == profile
+    assert document["provenance"]["data"]["data_sha256"]
+    headline = pd.read_csv(folder / "headline.csv")
+    assert not list(folder.glob("*partial*"))
+    assert list(headline.columns) == results.HEADLINE_COLUMNS
+    headline = headline[headline["experiment"] == name]
+    # Their few pictures have no labels, so they have nothing to claim.
+    assert headline.empty == (name in ("07_imagenet", "12_at_scale"))
+    if len(headline):
+        assert headline[["snn_accuracy", "ann_accuracy"]].to_numpy().max() <= 100
+
+
 @pytest.mark.notebook
-@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize("name", NOTEBOOKS if ALL else NOTEBOOKS[:1])
 def test_notebook_runs_and_writes_its_results(name, tmp_path):
     script("notebooks/run.py").run(name, "tiny", tmp_path / "out.ipynb", results=str(tmp_path))
-    document = results.read(tmp_path, name)
-    assert document["provenance"]["parameters"]["profile"] == "tiny"
-    assert document["provenance"]["data"]["data_sha256"]
-    headline = pd.read_csv(tmp_path / "headline.csv")
-    assert not list(tmp_path.glob("*partial*"))
-    assert list(headline.columns) == results.HEADLINE_COLUMNS
-    if name in ("07_imagenet", "12_at_scale"):  # pictures without labels have nothing to claim
-        assert headline.empty
-        return
-    assert set(headline["experiment"]) == {name}
-    assert headline[["snn_accuracy", "ann_accuracy"]].to_numpy().max() <= 100
+    check_results(tmp_path, name, "tiny")
+
+
+@pytest.mark.built
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_the_notebooks_of_the_book_wrote_their_results(name):
+    """`make book` has run all of them."""
+    given = PROJECT / "book" / "notebooks" / f".{name}.yml"
+    if not given.with_name(f"{name}.ipynb").exists():
+        pytest.skip("the book is not built: make book")
+    parameters = yaml.safe_load(given.read_text())
+    if parameters["profile"] == "full":
+        pytest.skip("in profile full pictures have labels")
+    check_results(PROJECT / parameters["results"], name, parameters["profile"])
 
 
 @pytest.mark.parametrize("profile", ["quick", "full", "tiny", "verify"])
