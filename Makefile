@@ -5,7 +5,7 @@
 # make verify   recompute a part of every published experiment, compare with results/full
 # make genn     build the simulator GeNN into .venv       make test-genn  run its tests
 # make lab      open the notebooks in JupyterLab
-# make bench    time the spiking network against the trained one
+# make bench    time the spiking network against the trained one, and against other simulators
 # make lint     check style and types     make readme     refill the README's table     make clean
 
 SHELL := /bin/bash
@@ -87,6 +87,7 @@ lab: $(ENVIRONMENT)
 
 bench: $(ENVIRONMENT)
 	$(BIN)/python benchmarks/few_spikes.py
+	$(BIN)/python benchmarks/peers.py
 
 lint: $(ENVIRONMENT)
 	$(BIN)/ruff check .

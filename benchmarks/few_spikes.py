@@ -16,6 +16,7 @@ import pandas as pd
 from fsrepro import codes, training
 from fsrepro.conversion import convert, normal_form
 from fsrepro.experiments import models
+from fsrepro.training.twin import bfloat16_over_float32
 
 
 def minima(functions: dict, repeats: int = 15) -> pd.Series:
@@ -82,7 +83,8 @@ def training_epochs(batches: int = 20, batch: int = 128) -> None:
     x = rng.normal(size=(batches * batch, *ann.input_shape[1:])).astype(np.float32)
     y = rng.integers(0, 10, len(x))
     snn = convert(ann, x[:200], steps=8, spikes_per_neuron=0.3, by_channel=True)
-    options = {"epochs": 4, "augmentation": True, "precision": "mixed_bfloat16"}
+    precision = "mixed_bfloat16" if bfloat16_over_float32() < 1 else "float32"
+    options = {"epochs": 4, "augmentation": True, "precision": precision}
     rounds = []
     for _ in range(2):  # the first epoch compiles
         plain = training.train(models.resnet(20), x, y, **options)
@@ -91,7 +93,7 @@ def training_epochs(batches: int = 20, batch: int = 128) -> None:
         )[1]
         rounds.append([history["seconds"].min() / batches for history in (plain, tuned)])
     plain, tuned = np.min(rounds, axis=0)
-    print(f"\nTraining {ann.name}, seconds for a batch of {batch}")
+    print(f"\nTraining {ann.name} in {precision}, seconds for a batch of {batch}")
     print(f"plain {plain:.3f}   fine-tuning {tuned:.3f}   ratio {tuned / plain:.2f}")
 
 

@@ -125,7 +125,7 @@ def test_one_matrix_product_is_a_convolution(kernel, size):
 
 @pytest.mark.parametrize(("times", "warned"), [(1.3, False), (12.0, True)])
 def test_emulated_precision_is_warned_of(times, warned, monkeypatch, recwarn):
-    monkeypatch.setattr(twins, "_bfloat16_over_float32", lambda: times)
+    monkeypatch.setattr(twins, "bfloat16_over_float32", lambda: times)
     twin(network())
     assert not recwarn
     twin(network(), "mixed_bfloat16")
@@ -135,4 +135,4 @@ def test_emulated_precision_is_warned_of(times, warned, monkeypatch, recwarn):
 
 
 def test_how_long_the_precisions_take_is_measured():
-    assert 0.01 < twins._bfloat16_over_float32() < 1e4
+    assert 0.01 < twins.bfloat16_over_float32() < 1e4

@@ -19,7 +19,13 @@ from keras import ops
 
 from ..networks.graph import rewrite
 
-__all__ = ["FusedBatchNormalization", "UnfoldedConv2D", "bring_back", "twin"]
+__all__ = [
+    "FusedBatchNormalization",
+    "UnfoldedConv2D",
+    "bfloat16_over_float32",
+    "bring_back",
+    "twin",
+]
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 _FEW_PIXELS = 16
@@ -115,7 +121,7 @@ def twin(
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-    if precision != "float32" and (times := _bfloat16_over_float32()) > _MUCH_LONGER:
+    if precision != "float32" and (times := bfloat16_over_float32()) > _MUCH_LONGER:
         warnings.warn(
             f"this processor has no bfloat16: gradients of convolutions take {times:.0f} times as "
             "long in it as in float32; pass precision='float32'",
@@ -150,7 +156,7 @@ def twin(
 
 
 @cache
-def _bfloat16_over_float32() -> float:
+def bfloat16_over_float32() -> float:
     """The seconds of a small convolution's gradient in bfloat16, over those in float32."""
     if keras.backend.backend() != "tensorflow":
         return 1.0
