@@ -451,7 +451,8 @@ def paired_loss(ann: np.ndarray, snn: np.ndarray) -> tuple[float, float, float]:
     if np.isnan(differences).any():
         return (math.nan,) * 3
     lost, won, n = int((differences > 0).sum()), int((differences < 0).sum()), len(differences)
-    return 100 * (lost - won) / n, *(100 * end for end in _tango(lost, won, n))
+    low, high = _tango(lost, won, n)
+    return 100 * (lost - won) / n, 100 * low, 100 * high
 
 
 def _tango(lost: int, won: int, n: int) -> tuple[float, float]:
