@@ -138,9 +138,15 @@ def mlgenn(folder: Path) -> None:
     agreement = read("agreement").rename(columns={"spikes": "spikes_sent"})
     agreement["output_error"] = agreement["output_error"].map("{:.1e}".format)
     table(agreement, None, folder / "mlgenn_agreement")
-    columns = ["setting", "weights", "synapses", "accuracy", "spikes_per_neuron", "events_per_image",
-               "ms_per_image", "ms_fastest", "ms_slowest", "ns_per_event"]  # fmt: skip
-    table(read("times"), columns, folder / "mlgenn_times")
+    times = read("times")
+    times["million events"] = (times["events_per_image"] / 1e6).map("{:.2f}".format)
+    spread = times[["ms_per_image", "ms_fastest", "ms_slowest"]].to_numpy()
+    times["ms per image (fastest to slowest)"] = [
+        "{:.1f} ({:.1f} to {:.1f})".format(*row) for row in spread
+    ]
+    columns = ["setting", "weights", "synapses", "accuracy", "spikes_per_neuron", "million events",
+               "ms per image (fastest to slowest)", "ns_per_event"]  # fmt: skip
+    table(times, columns, folder / "mlgenn_times")
 
 
 def at_scale(folder: Path) -> None:

@@ -93,7 +93,8 @@ measured = pd.DataFrame(
 )  # fmt: skip
 assert measured["spikes"].nunique() == 1
 measured["speed"] = measured["seconds_per_picture"][0] / measured["seconds_per_picture"]
-notebook.shown(measured).style.hide()
+shown = ["processes", "seconds_per_picture", "speed", "start_up", "agreement", "spikes"]
+notebook.shown(measured, shown).style.hide()
 
 # %% [markdown]
 # ## On a cluster
