@@ -150,8 +150,9 @@ def test_the_interval_is_paired():
     answers = at_scale.pd.DataFrame({"label": label, "ann": ann, "snn": snn})
     found = at_scale.PictureReport(None, answers, None)
     assert found.loss == pytest.approx(2)
-    deviation = np.sqrt(6 / 100 - 0.02**2)
-    assert found.interval == pytest.approx((2 - 19.6 * deviation, 2 + 19.6 * deviation))
+    right = (np.arange(100) < 84, (np.arange(100) < 80) | np.isin(np.arange(100), (84, 85)))
+    assert (found.loss, *found.interval) == measures.paired_loss(*right)
+    assert found.interval[0] < 0 < found.interval[1]
 
 
 def test_what_does_not_fit_is_refused_before_anything_runs(networks, some):
