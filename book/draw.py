@@ -99,8 +99,10 @@ def cifar10(folder: Path) -> None:
     save(figures.raster(read("words")), folder / "cifar10_raster")
     axes = book_figures.fine_tuning(read("history"), reference=headline["ann_calibration"])
     save(axes, folder / "cifar10_tuning")
-    shown = ["setting", "steps", *MEASURES, "synops_per_image", "macs_per_image"]
-    table(runs, shown, folder / "cifar10")
+    held = runs.rename(columns={"calibration_accuracy": "held out (%)"})
+    held["held out (%)"] = held["held out (%)"].map("{:.2f}".format, na_action="ignore").fillna("–")
+    shown = ["setting", "steps", *MEASURES, "held out (%)", "synops_per_image", "macs_per_image"]
+    table(held, shown, folder / "cifar10")
     table(read("ablation"), ["setting", "steps", *MEASURES], folder / "cifar10_parts")
     table(read("published"), ["setting", "steps", *MEASURES], folder / "cifar10_published")
     tuned = runs[runs["setting"] == "fine-tuned"].rename(columns={"name": "network"})

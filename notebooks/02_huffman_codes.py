@@ -217,9 +217,7 @@ in_network = {
 
 
 def row_of(snn, setting, target=np.nan):
-    row = {"setting": setting, "snr_target": target, **study.row(snn)}
-    del row["calibration_spikes"]
-    return row
+    return {"setting": setting, "snr_target": target, **study.row(snn)}
 
 
 ann, x = study.ann, study.x_calibration
@@ -256,8 +254,7 @@ notebook.shown(table, shown).style.hide()
 # %%
 def chosen(rows):
     held = rows["calibration_accuracy"] >= study.calibration_accuracy - 0.2
-    found = notebook.fewest_spikes(rows, held, rows["calibration_accuracy"], "spikes_per_neuron")
-    return rows.loc[found]
+    return rows.loc[notebook.fewest_spikes(rows, held, rows["calibration_accuracy"])]
 
 
 radix_rows = table[table["snr_target"].notna() & table["setting"].str.startswith("mixed radix")]
