@@ -307,6 +307,9 @@ def near(kind):
     return rows.iloc[0] if len(rows) else table[table["setting"] == kind].iloc[-1]
 
 
+at_equal = {
+    kind: notebook.spikes_at(rows, pick["accuracy"]) for kind, rows in table.groupby("setting")
+}
 short = {
     "radix8": "mixed radix, K = 8", "radix16": "mixed radix, K = 16", "floor": "binary, floor",
     "round": "binary, rounding", "huffman": "Huffman", "letter": "letter costs (spike 4)",
@@ -336,6 +339,9 @@ headline = {
     **notebook.quoted("letter", near("letter costs (spike 4)"), "accuracy spikes"),
     **notebook.quoted("fewest", near("fewest spikes, K = 8"), "accuracy spikes latency"),
     **notebook.quoted("binary", near("binary, rounding"), "accuracy spikes"),
+    # At the accuracy of the chosen one, between settings.
+    "equal_binary_spikes": at_equal["binary, rounding"],
+    "equal_share": pick["spikes_per_neuron"] / at_equal["binary, rounding"],
     "macs": int(near("Huffman")["macs_per_image"]),
     "decoding_snr": at,
     "huffman_lookups": per_setting["lookups_per_image"].sum()["Huffman"],

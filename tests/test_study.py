@@ -4,9 +4,11 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from fsrepro.conversion import convert
+from fsrepro.experiments import notebook
 from fsrepro.experiments.notebook import Study
 
 OPTIONS = {"images": 100, "epochs": 2, "activation": "relu"}
@@ -36,3 +38,13 @@ def test_plans_of_a_study_are_those_of_convert(digits, trained):
         same = zip(found.keras_model.get_weights(), again.keras_model.get_weights(), strict=True)
         assert all(np.array_equal(a, b) for a, b in same)
     assert study.plan(4).sensitivity is study.plan(6).sensitivity
+
+
+def test_spikes_at_an_accuracy_lie_between_settings():
+    rows = pd.DataFrame(
+        {"spikes_per_neuron": [0.8, 0.4, 0.6, 0.7], "accuracy": [91.0, 89.0, 90.0, 89.5]}
+    )
+    assert notebook.spikes_at(rows, 90.0) == 0.6
+    assert notebook.spikes_at(rows, 90.5) == pytest.approx(0.7)  # past the one that is beaten
+    assert notebook.spikes_at(rows, 89.5) == pytest.approx(0.5)
+    assert np.isnan(notebook.spikes_at(rows, 91.1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -36,7 +37,16 @@ from .picture_stream import arrays
 from .pictures import Pictures
 from .results import HEADLINE_COLUMNS, shown
 
-__all__ = ["Study", "fewest_spikes", "headline_rows", "key", "parameters", "quoted", "shown"]
+__all__ = [
+    "Study",
+    "fewest_spikes",
+    "headline_rows",
+    "key",
+    "parameters",
+    "quoted",
+    "shown",
+    "spikes_at",
+]
 
 
 def parameters(names: Mapping[str, object]) -> dict:
@@ -225,11 +235,23 @@ class Study:
         return f"The ANN answers {self.accuracy:.2f} % of {len(self.labels):,} test images rightly."
 
 
-def fewest_spikes(
-    rows: pd.DataFrame, held: pd.Series, accuracy: pd.Series, spikes: str = "calibration_spikes"
-):
+def fewest_spikes(rows: pd.DataFrame, held: pd.Series, accuracy: pd.Series):
     """The label of the row with the fewest spikes where ``held``; else of the best accuracy."""
-    return rows.loc[held, spikes].idxmin() if held.any() else accuracy.idxmax()
+    return rows.loc[held, "calibration_spikes"].idxmin() if held.any() else accuracy.idxmax()
+
+
+def spikes_at(rows: pd.DataFrame, accuracy: float) -> float:
+    """Spikes per neuron at which the settings of a code reach an ``accuracy``, NaN if none does.
+
+    Linear between neighbours, without settings that one of fewer spikes equals. Codes whose spikes
+    are compared have the same accuracy then, if not the same settings.
+    """
+    rows = rows.sort_values("spikes_per_neuron")
+    front = rows[rows["accuracy"] > rows["accuracy"].cummax().shift(fill_value=-np.inf)]
+    reached = front["accuracy"].to_numpy()
+    if len(reached) == 0 or accuracy > reached[-1]:
+        return math.nan
+    return float(np.interp(accuracy, reached, front["spikes_per_neuron"]))
 
 
 def headline_rows(rows: pd.DataFrame, **fixed) -> list[dict]:
