@@ -90,7 +90,8 @@ def silu_sigmoid(folder: Path) -> None:
 def cifar10(folder: Path) -> None:
     read, headline = experiment("05_cifar10")
     runs, ann = read(), headline["ann_accuracy"]
-    others = runs[~runs["setting"].str.startswith("mixed radix")]
+    in_table = "mixed radix", "quantised activations"
+    others = runs[~runs["setting"].str.startswith(in_table)]
     anchors = pd.read_csv(PROJECT / "book" / "anchors.csv")  # what others report, with sources
     others = pd.concat([others, anchors], ignore_index=True)
     axes = book_figures.against_others(read("frontier"), others, reference=ann)

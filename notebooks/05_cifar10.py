@@ -31,7 +31,7 @@ most_spikes = 0.4  # per neuron, of the setting that is chosen for its accuracy
 other_codes = []  # the kinds of code beside mixed radix, by name; none: all
 code_snr = [16, 22]  # dB: what the other codes are designed for
 rate_steps = [8, 32]  # time steps of the rate code
-ann_bits = [3, 4, 8]  # of the quantised ANN's weights and activations
+ann_bits = [3, 4, 8]  # of the quantised ANN: of weights and activations, and of these alone
 published = ""  # a network of others, converted likewise; empty: none
 published_budgets = [0.4, 0.5]  # spikes per neuron for it
 fine_tuned = []  # spiking networks that were fine-tuned before; none: fine-tune here
@@ -52,12 +52,13 @@ from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
 from fsrepro import codes, figures, fitting, measures, training
-from fsrepro.conversion import SpikingModel, allocate, convert, diagnose
+from fsrepro.conversion import SpikingModel, allocate, convert, diagnose, normal_form
 from fsrepro.energy import energy
 from fsrepro.experiments import datasets, models, notebook, rivals
 from fsrepro.experiments import figures as book_figures
 from fsrepro.experiments import results as result_files
 from fsrepro.experiments.sweep import Sweep
+from fsrepro.networks.few_bits import round_weights
 from fsrepro.networks.graph import predict
 
 given = notebook.parameters(globals())
@@ -238,8 +239,9 @@ rates = sweep.table(
 )
 
 
-def quantised(setting, bits):
-    model = rivals.quantised_ann(ann, x_calibration, bits=bits, weight_bits=bits)
+def quantised(setting, bits, weights):
+    weight_bits = bits if weights else None
+    model = rivals.quantised_ann(ann, x_calibration, bits=bits, weight_bits=weight_bits)
     given = predict(model, study.x).argmax(1)
     return {
         "accuracy": 100 * (given == study.labels).mean(),
@@ -251,10 +253,28 @@ def quantised(setting, bits):
 
 quantised_anns = sweep.table(
     "quantised ANNs",
-    [{"setting": f"quantised ANN, {bits} bits", "bits": bits} for bits in ann_bits],
+    [
+        {"setting": f"quantised {what}, {bits} bits", "bits": bits, "weights": what == "ANN"}
+        for what in ("ANN", "activations")  # of both, and with the weights of the trained network
+        for bits in ann_bits
+    ],
     quantised,
+).drop(columns="weights")
+
+
+def with_weights_of_eight_bits(setting, K, budget):
+    graph = normal_form(ann, x_calibration)
+    round_weights(graph, 8)
+    snn = convert(graph, x_calibration, steps=K, spikes_per_neuron=budget, seed=seed)
+    return study.row(snn)
+
+
+eight_bits = sweep.table(
+    "eight bits",
+    [{"setting": "mixed radix, weights of 8 bits", "K": K, "budget": budget}],
+    with_weights_of_eight_bits,
 )
-baselines = pd.concat([pd.DataFrame([paper]), rates, quantised_anns], ignore_index=True)
+baselines = pd.concat([pd.DataFrame([paper]), rates, quantised_anns, eight_bits], ignore_index=True)
 
 # %% [markdown]
 # ## Training on through the codes
@@ -322,6 +342,7 @@ notebook.shown(everything, shown).style.hide()
 
 # %%
 others = pd.concat([trained_on, by_code, baselines])
+others = others[~others["setting"].str.startswith("quantised activations")]  # see the table
 book_figures.against_others(frontier, others, reference=study.accuracy)
 plt.show()
 
@@ -395,6 +416,8 @@ headline = {
     "worst_changed": changed.max(),
     "sum_changed": changed.sum(),
     "all_changed": 100 * float((report.predictions != study.answers)[:diagnosed].mean()),
+    "eight_bits_loss": study.accuracy - eight_bits["accuracy"].iloc[0],
+    **notebook.quoted("eight_bits", eight_bits.iloc[0], "accuracy agreement spikes"),
     "energy_ratio_floats": spent["ratio"].iloc[0],
     "energy_ratio_ints": spent["ratio"].iloc[1],
 }

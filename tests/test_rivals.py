@@ -48,6 +48,15 @@ def test_many_bits_are_the_ann():
     assert activation_layers(normal_form(model)) == ["a_act", "b_act"]
 
 
+def test_weights_may_stay_as_they_are():
+    model = network()
+    quantised = quantised_ann(model, IMAGES, bits=3, weight_bits=None)
+    for name in "abc":
+        np.testing.assert_array_equal(
+            quantised.get_layer(name).kernel, model.get_layer(name).kernel
+        )
+
+
 def test_energy_is_counts_times_costs():
     report = Report(
         images=1, task=Task(), quality={}, ann_quality={}, agreement=0,

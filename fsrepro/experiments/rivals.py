@@ -14,9 +14,14 @@ __all__ = ["mlgenn_scales", "quantised_ann"]
 
 
 def quantised_ann(
-    model: keras.Model, calibration: np.ndarray, *, bits: int, weight_bits: int = 8, seed: int = 0
+    model: keras.Model,
+    calibration: np.ndarray,
+    *,
+    bits: int,
+    weight_bits: int | None = 8,
+    seed: int = 0,
 ) -> keras.Model:
-    r"""``model`` with activations of ``bits`` bits and weights of ``weight_bits`` bits.
+    r"""``model`` with activations of ``bits`` bits and weights of ``weight_bits``, or as they are.
 
     Activations are rounded to the 2^b values :math:`0, \Delta, \dots`, with the range of least
     mean squared error for each layer; that is what the binary code with rounding and K = ``bits``
@@ -26,7 +31,8 @@ def quantised_ann(
     ``convert`` do.
     """
     graph = normal_form(model, analog="allowed")
-    round_weights(graph, weight_bits)
+    if weight_bits is not None:
+        round_weights(graph, weight_bits)
     return convert(graph, calibration, code="binary", steps=bits, seed=seed).keras_model
 
 
