@@ -35,11 +35,7 @@ export XLA_FLAGS ?= --xla_cpu_prefer_vector_width=512
 test book: export OPENBLAS_NUM_THREADS = 1
 
 LIBRARY := $(shell find fsrepro -name '*.py' -o -name '*.json' -o -name '*.csv' | sort)
-FOUND := $(basename $(notdir $(wildcard notebooks/[0-9][0-9]_*.py)))
-# The longest first, so that none runs alone at the end.
-LONG := 07_imagenet 04_silu_sigmoid 02_huffman_codes 05_cifar10 08_public_failures
-LONGEST := $(foreach name,$(LONG),$(filter $(name),$(FOUND)))
-NOTEBOOKS := $(LONGEST) $(filter-out $(LONGEST),$(FOUND))
+NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/[0-9][0-9]_*.py)))
 EXECUTED := $(NOTEBOOKS:%=book/notebooks/%.ipynb)
 PARAMETERS := $(NOTEBOOKS:%=book/notebooks/.%.yml)
 FIGURES := book/figures/.drawn
