@@ -99,6 +99,19 @@ def cluster_plan(
     ----------
     measured : mapping
         From :func:`measure_workers` with one process, on a machine like those of the cluster.
+    workers : iterable of int
+    pictures, pictures_per_task : int
+
+    Returns
+    -------
+    pandas.DataFrame
+        With the columns ``workers``, ``tasks``, ``wall_hours``, ``worker_hours`` (what is billed),
+        ``megabytes_sent`` (networks, names and answers; pictures are read where the worker is).
+
+    Raises
+    ------
+    ValueError
+        For a cluster without workers.
     """
     tasks = math.ceil(pictures / pictures_per_task)
     rows = []

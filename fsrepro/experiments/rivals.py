@@ -58,9 +58,8 @@ def mlgenn_scales(
     """
     for name in recorded:
         layer = graph.get_layer(name)
-        if getattr(layer, "function", None) != "relu" and (
-            not isinstance(layer, Population) or layer.code.activation != "relu"
-        ):
+        function = layer.code.activation if isinstance(layer, Population) else layer.function
+        if function != "relu":
             raise ValueError(f"mlGeNN's rule is for ReLU; layer {name!r} is another activation")
     least = float(np.finfo(np.float32).tiny)
     alpha = {n: max(float(x.max()), least) / (1 - 2.0**-steps) for n, x in recorded.items()}
