@@ -33,6 +33,8 @@ from tqdm import tqdm
 from fsrepro import convert
 from fsrepro.conversion import normal_form
 from fsrepro.experiments import datasets, models
+from fsrepro.networks.graph import rewrite
+from fsrepro.networks.nonlinearity import Nonlinearity
 
 CHECKPOINT = Path(__file__).parents[1] / "checkpoints" / "resnet20_cifar10.weights.h5"
 BATCH, RATE_STEPS = 250, 32
@@ -65,21 +67,15 @@ def in_keras(ann: keras.Model, calibration: np.ndarray) -> dict[str, Run]:
 
     graph, counts = normal_form(ann), []
 
-    def loop(layer):
-        if not hasattr(layer, "function"):
-            return layer.__class__.from_config(layer.get_config())
-        return FewSpikesLoop(name=layer.name)
+    def loop(call, *args):
+        if not isinstance(call.operation, Nonlinearity):
+            return None
+        y, spikes = FewSpikesLoop(name=call.operation.name)(*args)
+        counts.append(spikes)
+        return y
 
-    def call(layer, *args, **kwargs):
-        out = layer(*args, **kwargs)
-        if isinstance(layer, FewSpikesLoop):
-            counts.append(out[1])
-            return out[0]
-        return out
-
-    cloned = keras.models.clone_model(graph, clone_function=loop, call_function=call)
-    cloned.set_weights(graph.get_weights())
-    published = keras.Model(cloned.inputs, [cloned.output, sum(counts)])
+    looped = rewrite(graph, loop)
+    published = keras.Model(looped.inputs, [looped.output, sum(counts)])
 
     def by_loop(x):
         y, spikes = published.predict_on_batch(x)

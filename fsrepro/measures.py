@@ -464,7 +464,7 @@ def _tango(lost: int, won: int, n: int) -> tuple[float, float]:
 
     def excess(d: float, sign: int) -> float:
         b = (2 * n - lost + won) * d - lost - won
-        chance = (math.sqrt(b * b + 8 * n * won * d * (1 - d)) - b) / (4 * n)
+        chance = (math.sqrt(max(b * b + 8 * n * won * d * (1 - d), 0.0)) - b) / (4 * n)
         deviation = math.sqrt(max(n * (2 * chance + d * (1 - d)), 0.0))
         return lost - won - n * d - sign * z * deviation
 

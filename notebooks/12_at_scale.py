@@ -67,7 +67,7 @@ else:
     preprocessing = Preprocessing(32, mean=127.0, scale=64.0)
 x_calibration = arrays(some[:calibration_images], preprocessing)[0]
 snn = convert(ann, x_calibration, steps=steps, synops_per_mac=budget, seed=seed)
-cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+cores = os.cpu_count()
 display(
     Markdown(
         f"**Profile {profile}**: {ann.name}, K = {steps}, {len(some):,} pictures, {cores} cores. "

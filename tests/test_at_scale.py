@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from effort import ALL
 from PIL import Image
 
 from fsrepro import measures
@@ -213,7 +214,7 @@ def on_cluster(client, networks, some, **options):
 
 
 def test_any_number_of_workers(networks, some, expected, client):
-    for workers in (1, 3):
+    for workers in (1, 2, 4) if ALL else (1, 3):
         client.cluster.scale(workers)
         client.wait_for_workers(workers)
         assert same(on_cluster(client, networks, some), expected)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from effort import effort
 from keras import layers
 
 from fsrepro import activations
@@ -56,7 +57,7 @@ def test_the_scale_has_nearly_the_least_error_over_all_values(function, budget, 
         code_of = binary(steps, float(np.float32(scale)), rounding=True)
         return code_of if function == "relu" else soma(code_of, function, code.offset)
 
-    rivals = [rival(chosen.scale * factor) for factor in np.geomspace(0.05, 20, 41)]
+    rivals = [rival(chosen.scale * factor) for factor in np.geomspace(0.05, 20, effort(81, 41))]
     if budget is not None:
         most = code.count(x).mean()
         rivals = [other for other in rivals if other.count(x).mean() <= most]

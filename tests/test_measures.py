@@ -233,6 +233,16 @@ def test_the_ends_of_the_interval_are_where_the_score_is_z(lost, won, n):
         assert (lost - won - n * d) / deviation == pytest.approx(sign * 1.96, abs=0.01)
 
 
+def test_any_counts_have_an_interval():
+    for n in (1, 2, 3, 15, 16):
+        for lost in range(n + 1):
+            for won in range(n + 1 - lost):
+                loss, low, high = measures.paired_loss(*right_and_wrong(lost, won, n))
+                assert -100 <= low <= loss <= high <= 100 and low < high
+                mirrored = measures.paired_loss(*right_and_wrong(won, lost, n))
+                assert mirrored == pytest.approx((-loss, -high, -low), abs=1e-6)
+
+
 def test_networks_that_never_differ_have_an_interval_all_the_same():
     found = measures.paired_loss(*right_and_wrong(0, 0, 650))
     end = 100 * 1.96**2 / (650 + 1.96**2)
