@@ -1,12 +1,15 @@
-"""What several test files share: the digits, and a small network trained on them once."""
+"""What several test files share: digits, a small network trained on them once, a browser."""
 
 import os
+import subprocess
+import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
 import keras
 import pytest
+from scripts import BROWSER
 
 from fsrepro import training
 from fsrepro.experiments import datasets
@@ -47,6 +50,28 @@ def calibration_images(digits):
 @pytest.fixture(scope="session")
 def test_images(digits):
     return digits.normalise(digits.test.images)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """The address at which a headless Chromium listens."""
+    profile = tmp_path_factory.mktemp("profile")
+    command = [
+        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+        "--remote-debugging-port=0", f"--user-data-dir={profile}",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        port = profile / "DevToolsActivePort"  # Chromium writes here where it listens
+        for _ in range(600):
+            if port.exists() and len(port.read_text().splitlines()) == 2:
+                break
+            time.sleep(0.1)
+        number, path = port.read_text().splitlines()
+        yield f"ws://127.0.0.1:{number}{path}"
+    finally:
+        process.terminate()
+        process.wait()
 
 
 @pytest.fixture

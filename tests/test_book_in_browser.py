@@ -1,12 +1,8 @@
 """Every built page in a browser, wide and narrow: no error, no request, no sideways scroll."""
 
-import json
-import subprocess
-import time
-
 import pytest
-from scripts import BROWSER, PROJECT, in_browser, script
-from websocket import create_connection
+from scripts import PROJECT, in_browser, script
+from tab import Tab, complaints
 
 pytestmark = pytest.mark.built
 
@@ -14,11 +10,6 @@ book_print = script("book/print.py")
 PAGES = PROJECT / "_build" / "html"
 FILES = sorted(path for path in PAGES.rglob("*.html") if "_static" not in path.parts)
 
-# Formulas are set, and what was drawn for this width is drawn.
-SETTLED = """(async () => {
-  if (window.MathJax?.startup) await MathJax.startup.promise;
-  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-})()"""
 # How wide the page is, and which elements reach over its edge that no box scrolls or hides.
 WIDTH = """(() => {
   const edge = document.documentElement.clientWidth + 1;
@@ -39,101 +30,6 @@ CUT = """[...document.querySelectorAll(
   .filter((box) => box.scrollWidth > box.clientWidth + 2)
   .map((box) => `${box.scrollWidth - box.clientWidth} px of ${box.textContent.trim().slice(0, 60)}`)
 """
-
-
-class Tab:
-    """A new tab of a browser, spoken to in the DevTools protocol; its messages are ``events``."""
-
-    def __init__(self, address, width):
-        self.socket = create_connection(address, suppress_origin=True, timeout=60)
-        self.events, self.calls, self.session = [], 0, None
-        self.target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        attached = self.call("Target.attachToTarget", targetId=self.target, flatten=True)
-        self.session = attached["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.call(f"{domain}.enable")
-        self.call(
-            "Emulation.setDeviceMetricsOverride",
-            width=width, height=900, deviceScaleFactor=1, mobile=False,
-        )  # fmt: skip
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.session = None
-        self.call("Target.closeTarget", targetId=self.target)
-        self.socket.close()
-
-    def call(self, method, **parameters):
-        self.calls += 1
-        message = {"id": self.calls, "method": method, "params": parameters}
-        if self.session:
-            message["sessionId"] = self.session
-        self.socket.send(json.dumps(message))
-        while (answer := self._receive()).get("id") != self.calls:
-            pass
-        assert "error" not in answer, (method, answer)
-        return answer["result"]
-
-    def run(self, script):
-        answer = self.call(
-            "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True
-        )
-        assert "exceptionDetails" not in answer, answer
-        return answer["result"].get("value")
-
-    def show(self, path):
-        self.events.clear()
-        self.call("Page.navigate", url=path.as_uri())
-        while not any(event["method"] == "Page.loadEventFired" for event in self.events):
-            self._receive()
-        self.run(SETTLED)
-
-    def _receive(self):
-        message = json.loads(self.socket.recv())
-        if "method" in message:
-            self.events.append(message)
-        return message
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """The address at which a headless Chromium listens."""
-    profile = tmp_path_factory.mktemp("profile")
-    command = [
-        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-        "--remote-debugging-port=0", f"--user-data-dir={profile}",
-    ]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        port = profile / "DevToolsActivePort"  # Chromium writes here where it listens
-        for _ in range(600):
-            if port.exists() and len(port.read_text().splitlines()) == 2:
-                break
-            time.sleep(0.1)
-        number, path = port.read_text().splitlines()
-        yield f"ws://127.0.0.1:{number}{path}"
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def complaints(events):
-    """Errors that a page reported, and requests for anything but files of the book."""
-    for event in events:
-        parameters = event["params"]
-        match event["method"]:
-            case "Runtime.exceptionThrown":
-                yield json.dumps(parameters["exceptionDetails"])
-            case "Runtime.consoleAPICalled" if parameters["type"] in ("error", "assert"):
-                yield json.dumps(parameters["args"])
-            case "Log.entryAdded" if parameters["entry"]["level"] == "error":
-                yield json.dumps(parameters["entry"])
-            case "Network.requestWillBeSent":
-                address = parameters["request"]["url"]
-                if not address.startswith(("file://", "data:", "about:")):
-                    yield f"asks for {address}"
 
 
 @in_browser
