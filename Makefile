@@ -40,7 +40,9 @@ EXECUTED := $(NOTEBOOKS:%=book/notebooks/%.ipynb)
 PARAMETERS := $(NOTEBOOKS:%=book/notebooks/.%.yml)
 FIGURES := book/figures/.drawn
 MATHJAX := book/static/mathjax/tex-svg.js
+PLOTLY := book/static/explorer/plotly.min.js
 NEURON := book/static/neuron/codes.js
+RUNS := book/static/explorer/runs.js
 ENVIRONMENT := .venv/.complete
 PAGES := _build/html/.complete
 # What pages are made of, beside what is made for them.
@@ -49,7 +51,7 @@ WRITTEN := $(shell find book README.md _config.yml results/full -type f -not -pa
 book: $(PAGES)
 	echo "The book is in _build/html/index.html (profile $(PROFILE))"
 
-$(PAGES): $(EXECUTED) $(FIGURES) $(MATHJAX) $(NEURON) $(WRITTEN) $(LIBRARY) Makefile
+$(PAGES): $(EXECUTED) $(FIGURES) $(MATHJAX) $(PLOTLY) $(NEURON) $(RUNS) $(WRITTEN) $(LIBRARY) Makefile
 	$(BIN)/jupyter-book build book -W --keep-going --quiet
 	$(BIN)/python book/check_pages.py
 	touch $@
@@ -119,16 +121,23 @@ $(PARAMETERS): book/notebooks/.parameters ;
 book/notebooks/%.ipynb: book/notebooks/.%.yml notebooks/%.py notebooks/run.py notebooks/parameters.py $(LIBRARY) $(ENVIRONMENT)
 	$(BIN)/python notebooks/run.py $* --profile $(PROFILE) --output $@
 
-$(FIGURES): book/draw.py book/provenance.py fsrepro/figures.py fsrepro/experiments/figures.py fsrepro/experiments/results.py $(wildcard results/full/* checkpoints/*) $(if $(filter full,$(PROFILE)),$(EXECUTED)) | $(ENVIRONMENT)
+$(FIGURES): book/draw.py book/export_runs.py book/provenance.py fsrepro/figures.py fsrepro/experiments/figures.py fsrepro/experiments/results.py $(wildcard results/full/* checkpoints/*) $(if $(filter full,$(PROFILE)),$(EXECUTED)) | $(ENVIRONMENT)
 	$(BIN)/python book/draw.py
 	$(BIN)/python book/provenance.py
 	touch $@
 
-# One file renders all equations without a network; a package of the lock file ships it.
-$(MATHJAX): | $(ENVIRONMENT)
+# One file sets all equations without a network, one draws the explorer; packages of the lock file
+# ship them.
+$(MATHJAX): PACKAGE := sphinx-mathjax-offline
+$(PLOTLY): PACKAGE := plotly
+$(MATHJAX) $(PLOTLY): | $(ENVIRONMENT)
 	@mkdir -p $(@D)
-	$(BIN)/python -c "from importlib.metadata import files; import shutil; shutil.copy(next(f.locate() for f in files('sphinx-mathjax-offline') if f.name == 'tex-svg.js'), '$@.partial')"
+	$(BIN)/python -c "from importlib.metadata import files; import shutil; shutil.copy(next(f.locate() for f in files('$(PACKAGE)') if f.name == '$(@F)'), '$@.partial')"
 	mv $@.partial $@
+
+# The runs that the explorer of the first page shows.
+$(RUNS): book/export_runs.py results/full/headline.csv | $(ENVIRONMENT)
+	$(BIN)/python book/export_runs.py
 
 # The tables behind the page "A neuron to play with".
 $(NEURON): book/export_codes.py $(wildcard fsrepro/codes/*.py fsrepro/codes/*.json) | $(ENVIRONMENT)

@@ -10,6 +10,8 @@ SETTLED = """(async () => {
   await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
 })()"""
 
+KEYS = {"Tab": 9, "Enter": 13}
+
 
 class Tab:
     """A new tab of a browser, spoken to in the DevTools protocol; its messages are ``events``."""
@@ -53,9 +55,14 @@ class Tab:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    def show(self, path):
+    def key(self, name, text=""):
+        pressed = {"key": name, "code": name, "windowsVirtualKeyCode": KEYS[name]}
+        self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **pressed)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **pressed)
+
+    def show(self, path, address=""):
         self.events.clear()
-        self.call("Page.navigate", url=path.as_uri())
+        self.call("Page.navigate", url=path.as_uri() + address)
         while not any(event["method"] == "Page.loadEventFired" for event in self.events):
             self._receive()
         self.run(SETTLED)

@@ -25,7 +25,7 @@ __all__ = [
     "curves", "energy_parts", "error_against_spikes", "examples", "fine_tuning", "first_answers",
     "frontier", "inner_spikes", "kept_answers", "loss_against_spikes", "mis_set",
     "networks_against_spikes", "neuron_traces", "price_of_spikes", "ratio_to_bound",
-    "relative_precision", "spread_fronts", "trained_frontier",
+    "relative_precision", "spikes_needed", "spread_fronts", "trained_frontier",
 ]  # fmt: skip
 
 _ACCURACY = "accuracy", "accuracy (%)"
@@ -266,6 +266,27 @@ def against_others(table: pd.DataFrame, others: pd.DataFrame, *, reference: floa
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
     ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    return ax
+
+
+def spikes_needed(table: pd.DataFrame) -> Axes:
+    """A row per ``network``, a mark per ``kind`` of code at its ``spikes_per_neuron``."""
+    _, ax = plt.subplots(figsize=(7.2, 3.4))
+    rows = list(table["network"].unique())[::-1]
+    for row, network in enumerate(rows):
+        spikes = table.loc[table["network"] == network, "spikes_per_neuron"]
+        ax.plot([spikes.min(), spikes.max()], [row, row], color="0.8", lw=2, zorder=0)
+    text: dict = {"textcoords": "offset points", "ha": "center", "fontsize": "small"}
+    for i, (kind, marks) in enumerate(table.groupby("kind", sort=False)):
+        where = marks["network"].map(rows.index)
+        look: dict = {"ls": "", "ms": 9, "color": f"C{i}", "marker": _MARKERS[i]}
+        ax.plot(marks["spikes_per_neuron"], where, **look, label=kind)
+        if i in (0, table["kind"].nunique() - 1):  # the most and the fewest have their number
+            for x, y in zip(marks["spikes_per_neuron"], where, strict=True):
+                ax.annotate(f"{x:.2f}", (x, y), (0, 8), **text)
+    ax.set_yticks(range(len(rows)), rows)
+    ax.set(xlabel="spikes per neuron and image", xlim=(0, None), ylim=(-0.5, len(rows) - 0.3))
+    ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.4, -0.2), ncols=3)
     return ax
 
 
