@@ -2,7 +2,8 @@
 
     python notebooks/run.py 01_relu_baseline --profile quick --output executed.ipynb -p images 100
 
-The notebook runs in the top folder of the project. The output appears only when all of it ran.
+The notebook runs in the top folder of the project. The output appears only when all of it ran. Of
+the published run (results in results/full) the book keeps a copy, in book/published.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import os
 from pathlib import Path
 
 import jupytext
+import nbformat
 import papermill
 import yaml
 from parameters import PROFILES, expanded, read
@@ -17,6 +19,7 @@ from parameters import PROFILES, expanded, read
 from fsrepro.files import atomic
 
 HERE = Path(__file__).parent
+PUBLISHED = HERE.parent / "book" / "published"
 
 
 def run(name: str, profile: str, output: Path, **overrides) -> None:
@@ -47,6 +50,19 @@ def run(name: str, profile: str, output: Path, **overrides) -> None:
         papermill.execute_notebook(
             partial, partial, parameters, cwd=HERE.parent, progress_bar={"desc": name}
         )
+    if parameters["results"] == "results/full":
+        PUBLISHED.mkdir(exist_ok=True)
+        with atomic(PUBLISHED / output.with_stem(name).name) as partial:
+            nbformat.write(published(nbformat.read(output, as_version=4)), partial)
+
+
+def published(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Another title than the page of this build, and nothing of the machine that ran it."""
+    title = notebook.cells[0]
+    title.source = title.source.replace("# Notebook:", "# Published run:", 1)
+    for part in (notebook, *notebook.cells):
+        part.metadata.pop("papermill", None)  # paths and times
+    return notebook
 
 
 def check_own(parameters: dict, profile: str, overrides) -> None:
