@@ -89,7 +89,8 @@ def runs() -> list[dict]:
             "network": network(row), "kind": kind(row["code"]), "accuracy": row["snn_accuracy"],
             "loss": loss, "low": low, "high": high,
             "K": row["steps"], "latency": row["latency_steps"],
-            "spikes": row["spikes_per_neuron"], "synops": row["synops_per_image"] / macs[i],
+            "spikes": row["spikes_per_neuron"],
+            "synops": row["synops_per_image"] / macs[i] or None,  # behind decoders there are none
             "energy": energy_ratio(
                 row["synops_per_image"], row["macs_per_image"], row["ann_macs_per_image"]
             ),

@@ -50,7 +50,7 @@ STATE = """(() => ({
   hash: location.hash,
   count: document.getElementById("runs-count").textContent,
   rows: document.querySelectorAll("#runs-table tr").length,
-  marks: document.querySelectorAll("#runs-plot .point").length,
+  marks: document.querySelectorAll("#runs-plot .scatterlayer .point").length,
   detail: document.getElementById("runs-detail").hidden ? "" :
     document.getElementById("runs-values").textContent,
 }))()"""
@@ -90,6 +90,11 @@ def test_filters_draw_list_and_write_the_address(tab):
     assert tuned and state["rows"] == state["marks"] == len(tuned)
     assert state["hash"] == "#x=latency&network=ResNet-20&weights=fine-tuned"
     assert list(complaints(tab.events)) == []
+
+    for axis in ("synops", "energy", "K"):
+        tab.show(INDEX, f"#x={axis}&most=100")
+        state = tab.run(STATE)
+        assert state["marks"] == state["rows"] == sum(run[axis] is not None for run in runs) > 0
 
 
 @in_browser

@@ -27,7 +27,10 @@
     light: ["#b3261e", "#b26a00", "#1f6feb", "#00796b", "#7b3fa0", "#5f6b76"],
     dark: ["#ff8a80", "#ffb74d", "#79b8ff", "#4dd0b5", "#d2a8ff", "#b0bac4"],
   };
-  const TICKS = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
+  const TICKS = [ // near enough for any range of a logarithmic axis
+    0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100,
+    150, 200, 300, 500, 700, 1000,
+  ];
   const SYMBOLS = { "training-free": "circle", calibrated: "diamond", "fine-tuned": "star" };
 
   const fixed = (number, digits) => number.toFixed(digits).replace("-", "−");
@@ -71,7 +74,7 @@
     const traces = KINDS.map((kind, i) => {
       const those = found.filter((run) => run.kind === kind);
       return {
-        type: "scatter", mode: "markers", name: kind,
+        type: "scatter", mode: "markers", legendgroup: kind, showlegend: false,
         x: those.map((run) => run[state.x]), y: those.map((run) => run.loss),
         error_y: {
           type: "data", symmetric: false, thickness: 1, width: 0, color: `${colours[i]}66`,
@@ -92,6 +95,10 @@
         },
       };
     }).filter((trace) => trace.x.length);
+    const legend = KINDS.map((name, i) => ({ // a disc for each, whatever its first mark is
+      type: "scatter", mode: "markers", name, legendgroup: name, x: [null], y: [null],
+      marker: { color: colours[i], size: 8 },
+    })).filter(({ name }) => traces.some((trace) => trace.legendgroup === name));
     const axis = { gridcolor: line, zerolinecolor: line, automargin: true };
     const layout = {
       height: narrow ? 460 : 440,
@@ -104,7 +111,7 @@
       hoverlabel: { align: "left" },
     };
     const options = { displaylogo: false, responsive: true, displayModeBar: false };
-    return Plotly.react(byId("plot"), traces, layout, options);
+    return Plotly.react(byId("plot"), [...traces, ...legend], layout, options);
   }
 
   // ---- the table, and one run
@@ -135,7 +142,8 @@
     const command = `python notebooks/run.py ${run.experiment} --profile full --output out.ipynb`;
     const rows = [
       ["network", `${run.network}, ${run.dataset}, ${run.images.toLocaleString("en")} test images`],
-      ["code", `${run.code}; ${run.weights}; K = ${run.K}`],
+      ["code", `${run.code}; ${run.weights}`],
+      [AXES.K, String(run.K)],
       ["time steps through the network", shown(run.latency, 0)],
       ["simulator", run.simulator],
       ["accuracy", `${fixed(run.accuracy, 2)} % (ANN ${fixed(run.ann_accuracy, 2)} %)`],
