@@ -121,9 +121,10 @@ $(PARAMETERS): book/notebooks/.parameters ;
 book/notebooks/%.ipynb: book/notebooks/.%.yml notebooks/%.py notebooks/run.py notebooks/parameters.py $(LIBRARY) $(ENVIRONMENT)
 	$(BIN)/python notebooks/run.py $* --profile $(PROFILE) --output $@
 
-$(FIGURES): book/draw.py book/export_runs.py book/provenance.py fsrepro/figures.py fsrepro/experiments/figures.py fsrepro/experiments/results.py $(wildcard results/full/* checkpoints/*) $(if $(filter full,$(PROFILE)),$(EXECUTED)) | $(ENVIRONMENT)
+$(FIGURES): book/draw.py book/export_runs.py book/provenance.py book/cards.py fsrepro/figures.py fsrepro/experiments/figures.py fsrepro/experiments/results.py $(wildcard results/full/* checkpoints/*) $(if $(filter full,$(PROFILE)),$(EXECUTED)) | $(ENVIRONMENT)
 	$(BIN)/python book/draw.py
 	$(BIN)/python book/provenance.py
+	$(BIN)/python book/cards.py
 	touch $@
 
 # One file sets all equations without a network, one draws the explorer; packages of the lock file

@@ -97,21 +97,23 @@ def text_problems(text: Tag) -> Iterator[str]:
 
 
 def citation_problems(bibliography: str, sources: dict[str, str]) -> list[str]:
-    """Entries that no source cites, and citations without an entry."""
+    """Entries that no source cites, as the book or as the paper (``@key``); and the reverse."""
     entries = set(re.findall(r"^@\w+\s*\{\s*([^,\s]+)\s*,", bibliography, re.M))
     found, cited = [], set()
     for name, source in sources.items():
-        for keys in re.findall(r"\{cite(?::\w+)?\}`([^`]*)`", source):
-            for key in re.split(r"[,\s]+", keys.strip()):
-                cited.add(key)
-                if key not in entries:
-                    found.append(f"{name}: cites {key}, which the bibliography does not have")
+        keys = ",".join(re.findall(r"\{cite(?::\w+)?\}`([^`]*)`", source))
+        here = re.findall(r"[^,\s]+", keys) + re.findall(r"(?<!\w)@([a-z]+\d{4})\b", source)
+        cited.update(here)
+        for key in here:
+            if key not in entries:
+                found.append(f"{name}: cites {key}, which the bibliography does not have")
     return found + [f"references.bib: nothing cites {key}" for key in sorted(entries - cited)]
 
 
 def sources() -> dict[str, str]:
-    """The chapters and notebooks, by file name."""
+    """The chapters, the notebooks and the paper, by file name."""
     paths = [*(PROJECT / "book").glob("*.md"), *(PROJECT / "notebooks").glob("*.py")]
+    paths.append(PROJECT / "paper.md")
     return {path.name: path.read_text(encoding="utf-8") for path in sorted(paths)}
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .measures import Report, evaluate
     from .training import calibrate, fine_tune
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 __all__ = [
     "Plan", "Report", "SpikingModel", "calibrate", "codes", "convert", "diagnose", "evaluate",

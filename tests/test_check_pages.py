@@ -67,10 +67,14 @@ def test_each_problem_is_found_and_named(tmp_path, body, expected):
 
 
 def test_citations_and_entries_belong_together():
-    bibliography = "@article{one,\n title={T}}\n@book{two,\n}\n@misc{three,\n}"
-    sources = {"a.md": "as {cite:p}`one, two` and {cite:t}`four`", "b.py": "# {cite:p}`one`"}
+    bibliography = "@article{one,\n title={T}}\n@book{two,\n}\n@misc{three,\n}\n@misc{a2020,\n}"
+    sources = {
+        "a.md": "as {cite:p}`one, two` and {cite:t}`four`", "b.py": "# {cite:p}`one`",
+        "paper.md": "@a2020 or [@b2021]",
+    }  # fmt: skip
     assert check_pages.citation_problems(bibliography, sources) == [
         "a.md: cites four, which the bibliography does not have",
+        "paper.md: cites b2021, which the bibliography does not have",
         "references.bib: nothing cites three",
     ]
 
