@@ -41,6 +41,7 @@ PARAMETERS := $(NOTEBOOKS:%=book/notebooks/.%.yml)
 FIGURES := book/figures/.drawn
 MATHJAX := book/static/mathjax/tex-svg.js
 NEURON := book/static/neuron/codes.js
+NETWORK := book/static/network/network.js
 ENVIRONMENT := .venv/.complete
 PAGES := _build/html/.complete
 # What pages are made of, beside what is made for them.
@@ -49,7 +50,7 @@ WRITTEN := $(shell find book README.md _config.yml results/full -type f -not -pa
 book: $(PAGES)
 	echo "The book is in _build/html/index.html (profile $(PROFILE))"
 
-$(PAGES): $(EXECUTED) $(FIGURES) $(MATHJAX) $(NEURON) $(WRITTEN) $(LIBRARY) Makefile
+$(PAGES): $(EXECUTED) $(FIGURES) $(MATHJAX) $(NEURON) $(NETWORK) $(WRITTEN) $(LIBRARY) Makefile
 	$(BIN)/jupyter-book build book -W --keep-going --quiet
 	$(BIN)/python book/check_pages.py
 	touch $@
@@ -133,3 +134,7 @@ $(MATHJAX): | $(ENVIRONMENT)
 # The tables behind the page "A neuron to play with".
 $(NEURON): book/export_codes.py $(wildcard fsrepro/codes/*.py fsrepro/codes/*.json) | $(ENVIRONMENT)
 	$(BIN)/python book/export_codes.py
+
+# The networks behind the page "A network to play with".
+$(NETWORK): book/export_network.py $(LIBRARY) | $(ENVIRONMENT)
+	$(BIN)/python book/export_network.py

@@ -53,9 +53,9 @@ class Tab:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    def show(self, path):
+    def show(self, path, address=""):
         self.events.clear()
-        self.call("Page.navigate", url=path.as_uri())
+        self.call("Page.navigate", url=path.as_uri() + address)
         while not any(event["method"] == "Page.loadEventFired" for event in self.events):
             self._receive()
         self.run(SETTLED)
