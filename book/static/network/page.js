@@ -35,28 +35,29 @@
   // One layer: neurons from left to right, map after map, time steps downwards.
   function drawRaster(place, layer, fired, before) {
     const [rows, columns, maps] = layer.shape, neurons = size(layer);
-    const steps = layer.code.threshold.length;
-    const kind = rows > 1 ? `, ${plural(maps, "map")} of ${rows} × ${columns}` : "";
-    const text =
+    const steps = layer.code.threshold.length, ofMaps = rows > 1;
+    const kind = ofMaps ? `, ${plural(maps, "map")} of ${rows} × ${columns}` : "";
+    const textContent =
       `${layer.name}: ${neurons} neurons${kind}; ${plural(fired.length, "spike")}, ` +
       `${(fired.length / neurons).toFixed(2)} per neuron`;
-    place.append(make("p", { className: "net-layer", textContent: text[0].toUpperCase() + text.slice(1) }));
-    const each = Array.from({ length: steps }, (_, t) => fired.filter(([step]) => step === t).length);
-    const label = `Spikes of the ${layer.name} in steps ${before + 1} to ${before + steps}: ${each.join(", ")}`;
+    place.append(make("p", { className: "net-layer", textContent }));
+    const each = new Array(steps).fill(0);
+    for (const [t] of fired) each[t]++;
+    const when = `in steps ${before + 1} to ${before + steps}`;
+    const label = `Spikes of the ${layer.name} ${when}: ${each.join(", ")}`;
     const { width, add } = svgIn(place, steps * STEP + 2, label);
     const X = (n) => LEFT + (n * (width - LEFT - 1)) / neurons, Y = (t) => 1 + t * STEP;
-    for (let m = 0; m <= maps; m++) {
-      const x = X(m * rows * columns), kind = m === 0 || m === maps ? "edge" : "grid";
-      if (rows > 1 || kind === "edge") add("line", { class: kind, x1: x, y1: Y(0), x2: x, y2: Y(steps) });
-    }
-    for (const t of [0, steps])
-      add("line", { class: "edge", x1: X(0), y1: Y(t), x2: X(neurons), y2: Y(t) });
+    const line = (kind, x1, y1, x2, y2) => add("line", { class: kind, x1, y1, x2, y2 });
+    for (let m = 1; ofMaps && m < maps; m++)
+      line("grid", X(m * rows * columns), Y(0), X(m * rows * columns), Y(steps));
+    for (const n of [0, neurons]) line("edge", X(n), Y(0), X(n), Y(steps));
+    for (const t of [0, steps]) line("edge", X(0), Y(t), X(neurons), Y(t));
     for (const t of [0, steps - 1])
       add("text", { class: "end", x: LEFT - 6, y: Y(t) + STEP + 2 }, before + t + 1);
-    const wide = Math.max(X(1) - X(0), 1.5);
+    const wide = Math.max(X(1) - X(0), 1.5).toFixed(1);
     const ticks = fired.map(([t, n]) => {
-      const place = (n % maps) * rows * columns + Math.floor(n / maps);
-      return `M${X(place).toFixed(1)} ${Y(t) + 1}h${wide.toFixed(1)}v${STEP - 2}h${-wide.toFixed(1)}z`;
+      const x = X((n % maps) * rows * columns + Math.floor(n / maps)).toFixed(1);
+      return `M${x} ${Y(t) + 1}h${wide}v${STEP - 2}h-${wide}z`;
     });
     add("path", { class: "spikes", d: ticks.join("") });
   }
@@ -91,24 +92,25 @@
   };
 
   function tell(network, rival, { spikes, logits, operations }, others) {
+    const { layers, digests, accuracy, spikes_per_neuron } = network;
     const total = spikes.reduce((sum, fired) => sum + fired.length, 0);
-    const neurons = network.layers.filter(({ code }) => code).reduce((sum, layer) => sum + size(layer), 0);
+    const neurons = spikes.reduce((sum, _, l) => sum + size(layers[l]), 0);
     const [answer, other] = [best(logits), best(others)];
     const truth = chosen === null ? "" : `; it is a ${labels[chosen]}`;
     byId("summary").textContent =
       `The spiking network answers ${answer}, the quantised one ${other}${truth}`;
-    const same = (fired, l) => digest(fired, size(network.layers[l])) === network.digests[chosen][l];
-    const check = chosen === null ? ""
-      : spikes.every(same) ? ", all as the library sends them" : ", not those that the library sends";
-    byId("sum").textContent = `${plural(total, "spike")}${check}`;
+    const same = (fired, l) => digest(fired, size(layers[l])) === digests[chosen][l];
+    const all = chosen !== null && spikes.every(same);
+    const check = all ? ", all as the library sends them" : ", not those that the library sends";
+    byId("sum").textContent = plural(total, "spike") + (chosen === null ? "" : check);
     const percent = (x) => `${x.toFixed(1)} %`;
     byId("rival").textContent = `quantised, ${plural(rival.bits, "bit")}`;
     byId("counts").replaceChildren(
       row("answer", answer, other),
-      row(`right of ${tested} test pictures`, percent(network.accuracy), percent(rival.accuracy)),
+      row(`right of ${tested} test pictures`, percent(accuracy), percent(rival.accuracy)),
       row("spikes", count(total), "–"),
       row("spikes per neuron", (total / neurons).toFixed(3), "–"),
-      row("the same, mean of all test pictures", network.spikes_per_neuron.toFixed(3), "–"),
+      row("the same, mean of all test pictures", spikes_per_neuron.toFixed(3), "–"),
       row("synaptic operations", count(operations), "–"),
       row("multiply-accumulates", "0", count(macs)),
     );
@@ -166,14 +168,16 @@
     if (pen === null) return; // a finger's events all go to the cell where it started
     put(buttons.indexOf(document.elementFromPoint(event.clientX, event.clientY)), pen);
   });
-  for (const end of ["pointerup", "pointercancel"]) window.addEventListener(end, () => (pen = null));
+  for (const end of ["pointerup", "pointercancel"])
+    window.addEventListener(end, () => (pen = null));
   byId("cells").addEventListener("click", ({ target, detail }) => {
     const n = buttons.indexOf(target);
     if (n >= 0 && detail === 0) put(n, toggled(n)); // by a key: a mouse has drawn already
   });
   byId("cells").addEventListener("keydown", (event) => {
     const n = buttons.indexOf(event.target), { key } = event;
-    const across = { ArrowLeft: -1, ArrowRight: 1 }[key] ?? 0, down = { ArrowUp: -1, ArrowDown: 1 }[key] ?? 0;
+    const across = { ArrowLeft: -1, ArrowRight: 1 }[key] ?? 0;
+    const down = { ArrowUp: -1, ArrowDown: 1 }[key] ?? 0;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (across || down) {
       const x = (n % SIDE) + across, y = Math.floor(n / SIDE) + down;
@@ -204,7 +208,8 @@
 
     cells.forEach((ink, n) => {
       buttons[n].style.setProperty("--ink", ink / MOST);
-      buttons[n].ariaLabel = `row ${Math.floor(n / SIDE) + 1}, column ${(n % SIDE) + 1}: ink ${ink}`;
+      const place = `row ${Math.floor(n / SIDE) + 1}, column ${(n % SIDE) + 1}`;
+      buttons[n].setAttribute("aria-label", `${place}: ink ${ink}`);
     });
     byId("picture-value").textContent =
       chosen === null ? "drawn by you" : `${chosen + 1} of ${pictures.length}, a ${labels[chosen]}`;
