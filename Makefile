@@ -43,6 +43,7 @@ MATHJAX := book/static/mathjax/tex-svg.js
 PLOTLY := book/static/explorer/plotly.min.js
 NEURON := book/static/neuron/codes.js
 RUNS := book/static/explorer/runs.js
+NETWORK := book/static/network/network.js
 ENVIRONMENT := .venv/.complete
 PAGES := _build/html/.complete
 # What pages are made of, beside what is made for them.
@@ -51,7 +52,7 @@ WRITTEN := $(shell find book README.md _config.yml results/full -type f -not -pa
 book: $(PAGES)
 	echo "The book is in _build/html/index.html (profile $(PROFILE))"
 
-$(PAGES): $(EXECUTED) $(FIGURES) $(MATHJAX) $(PLOTLY) $(NEURON) $(RUNS) $(WRITTEN) $(LIBRARY) Makefile
+$(PAGES): $(EXECUTED) $(FIGURES) $(MATHJAX) $(PLOTLY) $(NEURON) $(RUNS) $(NETWORK) $(WRITTEN) $(LIBRARY) Makefile
 	$(BIN)/jupyter-book build book -W --keep-going --quiet
 	$(BIN)/python book/check_pages.py
 	touch $@
@@ -143,3 +144,7 @@ $(RUNS): book/export_runs.py results/full/headline.csv | $(ENVIRONMENT)
 # The tables behind the page "A neuron to play with".
 $(NEURON): book/export_codes.py $(wildcard fsrepro/codes/*.py fsrepro/codes/*.json) | $(ENVIRONMENT)
 	$(BIN)/python book/export_codes.py
+
+# The networks behind the page "A network to play with".
+$(NETWORK): book/export_network.py $(LIBRARY) | $(ENVIRONMENT)
+	$(BIN)/python book/export_network.py

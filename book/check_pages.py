@@ -54,7 +54,7 @@ def address_problems(
             yield f"broken link: {address}"
             continue
         page = target.resolve().relative_to(folder.resolve()).as_posix()
-        # An anchor with "=" is a setting that the interactive page reads, such as #x=1.3&K=8.
+        # An anchor with "=" is a setting that an interactive page reads, such as #x=1.3&K=8.
         anchor = "" if "=" in parts.fragment else unquote(parts.fragment)
         if anchor and anchor not in anchors.get(page, {anchor}):
             yield f"no such anchor: {address}"

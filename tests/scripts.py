@@ -1,6 +1,7 @@
 """What tests of the book share: its scripts, which are no package, and a browser."""
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
@@ -19,6 +20,12 @@ def script(path: str):
     finally:
         sys.path.pop(0)
     return module
+
+
+def fragment(page: str) -> str:
+    """The HTML of a page of the book to play with, out of its Markdown."""
+    text = (PROJECT / "book" / page).read_text("utf-8")
+    return re.search(r"```\{raw\} html\n(.*?)```", text, re.S)[1]
 
 
 BROWSER = script("book/print.py").installed_browser()

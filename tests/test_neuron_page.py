@@ -8,14 +8,14 @@ import subprocess
 
 import numpy as np
 import pytest
-from scripts import BROWSER, PROJECT, in_browser, script
+from scripts import BROWSER, PROJECT, fragment, in_browser, script
 
 from fsrepro import activations
 from fsrepro.codes import PrefixCode, SpikeCode
 from fsrepro.fitting import gaussian, measure, uniform
 
-BOOK = PROJECT / "book"
-SOURCES = BOOK / "static" / "neuron"
+STATIC = PROJECT / "book" / "static"
+SOURCES = STATIC / "neuron"
 export = script("book/export_codes.py")
 
 EVERY_CODE = [
@@ -31,13 +31,9 @@ def site(tmp_path_factory):
     """The files of the page as the book lays them out."""
     folder = tmp_path_factory.mktemp("site")
     shutil.copytree(SOURCES, folder / "_static" / "neuron")
+    shutil.copy(STATIC / "interactive.css", folder / "_static")
     export.write(folder / "_static" / "neuron" / "codes.js")
     return folder
-
-
-def fragment() -> str:
-    """The HTML of the page, out of its Markdown."""
-    return re.search(r"```\{raw\} html\n(.*?)```", (BOOK / "neuron.md").read_text("utf-8"), re.S)[1]
 
 
 def answers(site, body, script, *, address="", width=800):
@@ -173,7 +169,7 @@ def test_page_draws_and_follows_its_controls(site, width):
       answer([state(), change("x", 2.5), change("K", 3), change("code", "silu-published"),
               change("code", "signed-binary"), change("code", "binary-round"),
               change("number", "-0.25")])"""
-    found = answers(site, fragment(), script, address="#x=1.3&K=8", width=width)
+    found = answers(site, fragment("neuron.md"), script, address="#x=1.3&K=8", width=width)
     start, moved, short, silu, signed, back, typed = found
     assert (
         start["summary"] == "x = 1.3 is written as 01010011: 4 spikes, y = 1.29688, error −0.00312"
@@ -225,5 +221,5 @@ def test_file_is_small_and_asks_for_nothing(tmp_path):
     assert (tmp_path / "codes.js").stat().st_size < 300_000
     assert len({family.key for family in export.FAMILIES}) == len(export.FAMILIES)
     files = [tmp_path / "codes.js", *SOURCES.glob("*.css"), *SOURCES.glob("*.js")]
-    text = fragment() + "".join(path.read_text("utf-8") for path in files)
+    text = fragment("neuron.md") + "".join(path.read_text("utf-8") for path in files)
     assert set(re.findall(r"https?:[^\"'\s]*", text)) <= {"http://www.w3.org/2000/svg"}

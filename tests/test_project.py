@@ -130,8 +130,11 @@ def test_make_runs_what_has_changed(tmp_path):
         "requirements.lock", "pyproject.toml", ".venv/bin/python", ".venv/.complete", "README.md",
         "_config.yml", "notebooks/run.py", "profiles/quick.yml", "results/full/headline.csv",
         "fsrepro/figures.py", "fsrepro/experiments/figures.py", "fsrepro/experiments/results.py",
-        "book/draw.py", "book/provenance.py", "book/cards.py", "book/export_codes.py", "book/a.md",
-        "book/figures/a.svg", "book/static/neuron/codes.js", "_build/html/index.html",
+        "book/draw.py", "book/provenance.py", "book/cards.py", "book/export_codes.py",
+        "book/export_network.py", "book/export_runs.py", "book/a.md", "book/figures/a.svg",
+        "book/static/neuron/codes.js", "book/static/network/network.js",
+        "book/static/explorer/runs.js", "book/static/explorer/plotly.min.js",
+        "_build/html/index.html",
     ):  # fmt: skip
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
