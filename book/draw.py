@@ -117,10 +117,14 @@ def cifar10(folder: Path) -> None:
     shown = ["setting", "steps", *MEASURES, "held out (%)", "synops_per_image", "macs_per_image"]
     table(held, shown, folder / "cifar10")
     table(read("ablation"), ["setting", "steps", *MEASURES], folder / "cifar10_parts")
-    table(read("published"), ["setting", "steps", *MEASURES], folder / "cifar10_published")
+    foreign = read("published").rename(columns={"setting": "network"})
+    foreign["network"] = "ResNet-20 of others"
+    table(foreign, ["network", "budget", "steps", *MEASURES], folder / "cifar10_published")
     tuned = runs[runs["setting"] == "fine-tuned"].rename(columns={"name": "network"})
+    card = tuned["network"].iloc[0]
+    tuned = tuned.assign(network="ResNet-20")
     table(tuned, ["network", "steps", *MEASURES, "synops_per_image"], folder / "cifar10_tuned")
-    table(rounds(tuned["network"].iloc[0]), None, folder / "cifar10_rounds")
+    table(rounds(card), None, folder / "cifar10_rounds")
     spent = ["setting", "arithmetic", "ann_nj", "snn_nj", "ratio"]
     table(read("energy"), spent, folder / "cifar10_energy")
 

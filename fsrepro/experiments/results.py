@@ -72,11 +72,11 @@ _FORMS = {
 _FORM_OF = {column: form for form, columns in _FORMS.items() for column in columns.split()}
 
 _PLAIN = {
-    "01_relu_baseline": "ReLU", "02_huffman_codes": "Huffman codes",
-    "03_float_codes": "float codes", "04_silu_sigmoid": "SiLU and sigmoid",
+    "01_relu_baseline": "ReLU baseline", "02_huffman_codes": "Huffman codes",
+    "03_float_codes": "Float codes", "04_silu_sigmoid": "SiLU and sigmoid",
     "05_cifar10": "CIFAR-10", "06_mlgenn": "mlGeNN", "07_imagenet": "ImageNet",
-    "08_public_failures": "public failures", "09_low_end": "few spikes",
-    "10_nothing_analog": "nothing analog", "11_training": "training", "12_at_scale": "at scale",
+    "08_public_failures": "Public failures", "09_low_end": "Below half a spike",
+    "10_nothing_analog": "Nothing analog", "11_training": "Training", "12_at_scale": "At scale",
     "resnet8": "ResNet-8", "resnet14": "gated ResNet-14", "resnet20": "ResNet-20",
     "plain_cnn": "plain CNN", "efficientnet-lite": "EfficientNet-Lite",
     "mobilenet-v3-small": "MobileNetV3-small", "cifar10": "CIFAR-10", "cifar-10": "CIFAR-10",

@@ -1,0 +1,33 @@
+"""Names and numbers in the text of chapters and in their tables, as a reader would write them.
+
+What result files hold comes out as ResNet-8, not resnet8, as −0.3, not -0.3, and as 2.6 × 10⁻³.
+Code stays as it is.
+"""
+
+import re
+
+from docutils import nodes
+
+from fsrepro.experiments.results import plain
+
+VERBATIM = nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw
+
+
+def setup(app):
+    app.connect("doctree-read", _make_plain)
+    return {"parallel_read_safe": True, "version": "1"}
+
+
+def _make_plain(app, doctree):
+    if app.env.docname.startswith("api/"):
+        return
+    for text in list(doctree.findall(nodes.Text)):
+        if not any(isinstance(node, VERBATIM) for node in _above(text)):
+            whole = re.sub(r"\bK = (?=\d)", "K\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}", plain(text))
+            if whole != text:
+                text.parent.replace(text, nodes.Text(whole))
+
+
+def _above(node):
+    while node := node.parent:
+        yield node
