@@ -79,7 +79,10 @@ def float_codes(folder: Path) -> None:
     wide = earlier.pivot(index="code", columns="range", values=["SNR (dB)", "spikes"]).round(2)
     wide = wide.sort_index(axis=1, level=[0, 1], ascending=[True, False])
     wide.columns = [f"{what}, [0, {high:g}]" for what, high in wide.columns]
-    write_text(folder / "float_codes_earlier.csv", wide.loc[earlier["code"].unique()].to_csv())
+    write_text(
+        folder / "float_codes_earlier.csv",
+        wide.loc[earlier["code"].unique()].to_csv(float_format="%.2f"),
+    )
 
 
 def silu_sigmoid(folder: Path) -> None:
@@ -141,9 +144,10 @@ def low_end(folder: Path) -> None:
     })  # fmt: skip
     columns = ["spikes, at most", "no dead zone (dB)", "SNR (dB)", "spikes", "rate-distortion",
                "any neuron alone", "spikes / former"]  # fmt: skip
-    rounded = one.round(dict.fromkeys(columns[1:3], 1) | dict.fromkeys(columns[3:], 3))
-    table(rounded[rounded["spikes, at most"].isin([0.2, 0.25, 0.3, 0.35, 0.4, 0.5])],
-          ["K", *columns], folder / "low_end_one_neuron")  # fmt: skip
+    one = one[one["spikes, at most"].isin([0.2, 0.25, 0.3, 0.35, 0.4, 0.5])]
+    for some, form in ((columns[1:3], "{:.1f}"), (columns[4:], "{:.3f}")):
+        one[some] = one[some].map(form.format)
+    table(one, ["K", *columns], folder / "low_end_one_neuron")
     for rows, name in ((frontier, "low_end_networks"), (parts, "low_end_parts")):
         rows["points below the ANN"] = points_below(rows, 2)
         shown = ["network", "setting", "budget", "spikes_per_neuron", "accuracy",

@@ -10,6 +10,7 @@ from docutils import nodes
 
 from fsrepro.experiments.results import plain
 
+SPACE = "\N{NO-BREAK SPACE}"
 VERBATIM = nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw
 
 
@@ -23,7 +24,8 @@ def _make_plain(app, doctree):
         return
     for text in list(doctree.findall(nodes.Text)):
         if not any(isinstance(node, VERBATIM) for node in _above(text)):
-            whole = re.sub(r"\bK = (?=\d)", "K\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}", plain(text))
+            whole = re.sub(r"(?<=\bK) = (?=\d)", f"{SPACE}={SPACE}", plain(text))
+            whole = re.sub(r"(?<=\d) (?=%|dB\b)", SPACE, whole)
             if whole != text:
                 text.parent.replace(text, nodes.Text(whole))
 

@@ -6,7 +6,7 @@
 
   // The number that a cell begins with: "−0.2 (−0.5 to 0.1)", "18,810,670", "3.9 × 10⁻⁴", "51 %".
   function number(text) {
-    const found = text.match(/^([−+-]?[\d,]*\.?\d+)(?:\s*× 10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?/);
+    const found = text.match(/^([−+-]?[\d,]*\.?\d+)(?:\s×\s10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?/);
     if (!found) return NaN;
     const power = [...(found[2] ?? "")].map((c) => "-0123456789"[RAISED.indexOf(c)]).join("");
     return Number(found[1].replaceAll(",", "").replace("−", "-")) * 10 ** Number(power);

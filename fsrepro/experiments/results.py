@@ -229,7 +229,9 @@ def plain(text: str) -> str:
     """A name or a number as a reader would write it: ResNet-8, not ``resnet8``; −2.5 × 10⁻³."""
     text = _ID.sub(lambda found: _PLAIN[found[0]], text)
     text = re.sub(
-        r"(?<=\d)e([+-]\d+)\b", lambda e: " × 10" + f"{int(e[1])}".translate(_RAISED), text
+        r"(?<=\d)e([+-]\d+)\b",
+        lambda e: "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10" + f"{int(e[1])}".translate(_RAISED),
+        text,
     )
     return re.sub(r"(?<![\w)-])-(?=\.?\d)", "−", text)
 

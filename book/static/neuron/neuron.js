@@ -143,7 +143,7 @@
     const place = byId("curve");
     const [low, high] = range;
     // Unevenly spaced, or the error of a fine code would look like that of a coarse one.
-    const size = 4 * place.clientWidth;
+    const size = 12 * place.clientWidth;
     const share = (i) => Math.min((i + ((i * 0.6180339887498949) % 1)) / size, 1);
     const inputs = Array.from({ length: size + 1 }, (_, i) => low + share(i) * (high - low));
     const outputs = inputs.map((input) => run(code, input).value);
@@ -187,9 +187,9 @@
     const jumps = outputs.filter((output, i) => i && output !== outputs[i - 1]).length;
     const fine = jumps > place.clientWidth / 8;
     if (fine) {
-      const nearby = Array.from({ length: Math.floor(size / 16) }, (_, i) => errors.slice(16 * i, 16 * i + 32));
+      const nearby = Array.from({ length: Math.floor(size / 48) }, (_, i) => errors.slice(48 * i, 48 * i + 96));
       const edge = (extreme) =>
-        nearby.map((some, i) => `${error.X(inputs[16 * i + 16]).toFixed(1)} ${error.Y(extreme(...some)).toFixed(1)}`);
+        nearby.map((some, i) => `${error.X(inputs[48 * i + 48]).toFixed(1)} ${error.Y(extreme(...some)).toFixed(1)}`);
       const d = `M${[...edge(Math.max), ...edge(Math.min).reverse()].join("L")}Z`;
       error.add("path", { class: "band", "clip-path": `url(#${error.frame.id})`, d });
     } else {
