@@ -53,12 +53,19 @@ class Tab:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    def show(self, path):
+    def show(self, path, query=""):
         self.events.clear()
-        self.call("Page.navigate", url=path.as_uri())
+        self.call("Page.navigate", url=path.as_uri() + query)
         while not any(event["method"] == "Page.loadEventFired" for event in self.events):
             self._receive()
         self.run(SETTLED)
+
+    def press(self, key, code):
+        for kind in ("keyDown", "keyUp"):
+            text = {"text": "\r"} if (kind, key) == ("keyDown", "Enter") else {}
+            self.call(
+                "Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **text
+            )
 
     def _receive(self):
         message = json.loads(self.socket.recv())

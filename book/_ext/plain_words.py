@@ -22,6 +22,8 @@ def setup(app):
 def _make_plain(app, doctree):
     if app.env.docname.startswith("api/"):
         return
+    for output in doctree.findall(nodes.raw):  # tables of notebooks
+        output[0] = nodes.Text(re.sub(r"(<td[^>]*>)-(?=\.?\d)", r"\1−", output.astext()))
     for text in list(doctree.findall(nodes.Text)):
         if not any(isinstance(node, VERBATIM) for node in _above(text)):
             whole = re.sub(r"(?<=\bK) = (?=\d)", f"{SPACE}={SPACE}", plain(text))

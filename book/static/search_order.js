@@ -1,9 +1,12 @@
-// What the search shows first: chapters, then the glossary, then notebooks and the reference.
-// Sphinx puts this in front of its own search; the numbers below are its defaults.
+// What the search shows first: chapters, of these such as have the words in their title, then the
+// glossary, then notebooks and the reference.
+// Read before the search of Sphinx, which then takes it for its own; the numbers are its defaults.
+const OTHERS = new Set(["genindex", "numbers", "provenance", "references", "reproducing"]);
 var Scorer = {
-  score: ([page, , , , score]) => {
-    if (page.startsWith("api/") || page === "genindex") return score - 100;
-    if (page.includes("/") || ["provenance", "references", "reproducing"].includes(page)) return score - 50;
+  score: ([page, title, , , score]) => {
+    const words = new URLSearchParams(location.search).get("q")?.toLowerCase();
+    if (title.toLowerCase().includes(words)) score += 30;
+    if (page.includes("/") || OTHERS.has(page)) return score - 50;
     return page === "glossary" ? Math.min(score, 100) : score + 100;
   },
   objNameMatch: 11, // the whole name of an object
