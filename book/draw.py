@@ -165,7 +165,7 @@ def mlgenn(folder: Path) -> None:
     times["million events"] = (times["events_per_image"] / 1e6).map("{:.2f}".format)
     spread = times[["ms_per_image", "ms_fastest", "ms_slowest"]].to_numpy()
     times["ms per image (fastest to slowest)"] = [
-        "{:.1f} ({:.1f} to {:.1f})".format(*row) for row in spread
+        "{:.1f} ({:.1f}\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}{:.1f})".format(*row) for row in spread
     ]
     columns = ["setting", "weights", "synapses", "accuracy", "spikes_per_neuron", "million events",
                "ms per image (fastest to slowest)", "ns_per_event"]  # fmt: skip
@@ -265,7 +265,8 @@ def rounds(network: str) -> pd.DataFrame:
 def points_below(rows: pd.DataFrame, digits: int) -> list[str]:
     """``loss (low to high)`` of each row, in so many digits."""
     numbers = rows[["loss", "low", "high"]].itertuples(index=False)
-    return ["{:.{d}f} ({:.{d}f} to {:.{d}f})".format(*row, d=digits) for row in numbers]
+    form = "{:.{d}f} ({:.{d}f}\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}{:.{d}f})"
+    return [form.format(*row, d=digits) for row in numbers]
 
 
 def table(rows: pd.DataFrame, columns: list[str] | None, path: Path) -> None:

@@ -372,7 +372,10 @@ def loss_against_spikes(table: pd.DataFrame) -> Sequence[Axes]:
     rows = -(-len(networks) // columns)
     axes = _panels(rows, columns, 2.4 if rows > 1 else 3.4, sharex=True, sharey=True)
     top = min(3, (-table["low"]).max() + 0.3)
-    looks = {setting: _look(i) for i, setting in enumerate(table["setting"].unique())}
+    looks = {  # what lies upon another is smaller
+        setting: {**_look(i), "ms": 4 + 1.2 * i}
+        for i, setting in enumerate(table["setting"].unique())
+    }
     for network, ax in zip(networks, axes, strict=False):
         _reference(ax, 0)
         part = table[table["network"] == network]
@@ -380,7 +383,7 @@ def loss_against_spikes(table: pd.DataFrame) -> Sequence[Axes]:
             points = part[part["setting"] == setting].sort_values("spikes_per_neuron")
             inside, outside = points[points["loss"] <= 5], points[points["loss"] > 5]
             bar = inside["loss"] - inside["low"]  # symmetric
-            look = {**looks[setting], "ms": 5, "mfc": "none", "elinewidth": 3, "alpha": 0.8}
+            look = {**looks[setting], "mfc": "none", "elinewidth": 3, "alpha": 0.8}
             x, y = inside["spikes_per_neuron"], -inside["loss"]
             drawn = ax.errorbar(x, y, bar, **look, label=plain(setting))
             plt.setp(drawn.lines[2], alpha=0.3)
