@@ -113,6 +113,13 @@ def table_problems(text: Tag) -> Iterator[str]:
                 yield f"{kind} in a table: {words}"
 
 
+def label_problems(text: Tag) -> Iterator[str]:
+    """Labels of references that no citation in the text has: Ama98 for (Amari, 1998)."""
+    for label in text.select(".citation .label"):
+        if not re.search(r", \d{4}[a-z]?\b", label.get_text()):
+            yield f"not how it is cited: {label.get_text(strip=True)}"
+
+
 def citation_problems(bibliography: str, sources: dict[str, str]) -> list[str]:
     """Entries that no source cites, and citations without an entry."""
     entries = set(re.findall(r"^@\w+\s*\{\s*([^,\s]+)\s*,", bibliography, re.M))
@@ -154,6 +161,7 @@ def problems(folder: Path) -> dict[str, list[str]]:
             *heading_problems(text),
             *identifier_problems(page),
             *text_problems(text),
+            *label_problems(text),
         ]
         if "/" not in name and name not in OF_FILES:  # chapters
             found[name] += table_problems(text)

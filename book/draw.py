@@ -279,7 +279,7 @@ def save(path: Path, draw: Callable, *arguments, **options) -> None:
         figures.set_style(narrow=narrow)
         figure = np.ravel(draw(*arguments, **options))[0].figure
         with atomic(path.with_suffix(ending)) as partial:
-            figure.savefig(partial, metadata={"Date": None})
+            figure.savefig(partial, metadata={"Date": None}, transparent=True)  # as the page is
         plt.close(figure)
 
 

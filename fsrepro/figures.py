@@ -50,13 +50,13 @@ def _panels(
     height: float,
     *,
     narrow: tuple[int, int] | None = None,
-    width: float = _WIDE,
     **shared,
 ) -> Sequence[Axes]:
     """The panels of a new figure, row by row; in the narrow style below each other.
 
     ``height`` is that of a row in inches, ``narrow`` the rows and columns in the narrow style.
     """
+    width = _WIDE
     if _narrow():
         rows, columns = narrow or (rows * columns, 1)
         width, height = _NARROW, _LOWER * height
@@ -108,7 +108,6 @@ def set_style(*, narrow: bool = False) -> None:
     rc |= dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
     size = (_NARROW, _LOWER * 4) if narrow else (_WIDE, 4)
     rc |= {"figure.figsize": size, "figure.constrained_layout.use": True}
-    rc |= {"figure.facecolor": "none", "axes.facecolor": "none"}  # that of the page
     rc["svg.hashsalt"] = "fsrepro"  # the same figure gives the same file
     sns.set_theme(context="paper", style="ticks", palette="colorblind", rc=rc)
     with suppress(ImportError):  # outside Jupyter
@@ -215,8 +214,8 @@ def raster(table: pd.DataFrame) -> Sequence[Axes]:
     if "image" not in table:
         table = table.assign(image="")
     images, layers = table["image"].unique(), table["layer"].unique()
-    height = 1.1 + 0.24 * len(layers)
-    axes = _panels(1, len(images), height, sharex=True, sharey=True)
+    tall = 1.1 + 0.24 * len(layers)
+    axes = _panels(1, len(images), tall, sharex=True, sharey=True)
     for image, ax in zip(images, axes, strict=True):
         start = 0
         for row, layer in enumerate(layers):

@@ -157,7 +157,7 @@ def price_of_spikes(words: pd.DataFrame, radix: pd.DataFrame) -> Axes:
     (ax,) = _panels(1, 1, 3.8)
     label = "words, by the price of a spike in steps"
     ax.plot(words["mean_latency"], words["spikes"], color="C0", marker="o", label=label)
-    text = {"textcoords": "offset points", "fontsize": "small", "color": "C0"}
+    text: dict = {"textcoords": "offset points", "fontsize": "small", "color": "C0"}
     for row in words.itertuples():
         ax.annotate(f"{row.price:g}", (row.mean_latency, row.spikes), xytext=(5, 5), **text)
     label = "mixed radix, decoded by a weighted sum"
@@ -177,7 +177,7 @@ def activations(recorded: Mapping[str, np.ndarray]) -> Axes:
     colours = sns.color_palette("crest", len(recorded))
     for (name, x), colour in zip(recorded.items(), colours, strict=True):
         density, _ = np.histogram(x / np.sqrt(np.mean(x**2)), edges, density=True)
-        named = len(recorded) <= _MOST or name in (next(iter(recorded)), next(reversed(recorded)))
+        named = len(recorded) <= _MOST or name in (next(iter(recorded)), [*recorded][-1])
         label = layer_name(name) if named else None
         ax.plot((edges[1:] + edges[:-1]) / 2, density, color=colour, label=label)
     ax.axvline(0, color="0.55", lw=1)
@@ -195,7 +195,13 @@ def ratio_to_bound(table: pd.DataFrame) -> Axes:
     synthetic = table[table["source"] == "synthetic"].sort_values("ratio_to_bound")
     row = {kind: y for y, kind in enumerate(synthetic["kind"])}
     layers = table[table["source"] != "synthetic"]
-    look = {"marker": "|", "ms": 11, "mew": 1.4, "color": "C0", "label": "layers of the network"}
+    look: dict = {
+        "marker": "|",
+        "ms": 11,
+        "mew": 1.4,
+        "color": "C0",
+        "label": "layers of the network",
+    }
     ax.plot(layers["ratio_to_bound"], layers["kind"].map(row), ls="", **look)
     look = {"marker": "o", "mec": "C1", "mew": 1.5, "ms": 7}
     for linear, face, how in ((True, "C1", "weighted sum"), (False, "white", "needs a decoder")):
@@ -284,8 +290,8 @@ def against_spikes(
         _legend_above(ax, f"{largest}, by K" if alone else "")
         ax.set_xlabel(_SPENT)
     if mark is not None:
-        text = {"rotation": 90, "ha": "right", "va": "bottom", "color": "0.45", "fontsize": "small"}
-        place = {"xycoords": ("data", "axes fraction"), **text}
+        place: dict = {"xycoords": ("data", "axes fraction"), "rotation": 90, "fontsize": "small"}
+        place |= {"ha": "right", "va": "bottom", "color": "0.45"}
         axes[0].annotate("half of the paper's spikes", (mark, 0.02), **place)
     axes[0].set_ylim(low, reference + 0.08 * (reference - low))
     _label_outer(axes, ylabel=_ACCURACY[1])
@@ -330,9 +336,9 @@ def against_others(
     ax.set_ylim(reference - 6, reference + 0.9)
     ends = range(len(spiking)), spiking["spikes_per_neuron"], 1.25 * high
     named.hlines(*ends, color="0.85", lw=0.8, zorder=0)
-    for y, (name, accuracy) in enumerate(zip(names, spiking["accuracy"], strict=True)):
-        named.annotate(name, (0.01, y), **edge | {"color": INK})
-        named.annotate(f"{accuracy:.2f} %", (1.01, y), **edge)
+    for line, (name, accuracy) in enumerate(zip(names, spiking["accuracy"], strict=True)):
+        named.annotate(name, (0.01, line), **edge | {"color": INK})
+        named.annotate(f"{accuracy:.2f} %", (1.01, line), **edge)
     named.set(yticks=range(len(spiking)), yticklabels=[], ylim=(len(spiking) - 0.4, -0.6))
     named.tick_params(axis="y", length=0)
     for panel, left in (
@@ -444,7 +450,7 @@ def networks_against_spikes(table: pd.DataFrame) -> Sequence[Axes]:
         _lines(ax, part, "spikes_per_neuron", "accuracy", ms=5)
         for i, (_, rows) in enumerate(part.groupby("setting", sort=False)):
             spikes = rows.loc[rows["accuracy"] < ann - 2, "spikes_per_neuron"]
-            look = {"ls": "", "marker": "v", "color": f"C{i}", "mfc": "white"}
+            look: dict = {"ls": "", "marker": "v", "color": f"C{i}", "mfc": "white"}
             ax.plot(spikes, 0 * spikes + ann - 1.93, **look)
         ax.set(title=plain(network), xlabel=_SPIKES[1], xlim=(0, None), ylim=(ann - 2, ann + 0.4))
     axes[0].set_ylabel(_ACCURACY[1])
