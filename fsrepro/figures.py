@@ -82,8 +82,15 @@ def _legend(axes: Sequence[Axes], columns: int = 6) -> None:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
     room = (52 if _narrow() else 104) // (max(map(len, found)) + 8)  # of letters
-    where = {"loc": "outside upper left", "ncols": max(1, min(columns, room)), "fontsize": "small"}
-    axes[0].figure.legend(found.values(), found.keys(), **where)
+    where: dict = {
+        "loc": "outside upper left",
+        "ncols": max(1, min(columns, room)),
+        "fontsize": "small",
+    }
+    figure = plt.gcf()  # which the panels were just made in
+    figure.legend(found.values(), found.keys(), **where)
+    if _narrow():  # panels stay as high as they are
+        figure.set_figheight(figure.get_figheight() + 0.16 * -(-len(found) // where["ncols"]))
 
 
 def _legend_above(ax: Axes, title: str) -> None:
@@ -186,7 +193,7 @@ def spikes_per_layer(layers: pd.DataFrame) -> Axes:
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_xlim(0, None)
     if deep:
-        ax.grid(axis="y", color="0.9")
+        ax.grid(axis="y", color="0.5", alpha=0.2)
         ax.set_axisbelow(True)
     ax.set(xlabel="spikes per neuron and image", ylabel="")
     if settings[0] is not None:
@@ -223,7 +230,7 @@ def raster(table: pd.DataFrame) -> Sequence[Axes]:
             z = np.array([list(word) for word in words]) == "1"  # (neurons, K)
             i, t = np.nonzero(z)
             end = start + z.shape[1]
-            ax.axvspan(start + 0.6, end + 0.4, color="0.93", zorder=0, lw=0)
+            ax.axvspan(start + 0.6, end + 0.4, color="0.5", alpha=0.15, zorder=0, lw=0)
             height = row + (i + 0.5) / len(z)
             ax.scatter(start + t + 1, height, s=3, marker="o", lw=0, color=f"C{row % 2}")
             start = end
@@ -252,7 +259,7 @@ def diagnosis(table: pd.DataFrame) -> Sequence[Axes]:
     labels = "SNR (dB)", "percent", "spikes per\nneuron", "answers it alone\nchanges (%)"
     for ax, label in zip(axes, labels, strict=True):
         ax.set_xlabel(label)
-        ax.grid(axis="y", color="0.93", zorder=0)
+        ax.grid(axis="y", color="0.5", alpha=0.2, zorder=0)
         ax.set_axisbelow(True)
     axes[0].set_yticks(y, [layer_name(name) for name in table["layer"]])
     axes[0].invert_yaxis()

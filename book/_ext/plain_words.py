@@ -27,7 +27,7 @@ def _make_plain(app, doctree):
     for text in list(doctree.findall(nodes.Text)):
         if not any(isinstance(node, VERBATIM) for node in _above(text)):
             whole = re.sub(r"(?<=\bK) = (?=\d)", f"{SPACE}={SPACE}", plain(text))
-            whole = re.sub(r"(?<=\d) (?=%|dB\b)", SPACE, whole)
+            whole = re.sub(r"(^|(?<=\d)) (?=%|dB\b)", SPACE, whole)
             if whole != text:
                 text.parent.replace(text, nodes.Text(whole))
 

@@ -214,7 +214,7 @@ def ratio_to_bound(table: pd.DataFrame) -> Axes:
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
     ax.set_yticks(list(row.values()), list(row))
-    ax.grid(axis="y", color="0.9")
+    ax.grid(axis="y", color="0.5", alpha=0.2)
     ax.invert_yaxis()
     ax.set(xlabel="spikes / fewest possible")
     _legend([ax])
@@ -309,7 +309,8 @@ def against_others(
     """
     ax, named = _panels(2, 1, 4.4, height_ratios=[3, 4])
     others = others[others["accuracy"] > reference - 6]
-    spiking = others[others["spikes_per_neuron"].notna()].sort_values("spikes_per_neuron")
+    spiking = others[others["spikes_per_neuron"].notna()]
+    spiking = spiking.sort_values("spikes_per_neuron", ignore_index=True)
     several = spiking["setting"].duplicated(keep=False)
     names = spiking["setting"].where(
         ~several, spiking["setting"] + spiking["steps"].map(", K = {:.0f}".format)
@@ -335,7 +336,7 @@ def against_others(
         free = place[1] + 0.35
     ax.set_ylim(reference - 6, reference + 0.9)
     ends = range(len(spiking)), spiking["spikes_per_neuron"], 1.25 * high
-    named.hlines(*ends, color="0.85", lw=0.8, zorder=0)
+    named.hlines(*ends, color="0.5", alpha=0.25, lw=0.8, zorder=0)
     for line, (name, accuracy) in enumerate(zip(names, spiking["accuracy"], strict=True)):
         named.annotate(name, (0.01, line), **edge | {"color": INK})
         named.annotate(f"{accuracy:.2f} %", (1.01, line), **edge)
@@ -468,7 +469,7 @@ def relative_precision(table: pd.DataFrame, *, designed_for: float) -> Sequence[
     axes = _pair(table, ("scale", "scale of the channel"), *ys, by="kind")
     _octaves(axes[0])
     for ax in axes:
-        ax.axvspan(1 / designed_for, designed_for, color="0.93", zorder=0)
+        ax.axvspan(1 / designed_for, designed_for, color="0.5", alpha=0.18, lw=0, zorder=0)
     axes[0].set_ylim(0, None)
     return axes
 
