@@ -3,8 +3,8 @@
     python book/check_pages.py    # prints one line if _build/html is well, else each page: problem
 
 Links and anchors lead somewhere, pictures have an alternative text, headings skip no level, nothing
-is loaded from elsewhere, no reference or formula stayed raw, and each entry of the bibliography is
-cited.
+is loaded from elsewhere, no reference or formula stayed raw, tables of chapters have words and
+minus signs where files have names and hyphens, and each entry of the bibliography is cited.
 """
 
 import re
@@ -33,6 +33,13 @@ UNRESOLVED = {
     "raw role": r"\{(cite|doc|numref|eq|ref|math)(:\w+)?\}",
     "raw LaTeX": r"\\[a-zA-Z]{2,}|\\[()\[\]]|\$[^$\s][^$]*\$",
 }
+IN_TABLES = {
+    "hyphen for a minus": r"(?<![\w)-])-\.?\d",
+    "number of a program": r"\d[eE][+-]\d",
+    "name of a file or a variable": r"\b\d\d_[a-z]|\b(resnet|cifar)\d|[a-z]_[a-z]",
+}
+# Whose tables name what files and the library hold.
+OF_FILES = {"genindex.html", "numbers.html", "provenance.html", "cards.html"}
 
 
 def address_problems(
@@ -96,6 +103,23 @@ def text_problems(text: Tag) -> Iterator[str]:
             yield f"{kind}: ...{around}..."
 
 
+def table_problems(text: Tag) -> Iterator[str]:
+    for cell in text.select("td, th"):
+        if cell.select("code, .math"):
+            continue
+        words = " ".join(cell.get_text().split())
+        for kind, pattern in IN_TABLES.items():
+            if re.search(pattern, words):
+                yield f"{kind} in a table: {words}"
+
+
+def label_problems(text: Tag) -> Iterator[str]:
+    """Labels of references that no citation in the text has: Ama98 for (Amari, 1998)."""
+    for label in text.select(".citation .label"):
+        if not re.search(r", \d{4}[a-z]?\b", label.get_text()):
+            yield f"not how it is cited: {label.get_text(strip=True)}"
+
+
 def citation_problems(bibliography: str, sources: dict[str, str]) -> list[str]:
     """Entries that no source cites, as the book or as the paper (``@key``); and the reverse."""
     entries = set(re.findall(r"^@\w+\s*\{\s*([^,\s]+)\s*,", bibliography, re.M))
@@ -139,7 +163,10 @@ def problems(folder: Path) -> dict[str, list[str]]:
             *heading_problems(text),
             *identifier_problems(page),
             *text_problems(text),
+            *label_problems(text),
         ]
+        if "/" not in name and name not in OF_FILES:  # chapters
+            found[name] += table_problems(text)
     return found
 
 

@@ -5,7 +5,7 @@ python book/draw.py        # results/full -> book/figures
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
@@ -15,7 +15,6 @@ import pandas as pd
 matplotlib.use("svg")
 from export_runs import runs
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 
 from fsrepro import figures
 from fsrepro.experiments import figures as book_figures
@@ -44,16 +43,16 @@ def first_page(folder: Path) -> None:
             if len(own):
                 spikes = spikes_at(own, own["ann_accuracy"].iloc[0] - 0.5)
                 rows.append({"network": network, "kind": name, "spikes_per_neuron": spikes})
-    save(book_figures.spikes_needed(pd.DataFrame(rows)), folder / "first_page")
+    save(folder / "first_page", book_figures.spikes_needed, pd.DataFrame(rows))
 
 
 def relu_baseline(folder: Path) -> None:
     read, headline = experiment("01_relu_baseline")
     runs, ann = read(), headline["ann_accuracy"]
-    save(book_figures.against_steps(runs, reference=ann), folder / "accuracy")
-    save(book_figures.against_steps(runs), folder / "spikes")
-    save(figures.spikes_per_layer(read("layers")), folder / "layers")
-    save(book_figures.confusion(read("confusion")), folder / "confusion")
+    save(folder / "accuracy", book_figures.against_steps, runs, reference=ann)
+    save(folder / "spikes", book_figures.against_steps, runs)
+    save(folder / "layers", figures.spikes_per_layer, read("layers"))
+    save(folder / "confusion", book_figures.confusion, read("confusion"))
     shown = ["setting", "steps", *MEASURES, "synops_per_image", "latency_steps"]
     table(runs, shown, folder / "relu_baseline")
 
@@ -61,12 +60,12 @@ def relu_baseline(folder: Path) -> None:
 def huffman_codes(folder: Path) -> None:
     read, headline = experiment("02_huffman_codes")
     runs, compared = read(), read("codes")
-    save(book_figures.ratio_to_bound(compared), folder / "ratio_to_bound")
-    save(book_figures.price_of_spikes(read("prices"), read("radix")), folder / "prices")
-    save(book_figures.frontier(read("frontier")), folder / "frontier")
+    save(folder / "ratio_to_bound", book_figures.ratio_to_bound, compared)
+    save(folder / "prices", book_figures.price_of_spikes, read("prices"), read("radix"))
+    save(folder / "frontier", book_figures.frontier, read("frontier"))
     half, ann = headline["paper_spikes"] / 2, headline["ann_accuracy"]
-    save(book_figures.against_spikes(runs, reference=ann, mark=half), folder / "network_codes")
-    save(book_figures.by_steps(read("by_steps"), reference=ann), folder / "network_steps")
+    save(folder / "network_codes", book_figures.against_spikes, runs, reference=ann, mark=half)
+    save(folder / "network_steps", book_figures.by_steps, read("by_steps"), reference=ann)
     shown = ["setting", "snr_target", "steps", *MEASURES, "synops_per_image", "macs_per_image"]
     table(runs, shown, folder / "huffman_codes")
     synthetic = compared[compared["source"] == "synthetic"].sort_values("ratio_to_bound")
@@ -80,12 +79,16 @@ def huffman_codes(folder: Path) -> None:
 def float_codes(folder: Path) -> None:
     read, headline = experiment("03_float_codes")
     runs, mis_set, ann = read(), read("mis_set"), headline["ann_accuracy"]
-    save(book_figures.spread_fronts(read("fronts")), folder / "spread_fronts")
-    axes = book_figures.relative_precision(read("precision"), designed_for=headline["common"])
-    save(axes, folder / "relative_precision")
-    save(book_figures.inner_spikes(runs, reference=ann), folder / "inner_spikes")
+    save(folder / "spread_fronts", book_figures.spread_fronts, read("fronts"))
+    save(
+        folder / "relative_precision",
+        book_figures.relative_precision,
+        read("precision"),
+        designed_for=headline["common"],
+    )
+    save(folder / "inner_spikes", book_figures.inner_spikes, runs, reference=ann)
     wary = mis_set[mis_set["design"] == "for a factor of 4"]
-    save(book_figures.mis_set(wary, reference=ann), folder / "mis_set")
+    save(folder / "mis_set", book_figures.mis_set, wary, reference=ann)
     shown = ["spread", "snr_target", "kind", "inner_code", *MEASURES[:2], "inner_spikes"]
     table(runs, shown, folder / "float_codes")
     shown = ["spread", "kind", "name", "steps", "snr", "worst_snr", "spikes"]
@@ -96,13 +99,16 @@ def float_codes(folder: Path) -> None:
     wide = earlier.pivot(index="code", columns="range", values=["SNR (dB)", "spikes"]).round(2)
     wide = wide.sort_index(axis=1, level=[0, 1], ascending=[True, False])
     wide.columns = [f"{what}, [0, {high:g}]" for what, high in wide.columns]
-    write_text(folder / "float_codes_earlier.csv", wide.loc[earlier["code"].unique()].to_csv())
+    write_text(
+        folder / "float_codes_earlier.csv",
+        wide.loc[earlier["code"].unique()].to_csv(float_format="%.2f"),
+    )
 
 
 def silu_sigmoid(folder: Path) -> None:
     read, _ = experiment("04_silu_sigmoid")
-    save(book_figures.error_against_spikes(read("errors")), folder / "silu_sigmoid_errors")
-    save(book_figures.networks_against_spikes(read()), folder / "silu_sigmoid_networks")
+    save(folder / "silu_sigmoid_errors", book_figures.error_against_spikes, read("errors"))
+    save(folder / "silu_sigmoid_networks", book_figures.networks_against_spikes, read())
     shown = ["network", "setting", "steps", *MEASURES, "synops_per_image", "macs_per_image"]
     table(read(), shown, folder / "silu_sigmoid")
 
@@ -114,21 +120,34 @@ def cifar10(folder: Path) -> None:
     others = runs[~runs["setting"].str.startswith(in_table)]
     anchors = pd.read_csv(PROJECT / "book" / "anchors.csv")  # what others report, with sources
     others = pd.concat([others, anchors], ignore_index=True)
-    axes = book_figures.against_others(read("frontier"), others, reference=ann)
-    save(axes, folder / "cifar10_frontier")
-    save(figures.diagnosis(read("diagnosis")), folder / "cifar10_diagnosis")
-    save(figures.raster(read("words")), folder / "cifar10_raster")
-    axes = book_figures.fine_tuning(read("history"), reference=headline["ann_calibration"])
-    save(axes, folder / "cifar10_tuning")
+    save(
+        folder / "cifar10_frontier",
+        book_figures.against_others,
+        read("frontier"),
+        others,
+        reference=ann,
+    )
+    save(folder / "cifar10_diagnosis", figures.diagnosis, read("diagnosis"))
+    save(folder / "cifar10_raster", figures.raster, read("words"))
+    save(
+        folder / "cifar10_tuning",
+        book_figures.fine_tuning,
+        read("history"),
+        reference=headline["ann_calibration"],
+    )
     held = runs.rename(columns={"calibration_accuracy": "held out (%)"})
     held["held out (%)"] = held["held out (%)"].map("{:.2f}".format, na_action="ignore").fillna("–")
     shown = ["setting", "steps", *MEASURES, "held out (%)", "synops_per_image", "macs_per_image"]
     table(held, shown, folder / "cifar10")
     table(read("ablation"), ["setting", "steps", *MEASURES], folder / "cifar10_parts")
-    table(read("published"), ["setting", "steps", *MEASURES], folder / "cifar10_published")
+    foreign = read("published").rename(columns={"setting": "network"})
+    foreign["network"] = "ResNet-20 of others"
+    table(foreign, ["network", "budget", "steps", *MEASURES], folder / "cifar10_published")
     tuned = runs[runs["setting"] == "fine-tuned"].rename(columns={"name": "network"})
+    card = tuned["network"].iloc[0]
+    tuned = tuned.assign(network="ResNet-20")
     table(tuned, ["network", "steps", *MEASURES, "synops_per_image"], folder / "cifar10_tuned")
-    table(rounds(tuned["network"].iloc[0]), None, folder / "cifar10_rounds")
+    table(rounds(card), None, folder / "cifar10_rounds")
     spent = ["setting", "arithmetic", "ann_nj", "snn_nj", "ratio"]
     table(read("energy"), spent, folder / "cifar10_energy")
 
@@ -137,17 +156,18 @@ def low_end(folder: Path) -> None:
     read, _ = experiment("09_low_end")
     one, frontier, parts = read("one_neuron"), read(), read("parts")
     chosen = one[one["K"].isin([4, 8, 16])]
-    save(book_figures.low_end(chosen), folder / "low_end_one_neuron")
-    save(book_figures.loss_against_spikes(frontier), folder / "low_end_networks")
+    save(folder / "low_end_one_neuron", book_figures.low_end, chosen)
+    save(folder / "low_end_networks", book_figures.loss_against_spikes, frontier)
     one = one.rename(columns={
         "at_most": "spikes, at most", "snr_without": "no dead zone (dB)", "snr": "SNR (dB)",
         "scalar_bound": "any neuron alone", "bound": "rate-distortion", "ratio": "spikes / former",
     })  # fmt: skip
     columns = ["spikes, at most", "no dead zone (dB)", "SNR (dB)", "spikes", "rate-distortion",
                "any neuron alone", "spikes / former"]  # fmt: skip
-    rounded = one.round(dict.fromkeys(columns[1:3], 1) | dict.fromkeys(columns[3:], 3))
-    table(rounded[rounded["spikes, at most"].isin([0.2, 0.25, 0.3, 0.35, 0.4, 0.5])],
-          ["K", *columns], folder / "low_end_one_neuron")  # fmt: skip
+    one = one[one["spikes, at most"].isin([0.2, 0.25, 0.3, 0.35, 0.4, 0.5])]
+    for some, form in ((columns[1:3], "{:.1f}"), (columns[4:], "{:.3f}")):
+        one[some] = one[some].map(form.format)
+    table(one, ["K", *columns], folder / "low_end_one_neuron")
     for rows, name in ((frontier, "low_end_networks"), (parts, "low_end_parts")):
         rows["points below the ANN"] = points_below(rows, 2)
         shown = ["network", "setting", "budget", "spikes_per_neuron", "accuracy",
@@ -157,7 +177,7 @@ def low_end(folder: Path) -> None:
 
 def mlgenn(folder: Path) -> None:
     read, _ = experiment("06_mlgenn")
-    save(figures.raster(read("words")), folder / "mlgenn_raster")
+    save(folder / "mlgenn_raster", figures.raster, read("words"))
     agreement = read("agreement").rename(columns={"spikes": "spikes_sent"})
     agreement["output_error"] = agreement["output_error"].map("{:.1e}".format)
     table(agreement, None, folder / "mlgenn_agreement")
@@ -165,7 +185,7 @@ def mlgenn(folder: Path) -> None:
     times["million events"] = (times["events_per_image"] / 1e6).map("{:.2f}".format)
     spread = times[["ms_per_image", "ms_fastest", "ms_slowest"]].to_numpy()
     times["ms per image (fastest to slowest)"] = [
-        "{:.1f} ({:.1f} to {:.1f})".format(*row) for row in spread
+        "{:.1f} ({:.1f}\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}{:.1f})".format(*row) for row in spread
     ]
     columns = ["setting", "weights", "synapses", "accuracy", "spikes_per_neuron", "million events",
                "ms per image (fastest to slowest)", "ns_per_event"]  # fmt: skip
@@ -188,21 +208,21 @@ def imagenet(folder: Path) -> None:
     table(runs, shown, folder / "imagenet")
     layers = layers[layers["setting"].isin(["paper", "mixed radix, K = 12"])]
     layers = dict(list(layers.groupby("network")))
-    save(figures.spikes_per_layer(layers["efficientnet-lite0"]), folder / "imagenet_layers")
-    save(figures.spikes_per_layer(layers["mobilenet-v3-small"]), folder / "imagenet_layers_gates")
-    save(book_figures.loss_against_spikes(read("frontier")), folder / "imagenet_frontier")
+    save(folder / "imagenet_layers", figures.spikes_per_layer, layers["efficientnet-lite0"])
+    save(folder / "imagenet_layers_gates", figures.spikes_per_layer, layers["mobilenet-v3-small"])
+    save(folder / "imagenet_frontier", book_figures.loss_against_spikes, read("frontier"))
     enough = results.read(RESULTS, "07_imagenet")["provenance"]["parameters"]["same_answers"]
-    save(book_figures.kept_answers(read("budgets"), enough=enough), folder / "imagenet_budgets")
+    save(folder / "imagenet_budgets", book_figures.kept_answers, read("budgets"), enough=enough)
     shipped = pictures.shipped()
     (batch,) = picture_stream.batches(shipped, Preprocessing(224, crop=224 / 256), len(shipped))
     images = {f.stem: x for f, x in zip(shipped.files, batch.images.astype("uint8"), strict=True)}
-    save(book_figures.first_answers(images, read("answers")), folder / "imagenet_gallery")
+    save(folder / "imagenet_gallery", book_figures.first_answers, images, read("answers"))
 
 
 def nothing_analog(folder: Path) -> None:
     read, _ = experiment("10_nothing_analog")
     runs, events = read(), read("events")
-    save(book_figures.energy_parts(runs), folder / "nothing_analog_energy")
+    save(folder / "nothing_analog_energy", book_figures.energy_parts, runs)
     runs["points below the ANN"] = points_below(runs, 2)
     shown = ["network", "picture", "budget", "points below the ANN", "agreement",
              "spikes_per_neuron", "synops_per_mac", "macs_left", "energy"]  # fmt: skip
@@ -219,9 +239,13 @@ def nothing_analog(folder: Path) -> None:
 def training(folder: Path) -> None:
     read, found = experiment("11_training")
     runs = read()
-    save(book_figures.trained_frontier(runs), folder / "training_frontier")
-    axes = book_figures.fine_tuning(read("history"), reference=found["ann_calibration"])
-    save(axes, folder / "training")
+    save(folder / "training_frontier", book_figures.trained_frontier, runs)
+    save(
+        folder / "training",
+        book_figures.fine_tuning,
+        read("history"),
+        reference=found["ann_calibration"],
+    )
     runs["points below the ANN"] = points_below(runs, 2)
     runs["code for each"] = runs["by_channel"].map({True: "channel", False: "layer"})
     shown = ["network", "K", "weights", "code for each", "spikes_per_neuron", "accuracy",
@@ -261,18 +285,22 @@ def rounds(network: str) -> pd.DataFrame:
 def points_below(rows: pd.DataFrame, digits: int) -> list[str]:
     """``loss (low to high)`` of each row, in so many digits."""
     numbers = rows[["loss", "low", "high"]].itertuples(index=False)
-    return ["{:.{d}f} ({:.{d}f} to {:.{d}f})".format(*row, d=digits) for row in numbers]
+    form = "{:.{d}f} ({:.{d}f}\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}{:.{d}f})"
+    return [form.format(*row, d=digits) for row in numbers]
 
 
 def table(rows: pd.DataFrame, columns: list[str] | None, path: Path) -> None:
     write_table(results.shown(rows, columns), path.with_suffix(".csv"), overwrite=True)
 
 
-def save(axes: Axes | Sequence[Axes], path: Path) -> None:
-    figure = np.ravel(axes)[0].figure
-    with atomic(path.with_suffix(".svg")) as partial:
-        figure.savefig(partial, metadata={"Date": None}, transparent=False)
-    plt.close(figure)
+def save(path: Path, draw: Callable, *arguments, **options) -> None:
+    """Draw a figure twice: for a page, and with ``.narrow`` in its name for a phone."""
+    for narrow, ending in ((False, ".svg"), (True, ".narrow.svg")):
+        figures.set_style(narrow=narrow)
+        figure = np.ravel(draw(*arguments, **options))[0].figure
+        with atomic(path.with_suffix(ending)) as partial:
+            figure.savefig(partial, metadata={"Date": None}, transparent=True)  # as the page is
+        plt.close(figure)
 
 
 CHAPTERS = (
@@ -283,6 +311,5 @@ CHAPTERS = (
 if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "book" / "figures"
     target.mkdir(parents=True, exist_ok=True)
-    figures.set_style()
-    for draw in CHAPTERS:
-        draw(target)
+    for chapter in CHAPTERS:
+        chapter(target)

@@ -67,6 +67,13 @@ class Tab:
             self._receive()
         self.run(SETTLED)
 
+    def press(self, key, code):
+        for kind in ("keyDown", "keyUp"):
+            text = {"text": "\r"} if (kind, key) == ("keyDown", "Enter") else {}
+            self.call(
+                "Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **text
+            )
+
     def _receive(self):
         message = json.loads(self.socket.recv())
         if "method" in message:

@@ -24,9 +24,10 @@ WIDTH = """(() => {
   return [document.documentElement.scrollWidth, names.slice(-3)];
 })()"""
 
-# Formulas that a reader would have to scroll, and tables of chapters, at the width of a desktop.
+# Formulas and code that a reader would have to scroll, and tables of chapters, at the width of a
+# desktop.
 CUT = """[...document.querySelectorAll(
-  "article div.math mjx-container, .pst-scrollable-table-container")]
+  "article div.math mjx-container, .pst-scrollable-table-container, .cell_input pre")]
   .filter((box) => box.scrollWidth > box.clientWidth + 2)
   .map((box) => `${box.scrollWidth - box.clientWidth} px of ${box.textContent.trim().slice(0, 60)}`)
 """
@@ -65,6 +66,83 @@ def test_browser_test_sees_what_is_wrong(browser, tmp_path):
     assert all(word in found for word in ("one", "two", "three", "asks for http://127.0.0.1:9/"))
     assert reaches > 2000 and names[-1] == "p: five"
     assert cut == ["100 px of six"]
+
+
+# What is found in the order in which it is shown.
+FOUND = """(async () => {
+  for (let i = 0; i < 100 && !document.querySelector("ul.search li"); i++)
+    await new Promise((done) => setTimeout(done, 50));
+  await new Promise((done) => setTimeout(done, 500));
+  return [...document.querySelectorAll("ul.search li > a")].map((a) => a.getAttribute("href"));
+})()"""
+
+
+@in_browser
+@pytest.mark.skipif(not FILES, reason="no built pages: make book")
+def test_search_shows_chapters_before_the_glossary_and_notebooks(browser):
+    with Tab(browser, 1280) as tab:
+        tab.show(PAGES / "search.html", "?q=mixed+radix")
+        found = tab.run(FOUND)
+    pages = [address.split("#")[0] for address in found]
+    assert pages[0] == "huffman_codes.html"
+    chapters = [page for page in pages if "/" not in page and not page.startswith("glossary")]
+    assert len(set(chapters)) > 5
+    assert pages.index("glossary.html") > pages.index("cifar10.html")
+    assert "/" not in "".join(pages[: pages.index("glossary.html")])
+
+
+# How the pictures of a page look: whether it is a drawing, for a phone, its filter.
+PICTURES = """[...document.querySelectorAll("article img")]
+  .filter((image) => image.getBoundingClientRect().width)
+  .map((image) => [image.src.includes(".narrow."), image.classList.contains("drawing"),
+                   getComputedStyle(image).filter !== "none",
+                   getComputedStyle(image).backgroundColor])"""
+
+
+@in_browser
+@pytest.mark.skipif(not FILES, reason="no built pages: make book")
+@pytest.mark.parametrize("width", [1280, 390])
+def test_figures_fit_a_phone_and_the_dark(browser, width):
+    with Tab(browser, width) as tab:
+        for mode in ("light", "dark"):
+            features = [{"name": "prefers-color-scheme", "value": mode}]
+            tab.call("Emulation.setEmulatedMedia", features=features)
+            tab.show(PAGES / "imagenet.html")
+            pictures = tab.run(PICTURES)
+            assert [narrow for narrow, *_ in pictures] == [width == 390] * 5
+            assert [drawn for _, drawn, *_ in pictures] == [True] * 4 + [False]  # photographs
+            assert all(turned == (mode == "dark") for _, drawn, turned, _ in pictures if drawn)
+        assert pictures[-1][-1] == "rgb(255, 255, 255)"  # a plate behind dark letters
+
+
+TABLE = """<article><table class="table"><thead><tr><th>name</th><th>loss</th></tr></thead><tbody>
+  <tr><td>b, 10</td><td>−0.2 (−1 to 3)</td></tr> <tr><td>b, 9</td><td>1,200</td></tr>
+  <tr><td>c</td><td>–</td></tr> <tr><td>a</td><td>3.9 × 10⁻⁴</td></tr>
+  </tbody></table></article><script src="{}"></script>"""
+ROWS = """[document.activeElement.textContent,
+  [...document.querySelectorAll("th")].map((th) => th.ariaSort),
+  [...document.querySelectorAll("td:first-child")].map((td) => td.textContent)]"""
+
+
+@in_browser
+def test_table_is_sorted_with_the_keyboard(browser, tmp_path):
+    page = tmp_path / "page.html"
+    script = (PROJECT / "book" / "static" / "tables.js").as_uri()
+    page.write_text("<!doctype html><meta charset='utf-8'>" + TABLE.replace("{}", script))
+    states = []
+    with Tab(browser, 390) as tab:
+        tab.show(page)
+        for key in ("Tab", "Enter", "Tab", "Enter", "Enter"):
+            tab.press(key, {"Tab": 9, "Enter": 13}[key])
+            states.append(tab.run(ROWS))
+        assert list(complaints(tab.events)) == []
+    assert states == [
+        ["name", [None, None], ["b, 10", "b, 9", "c", "a"]],
+        ["name", ["ascending", None], ["a", "b, 9", "b, 10", "c"]],
+        ["loss", ["ascending", None], ["a", "b, 9", "b, 10", "c"]],
+        ["loss", [None, "ascending"], ["b, 10", "a", "b, 9", "c"]],
+        ["loss", [None, "descending"], ["b, 9", "a", "b, 10", "c"]],
+    ]
 
 
 @in_browser

@@ -11,6 +11,8 @@ WELL = """<link rel="stylesheet" href="_static/book.css?v=1"><article>
   <a href="https://doi.org/10.1038/s42256-021-00311-4">paper</a>
   <img src="_static/a%20b.svg" alt="A curve"> <img src="data:image/gif;base64,AA" alt="A dot">
   <span class="math">\\(x \\ge {{T}}\\)</span> <code>{{ "$a$" }}</code> <pre>??</pre>
+  <td>−0.5 to 1-2</td> <td><code>-1 01_relu</code></td> <th>ResNet-8</th>
+  <div class="citation"><span class="label">[Amari, 1998]</span></div>
   costs $ 5 or 10 $ <script>"{{"</script> <!-- [?] --></article>"""
 
 
@@ -59,6 +61,16 @@ def test_a_page_that_is_well_has_no_problem(tmp_path):
         ("<p>is {{ full.a</p>", "unfilled number: ...is {{ full.a..."),
         ("<p>by {cite:p}`a`</p>", "raw role: ...by {cite:p}`a`..."),
         ("<p>a \\frac b</p>", "raw LaTeX: ...a \\frac b..."),
+        (
+            '<div class="citation"><span class="label">[Ama98]</span></div>',
+            "not how it is cited: [Ama98]",
+        ),
+        ("<td>-0.5</td>", "hyphen for a minus in a table: -0.5"),
+        ("<td>0.1 (-.2 to 3)</td>", "hyphen for a minus in a table: 0.1 (-.2 to 3)"),
+        ("<td>2.6e-03</td>", "number of a program in a table: 2.6e-03"),
+        ("<td>01_relu</td>", "name of a file or a variable in a table: 01_relu"),
+        ("<td>resnet8</td>", "name of a file or a variable in a table: resnet8"),
+        ("<th>synops_per_mac</th>", "name of a file or a variable in a table: synops_per_mac"),
         ("<p>an $x^2$ here</p>", "raw LaTeX: ...an $x^2$ here..."),
     ],
 )

@@ -13,6 +13,7 @@ from scripts import PROJECT, script
 from fsrepro import codes, convert, diagnose, figures, measures
 from fsrepro.experiments import figures as book_figures
 from fsrepro.experiments import results
+from fsrepro.experiments.results import plain
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
@@ -22,7 +23,7 @@ CHAPTERS = [
     "relu_baseline", "huffman_codes", "float_codes", "silu_sigmoid", "cifar10", "low_end",
     "mlgenn", "imagenet", "nothing_analog", "training", "at_scale",
 ]  # fmt: skip
-NOT_OF_THE_TABLE = "_", "ANN", "half of"  # how labels of lines across begin
+NOT_OF_THE_TABLE = "_", "mixed radix, any K"  # how labels of other lines begin
 ACCURACY, SPIKES, SPENT = "accuracy (%)", "spikes per neuron", "spikes per neuron and image"
 
 
@@ -59,14 +60,14 @@ def in_order(points):
 
 
 def lines_of(rows, x, y, by="setting"):
-    return {name: part[[x, y]].to_numpy() for name, part in rows.groupby(by, sort=False)}
+    return {plain(name): part[[x, y]].to_numpy() for name, part in rows.groupby(by, sort=False)}
 
 
 def against_steps():
     rows, ann = read("01_relu_baseline"), headline("01_relu_baseline")["ann_accuracy"]
     lines = lines_of(rows, "steps", "accuracy")
     panel = Panel("time steps K", ACCURACY, lines, ylim=(ann - 12, ann + 1))
-    return book_figures.against_steps(rows, reference=ann), [panel], [f"ANN ({ann:.2f} %)"]
+    return book_figures.against_steps(rows, reference=ann), [panel], []
 
 
 def spikes_against_steps():
@@ -98,7 +99,7 @@ def ratio_to_bound():
     ax = book_figures.ratio_to_bound(rows)
     assert [text.get_text() for text in ax.get_yticklabels()] == order
     lines = lines_of(rows.assign(name=names), "ratio_to_bound", "y", "name")
-    return ax, [Panel("spikes / fewest possible (bound = 1)", "", lines)], []
+    return ax, [Panel("spikes / fewest possible", "", lines)], []
 
 
 def frontier():
@@ -114,10 +115,17 @@ def frontier():
 def against_spikes():
     rows, found = read("02_huffman_codes"), headline("02_huffman_codes")
     ann, half = found["ann_accuracy"], found["paper_spikes"] / 2
-    lines = lines_of(rows, "spikes_per_neuron", "accuracy")
-    panel = Panel(SPENT, ACCURACY, lines, ylim=(ann - 6, ann + 0.9))
-    ax = book_figures.against_spikes(rows, reference=ann, mark=half)
-    return ax, [panel], [f"ANN ({ann:.2f} %)", "half of the paper's spikes"]
+    radix = rows["setting"].str.startswith("mixed radix")
+    by_K = rows[radix].assign(setting=rows["setting"].str.removeprefix("mixed radix, "))
+    panels = [
+        Panel(SPENT, label, lines_of(part, "spikes_per_neuron", "accuracy"))
+        for part, label in ((by_K, ACCURACY), (rows[~radix], ""))
+    ]
+    axes = book_figures.against_spikes(rows, reference=ann, mark=half)
+    behind = [line.get_xydata() for line in axes[1].lines if line.get_color() == "0.75"]
+    points = rows[radix][["spikes_per_neuron", "accuracy"]].to_numpy()
+    np.testing.assert_allclose(in_order(np.concatenate(behind)), in_order(points))
+    return axes, panels, ["mixed radix, any K"]
 
 
 def by_steps():
@@ -188,42 +196,60 @@ def mis_set():
 def error_against_spikes():
     rows = read("04_silu_sigmoid_errors")
     panels = [
-        Panel(SPIKES, "mean squared error", lines_of(part, "spikes", "mse"), f"{function}, {where}")
-        for (function, where), part in rows.groupby(["function", "distribution"], sort=False)
+        Panel(SPIKES, "mean squared error", lines_of(part, "spikes", "mse"))
+        for _, part in rows.groupby(["function", "distribution"], sort=False)
     ]
-    return book_figures.error_against_spikes(rows), panels, []
+    axes = book_figures.error_against_spikes(rows)
+    titles = [ax.get_legend().get_title().get_text() for ax in axes]
+    groups = rows[["function", "distribution"]].drop_duplicates()
+    assert titles == [f"{plain(function)}, {where}" for function, where in groups.to_numpy()]
+    return axes, panels, []
 
 
 def networks_against_spikes():
-    rows, panels, anns = read("04_silu_sigmoid"), [], []
+    rows, panels, below = read("04_silu_sigmoid"), [], []
     for network, part in rows.groupby("network", sort=False):
         ann = part["ann_accuracy"].iloc[0]
         lines = lines_of(part, "spikes_per_neuron", "accuracy")
-        panels.append(Panel(SPENT, ACCURACY, lines, network, ylim=(ann - 12, ann + 1.8)))
-        anns.append(f"ANN ({ann:.2f} %)")
-    return book_figures.networks_against_spikes(rows), panels, anns
+        label = "" if panels else ACCURACY
+        panels.append(Panel(SPIKES, label, lines, network, ylim=(ann - 2, ann + 0.4)))
+        below.append(part.loc[part["accuracy"] < ann - 2, "spikes_per_neuron"])
+    axes = book_figures.networks_against_spikes(rows)
+    for ax, spikes in zip(axes, below, strict=True):
+        arrows = [x for line in ax.lines if line.get_marker() == "v" for x in line.get_xdata()]
+        assert sorted(arrows) == sorted(spikes)
+    return axes, panels, []
 
 
 def against_others():
     rows, runs = read("05_cifar10_frontier"), read("05_cifar10")
     ann = headline("05_cifar10")["ann_accuracy"]
     others = runs[~runs["setting"].str.startswith("mixed radix")]
-    ax = book_figures.against_others(rows, others, reference=ann)
+    axes = book_figures.against_others(rows, others, reference=ann)
     others = others[others["accuracy"] > ann - 6]
-    spiking = others["spikes_per_neuron"].notna()
-    assert sorted(text.get_text() for text in ax.texts) == sorted(others[~spiking]["setting"])
-    heights = [text.xy[1] for text in ax.texts]
-    assert np.all(np.diff(heights) > 0.2)  # no two labels on each other
-    lines = lines_of(pd.concat([rows, others[spiking]]), "spikes_per_neuron", "accuracy")
-    panel = Panel(SPENT, ACCURACY, lines, ylim=(ann - 6, ann + 0.9))
-    return ax, [panel], [f"ANN ({ann:.2f} %)"]
+    spiking = others[others["spikes_per_neuron"].notna()].sort_values("spikes_per_neuron")
+    bits = others["setting"][others["spikes_per_neuron"].isna()].str.removeprefix("quantised ANN, ")
+    at_edge = [text for text in axes[0].texts if "ANN" not in text.get_text()]
+    assert sorted(text.get_text() for text in at_edge) == sorted(bits)
+    assert np.all(np.diff([text.xy[1] for text in at_edge]) > 0.2)  # no two labels on each other
+    named = [text.get_text() for text in axes[1].texts]
+    assert [name.split(", K = ")[0] for name in named[::2] if "rate" in name] == 4 * ["rate"]
+    assert named[1::2] == [f"{accuracy:.2f} %" for accuracy in spiking["accuracy"]]
+    found = in_order(np.concatenate([line.get_xydata() for line in axes[1].lines]))
+    np.testing.assert_allclose(found[:, 0], spiking["spikes_per_neuron"])
+    tuned = spiking["setting"] == "fine-tuned"
+    spiking["setting"] = np.where(tuned, "fine-tuned", "other codes and baselines")
+    lines = lines_of(pd.concat([rows, spiking]), "spikes_per_neuron", "accuracy")
+    panels = [Panel(SPENT, ACCURACY, lines, ylim=(ann - 6, ann + 0.9)), Panel(SPENT, "", {})]
+    return axes, panels, []
 
 
 def diagnosis():
     rows = read("05_cifar10_diagnosis")
     rows["y"] = range(len(rows))
     axes = figures.diagnosis(rows)
-    assert [text.get_text() for text in axes[0].get_yticklabels()] == list(rows["layer"])
+    names = [figures.layer_name(name) for name in rows["layer"]]
+    assert [text.get_text() for text in axes[0].get_yticklabels()] == names
     assert axes[0].get_ylim()[0] > axes[0].get_ylim()[1]  # the first layer on top
     for ax, values in (
         (axes[2], rows["spikes_per_neuron"]), (axes[3], 100 - rows["agreement_alone"])
@@ -235,7 +261,7 @@ def diagnosis():
         {},
         {},
     )
-    labels = "SNR (dB)", "percent", SPIKES, "answers changed by\nthis layer alone (%)"
+    labels = "SNR (dB)", "percent", "spikes per\nneuron", "answers it alone\nchanges (%)"
     panels = [
         Panel(label, "", {name: rows[[x, "y"]].to_numpy() for x, name in names.items()})
         for label, names in zip(labels, named, strict=True)
@@ -254,7 +280,7 @@ def fine_tuning():
             ("spikes_per_neuron", "spikes per neuron, training"),
         )
     ]
-    return axes, panels, ["ANN"]
+    return axes, panels, None
 
 
 def kept_answers():
@@ -289,17 +315,25 @@ CASES = (
 )  # fmt: skip
 
 
+def legends(figure):
+    """The names that each legend of a figure explains."""
+    found = [*figure.legends, *filter(None, (ax.get_legend() for ax in figure.axes))]
+    return [[text.get_text() for text in legend.get_texts()] for legend in found]
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
 def test_lines_are_those_of_the_published_table(case):
     axes, panels, more = case()
-    axes, legend = np.ravel(axes), set()
+    axes = np.ravel(axes)
     assert len(plt.get_fignums()) == 1
     for ax, panel in zip(axes, panels, strict=True):
         assert (ax.get_xlabel(), ax.get_ylabel()) == (panel.xlabel, panel.ylabel)
         assert ax.get_title() == panel.title
         drawn = {str(line.get_label()): line.get_xydata() for line in ax.lines}
-        for name in set(drawn) & set(more or ()) - {"ANN"}:
-            assert "ANN" not in name or name == f"ANN ({drawn[name][0, 1]:.2f} %)"
+        for text in ax.texts:  # a line across is where its name says
+            if match := re.fullmatch(r"ANN \((.+) %\)", text.get_text()):
+                heights = [line.get_ydata()[0] for line in ax.lines if line.get_color() == "0.55"]
+                assert match[1] in [f"{height:.2f}" for height in heights]
         drawn = {n: xy for n, xy in drawn.items() if len(xy) and not n.startswith(NOT_OF_THE_TABLE)}
         assert set(drawn) == set(panel.lines)
         for name, points in panel.lines.items():
@@ -311,12 +345,11 @@ def test_lines_are_those_of_the_published_table(case):
             elif everything:
                 values = np.concatenate(everything)[:, k]
                 assert min(limits[k]) <= np.nanmin(values) <= np.nanmax(values) <= max(limits[k])
-        if ax.get_legend():
-            legend |= {text.get_text() for text in ax.get_legend().get_texts()}
+    named = {name for legend in legends(axes[0].figure) for name in legend}
     if more is None:
-        assert not legend
+        assert not named
     else:
-        assert legend == {name for panel in panels for name in panel.lines} | set(more)
+        assert named == {name for panel in panels for name in panel.lines} | set(more)
 
 
 @pytest.mark.parametrize("networks", [1, 2, 5])
@@ -325,7 +358,8 @@ def test_accuracy_far_below_the_ann_is_an_arrow(networks):
     rows = rows[rows["network"].isin(rows["network"].unique()[:networks])]
     axes = book_figures.loss_against_spikes(rows)
     for ax, (network, part) in zip(axes, rows.groupby("network", sort=False), strict=True):
-        assert (ax.get_title(), ax.get_ylim()) == (network, (-5, 3))
+        assert ax.get_title() == plain(network)
+        assert ax.get_ylim() == pytest.approx((-5, min(3, -rows["low"].min() + 0.3)))
         bars = [container.lines[0] for container in ax.containers]
         inside, outside = part[part["loss"] <= 5], part[part["loss"] > 5]
         points = np.concatenate([bar.get_xydata() for bar in bars])
@@ -339,36 +373,42 @@ def test_accuracy_far_below_the_ann_is_an_arrow(networks):
         np.testing.assert_allclose(ends, expected, atol=1e-6)
         arrows = [x for line in ax.lines if line.get_mfc() == "white" for x in line.get_xdata()]
         assert sorted(arrows) == sorted(outside["spikes_per_neuron"])
-    (legend,) = filter(None, (ax.get_legend() for ax in axes[0].figure.axes))
-    assert [text.get_text() for text in legend.get_texts()] == list(rows["setting"].unique())
+    assert [set(legend) for legend in legends(axes[0].figure)] == [set(rows["setting"])]
     assert axes[0].figure.get_supxlabel() == SPENT
     assert axes[0].figure.get_supylabel() == "accuracy minus the ANN's (points)"
 
 
-def check_bars(ax, rows):
-    """A bar for each row, and a legend of the settings if there are some."""
+def check_layers(ax, rows):
+    """A bar for each row, in a deep network a point in the row of its block; settings named."""
     assert (ax.get_xlabel(), ax.get_ylabel()) == (SPENT, "")
     parts = (
         [part for _, part in rows.groupby("setting", sort=False)] if "setting" in rows else [rows]
     )
-    longest = max(parts, key=len)["layer"]
-    order = [text.get_text() for text in ax.get_yticklabels()]
-    assert order[: len(longest)] == list(longest)
-    assert sorted(order) == sorted(rows["layer"].unique())
-    for bars, part in zip(ax.containers, parts, strict=True):
-        expected = part.set_index("layer")["spikes_per_neuron"]
-        drawn = {order[round(b.get_y() + b.get_height() / 2)]: b.get_width() for b in bars}
-        assert drawn == pytest.approx(expected.to_dict())
-    legend = ax.get_legend().get_texts() if ax.get_legend() else ()
-    settings = rows["setting"].unique() if "setting" in rows else ()
-    assert [text.get_text() for text in legend] == list(settings)
+    names = [text.get_text() for text in ax.get_yticklabels()]
+    deep = rows["layer"].nunique() > 24
+    for i, part in enumerate(parts):
+        if deep:
+            drawn = [(names[round(y)], x) for x, y in ax.lines[i].get_xydata()]
+            word = part["layer"].str.extract(r"([A-Za-z]+_?\d*)")[0].str.rstrip("_")
+            rows_of = word.map(figures.layer_name)
+        else:
+            bars = ax.containers[i]
+            drawn = [(names[round(b.get_y() + b.get_height() / 2)], b.get_width()) for b in bars]
+            rows_of = part["layer"].map(figures.layer_name)
+        assert drawn == [*zip(rows_of, part["spikes_per_neuron"], strict=True)]
+    if not deep:
+        longest = max(parts, key=len)["layer"].map(figures.layer_name)
+        assert names[: len(longest)] == list(longest)
+    settings = [list(rows["setting"].unique())] if "setting" in rows else []
+    assert legends(ax.figure) == settings
 
 
 def check_raster(axes, rows):
     """A point for each spike, within the time steps and the row of its layer."""
     images = rows["image"].unique() if "image" in rows else [""]
     layers = rows["layer"].unique()
-    assert [text.get_text() for text in axes[0].get_yticklabels()] == list(layers)
+    names = [text.get_text() for text in axes[0].get_yticklabels()]
+    assert names == [figures.layer_name(name) for name in layers]
     for ax, image in zip(axes, images, strict=True):
         assert (ax.get_title(), ax.get_xlabel()) == (image, "time step")
         part, start = rows[rows["image"] == image] if image else rows, 0
@@ -384,10 +424,10 @@ def check_raster(axes, rows):
 
 
 @pytest.mark.parametrize("name", ["01_relu_baseline", "07_imagenet"])
-def test_bars_of_every_layer(name):
+def test_spikes_of_every_layer(name):
     rows = read(f"{name}_layers")
     for _, part in rows.groupby("network") if "network" in rows else [("", rows)]:
-        check_bars(figures.spikes_per_layer(part), part)
+        check_layers(figures.spikes_per_layer(part), part)
 
 
 @pytest.mark.parametrize("name", ["05_cifar10", "06_mlgenn"])
@@ -418,7 +458,7 @@ def test_pictures_have_the_first_answers_of_both_networks():
     for i, (name, ax) in enumerate(zip(names, axes, strict=False)):
         assert np.all(ax.images[0].get_array() == i)
         expected = first[first["picture"] == name].itertuples()
-        expected = [f"{row.network}: {row.answer}, {row.percent:.0f} %" for row in expected]
+        expected = [f"{plain(row.network)}: {row.answer}, {row.percent:.0f} %" for row in expected]
         assert ax.get_title().split("\n") == expected
     assert not any(ax.images or ax.axison for ax in axes[len(names) :])
 
@@ -449,7 +489,7 @@ def test_codes():
 def test_activations_have_a_density_per_layer():
     x = np.random.default_rng(0).normal(0, 3, 1_000_000)
     ax = book_figures.activations({"act1": x, "act2": np.maximum(x, 0)})
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["act1", "act2"]
+    assert legends(ax.figure) == [["act 1", "act 2"]]
     normal = ax.lines[0].get_xydata()
     np.testing.assert_allclose(normal[:, 1], np.exp(-(normal[:, 0] ** 2) / 2) / 2.507, atol=0.01)
 
@@ -461,7 +501,7 @@ def test_what_the_library_returns():
     model = keras.Sequential([keras.Input((8, 8, 1)), *layers])
     snn = convert(model, images, code="binary", steps=4)
     layers = measures.evaluate(snn, images).layers
-    check_bars(figures.spikes_per_layer(layers), layers)
+    check_layers(figures.spikes_per_layer(layers), layers)
     words = measures.sample_words(snn, images[0])
     check_raster(figures.raster(words), words)
     table = diagnose(model, snn, images)
@@ -476,8 +516,8 @@ def test_energy_is_what_spikes_and_multiplications_take():
     np.testing.assert_allclose(left, runs["macs_left"])
     labels = [text.get_text() for text in ax.get_yticklabels()]
     assert labels[:2] == [
-        f"{runs['network'][0]}, budget {runs['budget'][0]:g}, picture analog",
-        f"{runs['network'][1]}, budget {runs['budget'][1]:g}, picture in spikes",
+        f"{runs['network'][0]}, budget {runs['budget'][0]:g},\npicture analog",
+        f"{runs['network'][1]}, budget {runs['budget'][1]:g},\npicture in spikes",
     ]
 
 
@@ -490,7 +530,7 @@ def test_what_was_trained_lies_where_the_table_says(several):
     assert [ax.get_title() for ax in axes] == list(shown["network"].unique())
     for ax in axes:
         part = shown[shown["network"] == ax.get_title()]
-        labels = {label.get_text() for label in ax.texts}
+        labels = {label.get_text() for label in ax.texts} - {"ANN"}
         assert labels == ({f" K = {K}" for K in part["K"]} if several else set())
         points = np.concatenate([bars[0].get_xydata() for bars in ax.containers])
         expected = part[["spikes_per_neuron", "loss"]].to_numpy()
@@ -500,6 +540,17 @@ def test_what_was_trained_lies_where_the_table_says(several):
         assert labels == [name for name in classes if name in set(part["weights"])]
 
 
+@pytest.mark.parametrize(
+    "name,words",
+    [
+        ("stage1_block2_1_act", "stage 1 block 2.1"), ("block_16_project", "block 16 project"),
+        ("Conv1_relu", "Conv 1"), ("stem_act", "stem"),
+    ],
+)  # fmt: skip
+def test_layers_are_called_as_a_reader_would(name, words):
+    assert figures.layer_name(name) == words
+
+
 @pytest.fixture(scope="module")
 def draw():
     module = script("book/draw.py")
@@ -507,13 +558,42 @@ def draw():
     return module
 
 
+def drawn_by(draw, chapter, folder, monkeypatch):
+    """The legends of every figure of a chapter, which lies in the folder afterwards."""
+    found, close = [], plt.close
+    see = lambda figure: (found.extend(legends(figure)), close(figure))  # noqa: E731
+    monkeypatch.setattr(draw.plt, "close", see)
+    getattr(draw, chapter)(folder)
+    monkeypatch.undo()
+    return found
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_book_has_what_its_pages_show(draw, chapter, tmp_path):
-    getattr(draw, chapter)(tmp_path)
+def test_book_has_what_its_pages_show(draw, chapter, tmp_path, monkeypatch):
+    named = drawn_by(draw, chapter, tmp_path, monkeypatch)
     page = (PROJECT / "book" / f"{chapter}.md").read_text(encoding="utf-8")
     shown = set(re.findall(r"figures/(\w+\.(?:svg|csv))", page))
-    assert {path.name for path in tmp_path.iterdir()} == shown
+    narrow = {name.replace(".svg", ".narrow.svg") for name in shown if name.endswith(".svg")}
+    assert {path.name for path in tmp_path.iterdir()} == shown | narrow
     assert not plt.get_fignums()
+    assert all(len(names) <= 6 for names in named), "more than a reader keeps apart"
+    for path in tmp_path.glob("*.svg"):
+        smallest, width = smallest_text(path.read_text(encoding="utf-8"))
+        column = (
+            358 if ".narrow." in path.name else 688
+        )  # pixels beside a phone's, a desk's margins
+        assert smallest * min(1, column / width) >= 8.5, path.name
+    for path in tmp_path.glob("*.csv"):
+        cells = path.read_text(encoding="utf-8")
+        assert not re.search(r"(?<![\w)])-\.?\d|\de[+-]\d|\d\d_[a-z]|resnet\d|_relu|_act", cells)
+
+
+def smallest_text(svg):
+    """The size of the smallest text, and the width of the picture, in pixels."""
+    width = float(re.search(r'width="([\d.]+)pt"', svg)[1]) * 4 / 3
+    # Matplotlib draws letters as outlines, of a hundred units each.
+    sizes = re.findall(r"scale\((0\.\d+) -0\.\d+\)", svg)
+    return min((float(size) * 100 * 4 / 3 for size in sizes), default=np.inf), width
 
 
 def test_book_has_all_chapters(draw):

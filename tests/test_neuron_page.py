@@ -155,6 +155,8 @@ def test_page_draws_and_follows_its_controls(site, width):
       const state = () => ({
         summary: get("summary").textContent,
         spikes: document.querySelectorAll("#fs-trace .spike").length,
+        weights: document.querySelectorAll("#fs-trace .weight").length,
+        band: document.querySelectorAll("#fs-error .band").length,
         bars: document.querySelectorAll("#fs-firing .bar").length,
         pictures: document.querySelectorAll(".fs svg[role=img][aria-label]").length,
         rows: document.querySelectorAll("#fs-table tr").length,
@@ -175,6 +177,7 @@ def test_page_draws_and_follows_its_controls(site, width):
         start["summary"] == "x = 1.3 is written as 01010011: 4 spikes, y = 1.29688, error −0.00312"
     )
     assert (start["spikes"], start["bars"], start["rows"]) == (4, 8, 9)
+    assert (start["band"], short["band"]) == (1, 0)  # of 256 levels, of 16
     assert moved["summary"] == "x = 2.5 is written as 10100000: 2 spikes, y = 2.5, error 0"
     assert short["summary"] == "x = 2.5 is written as 1010: 2 spikes, y = 2.5, error 0"
     assert short["bars"] == 4
@@ -184,6 +187,7 @@ def test_page_draws_and_follows_its_controls(site, width):
     assert typed["summary"] == "x = −0.25 is written as 0000: 0 spikes, y = 0, error 0"
     for state in found:
         assert state["pictures"] == 4
+        assert state["weights"] == state["spikes"]
         assert not state["sideways"]
 
 

@@ -110,7 +110,7 @@ def number(role, rawtext, text, lineno, inliner, options=None, content=None):
     """The role ``{number}`12.3 <label>```: a link to the row of that number."""
     shown, target = re.fullmatch(r"(.*) <([\w-]+)>", text, re.S).groups()
     link = pending_xref(
-        "", nodes.inline("", shown, classes=["from-file"]),
+        "", nodes.inline("", shown),
         refdomain="std", reftype="ref", reftarget=target, refexplicit=True,
         refdoc=inliner.document.settings.env.docname, refwarn=True,
     )  # fmt: skip

@@ -13,6 +13,7 @@ import io
 import json
 import os
 import platform
+import re
 import subprocess
 import time
 from contextlib import ExitStack, suppress
@@ -22,7 +23,7 @@ import pandas as pd
 
 from ..files import Refused, atomic, check_place, locked, reading
 
-__all__ = ["HEADLINE_COLUMNS", "commit", "read", "shown", "table", "write"]
+__all__ = ["HEADLINE_COLUMNS", "commit", "plain", "read", "shown", "table", "write"]
 
 HEADLINE_COLUMNS = [
     "experiment", "dataset", "network", "activation", "code", "steps", "fine_tuned", "images",
@@ -69,6 +70,23 @@ _FORMS = {
     "picture_bytes megabytes_sent",
 }
 _FORM_OF = {column: form for form, columns in _FORMS.items() for column in columns.split()}
+
+_PLAIN = {
+    "01_relu_baseline": "ReLU baseline", "02_huffman_codes": "Huffman codes",
+    "03_float_codes": "Float codes", "04_silu_sigmoid": "SiLU and sigmoid",
+    "05_cifar10": "CIFAR-10", "06_mlgenn": "mlGeNN", "07_imagenet": "ImageNet",
+    "08_public_failures": "Public failures", "09_low_end": "Below half a spike",
+    "10_nothing_analog": "Nothing analog", "11_training": "Training", "12_at_scale": "At scale",
+    "resnet8": "ResNet-8", "resnet14": "gated ResNet-14", "resnet20": "ResNet-20",
+    "plain_cnn": "plain CNN", "efficientnet-lite": "EfficientNet-Lite",
+    "mobilenet-v3-small": "MobileNetV3-small", "cifar10": "CIFAR-10", "cifar-10": "CIFAR-10",
+    "imagenet sample": "ImageNet sample", "silu": "SiLU", "relu": "ReLU",
+    "binary_floor, range 25 (paper)": "paper: binary, floor, range 25",
+    "binary (calibrated, rounding)": "binary, calibrated, rounding",
+    "binary round": "binary, rounding", "binary floor": "binary, floor",
+}  # fmt: skip
+_ID = re.compile(rf"(?<![\w./-])({'|'.join(map(re.escape, _PLAIN))})(?![A-Za-z_-])")
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 _AGAIN = "run the notebook again"
 _FORM = "%.9g"
@@ -202,8 +220,20 @@ def shown(rows: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFrame:
         form, values = _FORM_OF.get(column), rows[column].to_numpy()
         if form is not None:
             values = ["–" if pd.isna(v) else form.format(v) for v in values]
-        texts[_HEADINGS.get(column, column).replace("_", " ")] = values
+        heading = plain(_HEADINGS.get(column, column)).replace("_", " ")
+        texts[heading] = [plain(v) if isinstance(v, str) else v for v in values]
     return pd.DataFrame(texts)
+
+
+def plain(text: str) -> str:
+    """A name or a number as a reader would write it: ResNet-8, not ``resnet8``; −2.5 × 10⁻³."""
+    text = _ID.sub(lambda found: _PLAIN[found[0]], text)
+    text = re.sub(
+        r"(?<=\d)e([+-]\d+)\b",
+        lambda e: "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10" + f"{int(e[1])}".translate(_RAISED),
+        text,
+    )
+    return re.sub(r"(?<![\w)-])-(?=\.?\d)", "−", text)
 
 
 def commit() -> str:

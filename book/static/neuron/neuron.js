@@ -91,10 +91,16 @@
     let sum = 0; // of the weights so far, for a code without a membrane
     const read = spikes.map((z, t) => (sum += z * code.weight[t]));
     const values = membrane ? [...membrane, rest] : read;
+    const ends = [0.5, K + (membrane ? 1.5 : 0.5)];
+    const weights = code.weight.map((weight, t) => (spikes[t] ? show(weight, 3) : ""));
+    const longest = 7 * Math.max(...weights.map((words) => words.length)); // in pixels
+    // Where weights do not fit beside each other they stand upright.
+    const upright = (byId("trace").clientWidth - LEFT - RIGHT) / (ends[1] - ends[0]) < longest;
+    const low = upright ? 30 + longest : 42; // where spikes stand
     const { X, Y, add, line, text, box } = plot(byId("trace"), {
-      height: 300,
-      top: 48,
-      x: [0.5, K + (membrane ? 1.5 : 0.5)],
+      height: 258 + low,
+      top: low + 6,
+      x: ends,
       y: padded([0, x, ...values, ...(membrane ? code.threshold : [])]),
       xTicks: [...stepTicks(K, byId("trace")), ...(membrane ? [[K + 1, "rest"]] : [])],
       xLabel: "time step t",
@@ -120,13 +126,13 @@
       const kind = t === K ? "dot rest" : spikes[t] ? "dot fired" : "dot";
       add("circle", { class: kind, cx: X(t + 1), cy: Y(value), r: 4.5 });
     });
-    const weights = code.weight.map((weight, t) => (spikes[t] ? show(weight, 3) : ""));
-    const roomy = X(2) - X(1) > 6.5 * Math.max(...weights.map((words) => words.length));
-    text("tick end", box.left - 6, 36, "spikes");
+    text("tick end", box.left - 6, low - 6, "spikes");
     spikes.forEach((z, t) => {
-      if (!z) return add("circle", { class: "silent", cx: X(t + 1), cy: 40, r: 2 });
-      line("spike", X(t + 1), 42, X(t + 1), 21);
-      if (roomy) text("weight", X(t + 1), 14, weights[t]);
+      if (!z) return add("circle", { class: "silent", cx: X(t + 1), cy: low - 2, r: 2 });
+      line("spike", X(t + 1), low, X(t + 1), low - 21);
+      const place = `translate(${X(t + 1) + 4} ${low - 25}) rotate(-90)`;
+      if (upright) add("text", { class: "weight upright", transform: place }, weights[t]);
+      else text("weight", X(t + 1), low - 28, weights[t]);
     });
   }
 
@@ -137,7 +143,7 @@
     const place = byId("curve");
     const [low, high] = range;
     // Unevenly spaced, or the error of a fine code would look like that of a coarse one.
-    const size = 4 * place.clientWidth;
+    const size = 12 * place.clientWidth;
     const share = (i) => Math.min((i + ((i * 0.6180339887498949) % 1)) / size, 1);
     const inputs = Array.from({ length: size + 1 }, (_, i) => low + share(i) * (high - low));
     const outputs = inputs.map((input) => run(code, input).value);
@@ -177,7 +183,19 @@
       label: "Error, value minus ideal, against x",
     });
     error.line("edge", error.box.left, error.Y(0), error.box.right, error.Y(0));
-    path(error, "error", errors);
+    // Teeth that are finer than the picture: a band from the least error to the largest nearby.
+    const jumps = outputs.filter((output, i) => i && output !== outputs[i - 1]).length;
+    const fine = jumps > place.clientWidth / 8;
+    if (fine) {
+      const nearby = Array.from({ length: Math.floor(size / 48) }, (_, i) => errors.slice(48 * i, 48 * i + 96));
+      const edge = (extreme) =>
+        nearby.map((some, i) => `${error.X(inputs[48 * i + 48]).toFixed(1)} ${error.Y(extreme(...some)).toFixed(1)}`);
+      const d = `M${[...edge(Math.max), ...edge(Math.min).reverse()].join("L")}Z`;
+      error.add("path", { class: "band", "clip-path": `url(#${error.frame.id})`, d });
+    } else {
+      path(error, "error", errors);
+    }
+    byId("band-key").hidden = !fine;
     for (const [{ X, Y, line, add, box, svg }, y] of [[curve, value], [error, value - f(x)]]) {
       line("here", X(x), box.top, X(x), box.bottom);
       add("circle", { class: "dot fired", cx: X(x), cy: Y(y), r: 4.5 });
