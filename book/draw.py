@@ -29,7 +29,7 @@ FIRST_PAGE = "ResNet-8", "ResNet-20", "ResNet-20, SiLU", "EfficientNet-Lite0", "
 MEASURES = ["accuracy", "agreement", "spikes_per_neuron"]
 
 
-def first_page(folder: Path) -> None:
+def index(folder: Path) -> None:
     """Of five networks, the spikes per neuron of three codes at half a point of loss."""
     table = pd.DataFrame(runs()).rename(columns={"spikes": "spikes_per_neuron"})
     table = table[table["weights"] == "training-free"]
@@ -304,7 +304,7 @@ def save(path: Path, draw: Callable, *arguments, **options) -> None:
 
 
 CHAPTERS = (
-    first_page, relu_baseline, huffman_codes, float_codes, silu_sigmoid, cifar10, low_end, mlgenn,
+    index, relu_baseline, huffman_codes, float_codes, silu_sigmoid, cifar10, low_end, mlgenn,
     imagenet, nothing_analog, training, at_scale,
 )  # fmt: skip
 

@@ -49,6 +49,7 @@ def test_interval_of_equal_answers_is_not_nothing():
 STATE = """(() => ({
   hash: location.hash,
   count: document.getElementById("runs-count").textContent,
+  said: document.getElementById("runs-unknown").textContent,
   rows: document.querySelectorAll("#runs-table tr").length,
   marks: document.querySelectorAll("#runs-plot .scatterlayer .point").length,
   detail: document.getElementById("runs-detail").hidden ? "" :
@@ -92,7 +93,9 @@ def test_filters_draw_list_and_write_the_address(tab):
     assert list(complaints(tab.events)) == []
 
     for axis in ("synops", "energy", "K"):
-        tab.show(INDEX, f"#x={axis}&most=100")
+        tab.run(
+            f"location.hash = '#x={axis}&most=100'; new Promise((done) => setTimeout(done, 500))"
+        )
         state = tab.run(STATE)
         assert state["marks"] == state["rows"] == sum(run[axis] is not None for run in runs) > 0
 
@@ -107,6 +110,8 @@ def test_address_brings_back_the_state_and_nonsense_is_passed_over(tab):
     expected = [r for r in export.runs() if r["kind"] == "mixed radix" and r["loss"] <= 1]
     assert state["rows"] == state["marks"] == len(expected)
     assert run["commit"] in state["detail"] and run["experiment"] in state["detail"]
+    assert state["said"].startswith("There is no network nobody; no x constructor; all are shown.")
+    assert abs(tab.run("document.querySelector('.runs').getBoundingClientRect().top")) < 200
 
 
 @in_browser

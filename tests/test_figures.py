@@ -20,8 +20,8 @@ from matplotlib import pyplot as plt
 
 FULL = PROJECT / "results" / "full"
 CHAPTERS = [
-    "relu_baseline", "huffman_codes", "float_codes", "silu_sigmoid", "cifar10", "low_end",
-    "mlgenn", "imagenet", "nothing_analog", "training", "at_scale",
+    "index", "relu_baseline", "huffman_codes", "float_codes", "silu_sigmoid", "cifar10",
+    "low_end", "mlgenn", "imagenet", "nothing_analog", "training", "at_scale",
 ]  # fmt: skip
 NOT_OF_THE_TABLE = "_", "mixed radix, any K"  # how labels of other lines begin
 ACCURACY, SPIKES, SPENT = "accuracy (%)", "spikes per neuron", "spikes per neuron and image"

@@ -305,7 +305,7 @@ def test_page_draws_and_follows_its_controls(browser, site, made, width):
 
     assert f"answers {answers[4]}, " in start["summary"] and f"is a {label}" in start["summary"]
     assert start["drawn"] == [z.sum() for z in trains]
-    assert start["sum"] == f"{sum(start['drawn'])} spikes, all as the library sends them"
+    assert start["sum"] == f"{sum(start['drawn'])} spikes, the same as the library’s"
     assert start["rows"][2] == ["spikes", str(sum(start["drawn"])), "–"]
     assert start["rows"][-1][1:] == ["0", f"{made.document['macs']:,}"]
     assert more["address"] == "#picture=5&budget=0.8" and sum(more["drawn"]) > sum(start["drawn"])

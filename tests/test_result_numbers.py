@@ -8,6 +8,8 @@ import pytest
 from bs4 import BeautifulSoup
 from scripts import PROJECT, script
 
+from fsrepro.experiments.results import plain
+
 numbers = script("book/_ext/result_numbers.py")
 PAGES = PROJECT / "_build" / "html"
 HEADLINES = {"trial": {"images": 10000, "loss": -0.25, "name": "best", "right": True}}
@@ -59,4 +61,4 @@ def test_every_number_of_the_pages_has_its_row_and_the_row_the_value_of_the_file
         assert copied == document
         for key, value in document["headline"].items():
             if numbers.label(name, key) in rows:
-                assert rows[numbers.label(name, key)] == [key, f"{value}"]
+                assert rows[numbers.label(name, key)] == [f"{file}: {key}", plain(f"{value}")]

@@ -21,6 +21,8 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 from sphinx.addnodes import pending_xref
 
+from fsrepro.experiments.results import plain
+
 PROJECT = Path(__file__).parents[2]
 RESULTS = PROJECT / "results"
 PUBLISHED = "results/full"  # in the project, and beside the pages
@@ -141,18 +143,18 @@ class QuotedNumbers(Directive):
             file, document = documents[name]
             environment.note_dependency(str(RESULTS / "full" / f"{file}.json"))
             section = nodes.section(ids=[f"numbers-of-{file}".replace("_", "-")])
-            section += nodes.title("", f"{file[:2]} {name.replace('_', ' ')}")
+            section += nodes.title("", plain(file))
             section += origin(file, document["provenance"])
-            section += self.table(environment, name, keys, document["headline"])
+            section += self.table(environment, file, keys, document["headline"])
             self.state.document.note_implicit_target(section)
             sections.append(section)
         return sections
 
-    def table(self, environment, name, keys, headline):
+    def table(self, environment, file, keys, headline):
         rows = nodes.tbody()
         for key in keys:
-            anchor = label(name, key)
-            row = nodes.row("", cell(nodes.literal("", key)), cell(nodes.Text(f"{headline[key]}")))
+            anchor, name = label(file[3:], key), nodes.literal("", f"{file}: {key}")
+            row = nodes.row("", cell(name), cell(nodes.Text(f"{headline[key]}")))
             row["ids"] = [anchor]
             rows += row
             environment.get_domain("std").anonlabels[anchor] = environment.docname, anchor
@@ -173,7 +175,7 @@ def origin(file, provenance):
     said = nodes.paragraph()
     said += nodes.reference("", "", nodes.literal("", path), refuri=path, internal=False)
     took = f"commit {provenance['commit']} in {provenance['minutes']:.0f} minutes"
-    said += nodes.Text(f", computed by {took}. Again: ")
+    said += nodes.Text(f", computed by {took}. To compute it again: ")
     said += nodes.literal("", command)
     return said
 

@@ -48,8 +48,12 @@
       return [...byId(key).options].some((option) => option.value === value);
     };
     state = { ...START };
-    for (const key of Object.keys(START))
-      if (key in said && allowed(key, said[key])) state[key] = said[key];
+    const known = Object.entries(said).filter(([key]) => key in START);
+    for (const [key, value] of known) if (allowed(key, value)) state[key] = value;
+    const unknown = known.filter(([key, value]) => !allowed(key, value));
+    byId("unknown").textContent = unknown.length
+      ? `There is ${unknown.map(([key, value]) => `no ${key} ${value}`).join("; ")}; all are shown.` : "";
+    return known.length > 0;
   }
 
   function writeAddress() {
@@ -107,7 +111,7 @@
       font: { color: ink, size: 13, family: style.fontFamily },
       xaxis: { ...axis, type: "log", title: { text: AXES[state.x] }, tickvals: TICKS, ticktext: TICKS },
       yaxis: { ...axis, title: { text: "points below the ANN" } },
-      legend: { orientation: "h", y: -0.22, yanchor: "top" },
+      legend: { orientation: "h", y: narrow ? -0.3 : -0.22, yanchor: "top" },
       hoverlabel: { align: "left" },
     };
     const options = { displaylogo: false, responsive: true, displayModeBar: false };
@@ -122,7 +126,7 @@
       button.setAttribute("aria-label", `${run.network}, ${run.code}, K = ${run.K}: details`);
       button.addEventListener("click", () => select(run.id));
       const cells = [
-        run.code, run.weights, String(run.K), shown(run.spikes), shown(run.synops, 2), lossOf(run),
+        shown(run.spikes), lossOf(run), run.code, run.weights, String(run.K), shown(run.synops, 2),
       ].map((text) => make("td", { textContent: text }));
       const row = make("tr", { id: `runs-row-${run.id}` }, make("td", {}, button), ...cells);
       if (run.id === state.run) row.setAttribute("aria-selected", "true");
@@ -203,7 +207,8 @@
   window.addEventListener("hashchange", () => { readAddress(); refresh(); });
   new MutationObserver(refresh).observe(document.documentElement, { attributeFilter: ["data-theme"] });
 
-  readAddress();
+  const asked = readAddress();
   refresh();
+  if (asked) byId("plot").closest(".runs").scrollIntoView();
   byId("plot").on?.("plotly_click", ({ points }) => select(points[0].customdata));
 })();

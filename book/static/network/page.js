@@ -5,7 +5,7 @@
   const { run, digest } = window.fsNetwork;
   const { unit, inks, pictures, labels, tested, macs, networks, rivals } = window.fsNetworks;
   const SIDE = 8, MOST = inks.length - 1;
-  const START = { picture: "1", budget: "0.2" };
+  const START = { picture: "2", budget: "0.2" };
   const LEFT = 44, STEP = 8; // of a raster, in pixels: room for numbers, and the height of a step
   const byId = (id) => document.getElementById(`net-${id}`);
   const make = (tag, properties) => Object.assign(document.createElement(tag), properties);
@@ -101,7 +101,7 @@
       `The spiking network answers ${answer}, the quantised one ${other}${truth}`;
     const same = (fired, l) => digest(fired, size(layers[l])) === digests[chosen][l];
     const all = chosen !== null && spikes.every(same);
-    const check = all ? ", all as the library sends them" : ", not those that the library sends";
+    const check = all ? ", the same as the library’s" : ", not the same as the library’s";
     byId("sum").textContent = plural(total, "spike") + (chosen === null ? "" : check);
     const percent = (x) => `${x.toFixed(1)} %`;
     byId("rival").textContent = `quantised, ${plural(rival.bits, "bit")}`;
