@@ -1,7 +1,7 @@
 // What the search shows first: chapters, of these such as have the words in their title, then the
 // glossary, then notebooks and the reference.
 // Read before the search of Sphinx, which then takes it for its own; the numbers are its defaults.
-const OTHERS = new Set(["genindex", "numbers", "provenance", "references", "reproducing"]);
+const OTHERS = new Set(["cards", "genindex", "numbers", "provenance", "references", "reproducing"]);
 var Scorer = {
   score: ([page, title, , , score]) => {
     const words = new URLSearchParams(location.search).get("q")?.toLowerCase();

@@ -36,6 +36,8 @@
       const button = document.createElement("button");
       button.className = "sort";
       button.type = "button";
+      if (heading.querySelector(".math")) // which becomes a picture
+        button.setAttribute("aria-label", heading.textContent.trim().replace(/[\\()]/g, ""));
       button.append(...heading.childNodes);
       heading.append(button);
       button.addEventListener("click", () => {
