@@ -14,17 +14,13 @@ import numpy as np
 import pandas as pd
 
 from fsrepro.energy import energy_ratio
+from fsrepro.experiments.results import plain
 from fsrepro.files import write_text
 from fsrepro.measures import paired_loss
 
 PROJECT = Path(__file__).parents[1]
 HEADLINE = PROJECT / "results" / "full" / "headline.csv"
 OUTPUT = PROJECT / "book" / "static" / "explorer" / "runs.js"
-
-NETWORKS = {
-    "plain_cnn": "CNN", "mobilenet-v3-small": "MobileNetV3-small", "MobileNetV2": "MobileNetV2",
-}  # fmt: skip
-"""Those whose name is not told from its parts."""
 
 KINDS = {  # of codes: what the name begins with; the first that fits
     "binary, as published": r"binary_floor, range 25|paper",
@@ -48,11 +44,8 @@ def network(row: pd.Series) -> str:
     """``ResNet-20, SiLU`` for what experiments call resnet20."""
     if row["dataset"] == "digits":
         return "small CNNs of others"
-    name = NETWORKS.get(row["network"], row["network"])
-    name = re.sub(r"^resnet-?(?=\d)", "ResNet-", name, flags=re.I)
-    name = re.sub(r"^efficientnet-lite", "EfficientNet-Lite", name)
-    functions = {"silu": "SiLU", "sigmoid": "sigmoid", "sigmoid, silu": "SiLU and gates"}
-    return ", ".join(filter(None, (name, functions.get(row["activation"]))))
+    functions = {"silu": ", SiLU", "sigmoid": ", sigmoid"}
+    return plain(row["network"]) + functions.get(row["activation"], "")
 
 
 def interval(row: pd.Series) -> tuple[float, float, float]:
@@ -97,11 +90,11 @@ def runs() -> list[dict]:
             **{key: row[key] for key in ("experiment", "dataset", "code", "weights", "simulator",
                                          "ann_accuracy", "agreement", "images", "commit")},
         }  # fmt: skip
-        found.append({key: plain(value) for key, value in entry.items()})
+        found.append({key: of_json(value) for key, value in entry.items()})
     return found
 
 
-def plain(value):
+def of_json(value):
     """As JSON has it; None for what a run did not record."""
     if isinstance(value, str):
         return value
