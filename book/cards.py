@@ -58,6 +58,11 @@ NETWORKS = {
         "activations.",
         "Trained for a few epochs only: it shows how gates convert.",
     ),
+    "gated_resnet14_cifar10": Words(
+        "ResNet-14 with gates, trained longer",
+        "The same layers as those of ResNet-14 with gates, trained for three times as many epochs.",
+        "It came after the published run: no figure of a chapter is of this network yet.",
+    ),
     "vgg16_cifar10": Words(
         "VGG-16",
         "The convolutions of VGG-16 with batch norm and average pooling, which much of the "

@@ -31,6 +31,7 @@ NETWORKS = {
     "plain_cnn_sigmoid_cifar10": lambda: models.plain_cnn(activation="sigmoid"),
     "vgg16_cifar10": models.vgg16,
     "se_resnet14_cifar10": lambda: models.resnet(14, activation="silu", squeeze=4),
+    "gated_resnet14_cifar10": lambda: models.resnet(14, activation="silu", squeeze=4),
 }
 
 
