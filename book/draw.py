@@ -51,7 +51,7 @@ def relu_baseline(folder: Path) -> None:
     runs, ann = read(), headline["ann_accuracy"]
     save(folder / "accuracy", book_figures.against_steps, runs, reference=ann)
     save(folder / "spikes", book_figures.against_steps, runs)
-    save(folder / "layers", figures.spikes_per_layer, read("layers"))
+    save(folder / "layers", figures.spikes_per_layer, said(read("layers")))
     save(folder / "confusion", book_figures.confusion, read("confusion"))
     shown = ["setting", "steps", *MEASURES, "synops_per_image", "latency_steps"]
     table(runs, shown, folder / "relu_baseline")
@@ -127,8 +127,8 @@ def cifar10(folder: Path) -> None:
         others,
         reference=ann,
     )
-    save(folder / "cifar10_diagnosis", figures.diagnosis, read("diagnosis"))
-    save(folder / "cifar10_raster", figures.raster, read("words"))
+    save(folder / "cifar10_diagnosis", figures.diagnosis, said(read("diagnosis")))
+    save(folder / "cifar10_raster", figures.raster, said(read("words")))
     save(
         folder / "cifar10_tuning",
         book_figures.fine_tuning,
@@ -177,7 +177,7 @@ def low_end(folder: Path) -> None:
 
 def mlgenn(folder: Path) -> None:
     read, _ = experiment("06_mlgenn")
-    save(folder / "mlgenn_raster", figures.raster, read("words"))
+    save(folder / "mlgenn_raster", figures.raster, said(read("words")))
     agreement = read("agreement").rename(columns={"spikes": "spikes_sent"})
     agreement["output_error"] = agreement["output_error"].map("{:.1e}".format)
     table(agreement, None, folder / "mlgenn_agreement")
@@ -260,6 +260,11 @@ def experiment(name: str) -> tuple[Callable[..., pd.DataFrame], dict]:
         return results.table(RESULTS, name, part, dtype={"word": str})
 
     return read, results.read(RESULTS, name)["headline"]
+
+
+def said(rows: pd.DataFrame) -> pd.DataFrame:
+    """With layers as a reader would say them: stage 1 block 2.1."""
+    return rows.assign(layer=rows["layer"].map(book_figures.layer_name))
 
 
 def rounds(network: str) -> pd.DataFrame:

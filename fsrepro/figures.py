@@ -22,8 +22,7 @@ from matplotlib.axes import Axes
 from .codes import SpikeCode
 
 __all__ = [
-    "diagnosis", "layer_name", "neuron_trace", "quantiser_curve", "raster", "set_style",
-    "spikes_per_layer",
+    "diagnosis", "neuron_trace", "quantiser_curve", "raster", "set_style", "spikes_per_layer",
 ]  # fmt: skip
 
 INK, _SIGNAL = "#33373d", "#c4442a"
@@ -31,6 +30,7 @@ _MARKERS = ("o", "s", "^", "D", "v", "P")
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 _WIDE, _NARROW = 7.2, 3.75  # inches: 690 and 360 pixels of a screen
 _MANY = 24  # layers, from which on a figure has no row for each
+_OF_BLOCK = 12  # layers, at most, that the row of a block has
 _LOWER = 0.75  # so high is a panel in the narrow style, of what it is else
 
 
@@ -99,13 +99,6 @@ def _legend_above(ax: Axes, title: str) -> None:
     ax.legend(title=title, alignment="left", fontsize="small", **where)
 
 
-def layer_name(name: str) -> str:
-    """A layer's name as a reader would say it: ``stage1_block2_1_act`` is stage 1 block 2.1."""
-    name = re.sub(r"_(act|relu)$", "", name)
-    name = re.sub(r"(?<=\d)_(?=\d)", ".", name)
-    return re.sub(r"(?<=[a-z])(?=\d)", " ", name.replace("_", " "))
-
-
 def set_style(*, narrow: bool = False) -> None:
     """One look for all figures: colour-blind safe, told apart by marker and dash in grey print.
 
@@ -170,13 +163,15 @@ def spikes_per_layer(layers: pd.DataFrame) -> Axes:
     layers : pandas.DataFrame
         Of a :class:`fsrepro.measures.Report`; or of several, one below the other with a column
         ``setting``. Layers are in the order of the one that has the most. A block is what the names
-        of more than 24 layers begin with, such as ``block3`` or ``stem``.
+        of more than 24 layers begin with, such as ``block3`` or ``stem``; without such names each
+        layer has its row.
     """
     settings = layers["setting"].unique() if "setting" in layers else [None]
     parts = [layers[layers["setting"] == s] if s else layers for s in settings]
     order = pd.concat([*sorted(parts, key=len, reverse=True)])["layer"].unique()
-    deep = len(order) > _MANY
-    row_of = {name: _block(name) if deep else layer_name(name) for name in order}
+    blocks = pd.Series(order).map(_block).value_counts()
+    deep = len(order) > _MANY and blocks.max() <= _OF_BLOCK
+    row_of = {name: _block(name) if deep else name for name in order}
     rows = list(dict.fromkeys(row_of.values()))
     (ax,) = _panels(1, 1, 1 + len(rows) * max(0.14 * len(parts), 0.24))
     for i, (setting, part) in enumerate(zip(settings, parts, strict=True)):
@@ -202,9 +197,9 @@ def spikes_per_layer(layers: pd.DataFrame) -> Axes:
 
 
 def _block(name: str) -> str:
-    """``block3`` of ``block3_expand_act``, ``block_3`` of ``block_3_expand_relu``, as words."""
-    found = re.match(r"[A-Za-z]+_?\d*", name)
-    return layer_name(found[0].rstrip("_") if found else name)
+    """``block 3`` of ``block3_expand_act`` and of ``block_3_expand_relu``."""
+    found = re.match(r"([A-Za-z]+)_?(\d*)", name)
+    return " ".join(filter(None, found.groups())) if found else name
 
 
 def raster(table: pd.DataFrame) -> Sequence[Axes]:
@@ -236,7 +231,7 @@ def raster(table: pd.DataFrame) -> Sequence[Axes]:
             start = end
         ax.set_title(image, fontsize="medium")
         ax.set(xlim=(0, start + 1), ylim=(len(layers), 0))
-        ax.set_yticks(np.arange(len(layers)) + 0.5, [layer_name(n) for n in layers])
+        ax.set_yticks(np.arange(len(layers)) + 0.5, layers)
         ax.tick_params(axis="y", length=0)
     _label_outer(axes, "time step")
     return axes
@@ -261,7 +256,7 @@ def diagnosis(table: pd.DataFrame) -> Sequence[Axes]:
         ax.set_xlabel(label)
         ax.grid(axis="y", color="0.5", alpha=0.2, zorder=0)
         ax.set_axisbelow(True)
-    axes[0].set_yticks(y, [layer_name(name) for name in table["layer"]])
+    axes[0].set_yticks(y, table["layer"])
     axes[0].invert_yaxis()
     axes[1].set_xlim(0, None)
     for ax in axes[:2]:

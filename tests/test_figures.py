@@ -248,8 +248,7 @@ def diagnosis():
     rows = read("05_cifar10_diagnosis")
     rows["y"] = range(len(rows))
     axes = figures.diagnosis(rows)
-    names = [figures.layer_name(name) for name in rows["layer"]]
-    assert [text.get_text() for text in axes[0].get_yticklabels()] == names
+    assert [text.get_text() for text in axes[0].get_yticklabels()] == [*rows["layer"]]
     assert axes[0].get_ylim()[0] > axes[0].get_ylim()[1]  # the first layer on top
     for ax, values in (
         (axes[2], rows["spikes_per_neuron"]), (axes[3], 100 - rows["agreement_alone"])
@@ -389,15 +388,15 @@ def check_layers(ax, rows):
     for i, part in enumerate(parts):
         if deep:
             drawn = [(names[round(y)], x) for x, y in ax.lines[i].get_xydata()]
-            word = part["layer"].str.extract(r"([A-Za-z]+_?\d*)")[0].str.rstrip("_")
-            rows_of = word.map(figures.layer_name)
+            words = part["layer"].str.extract(r"([A-Za-z]+)_?(\d*)")
+            rows_of = (words[0] + " " + words[1]).str.rstrip()
         else:
             bars = ax.containers[i]
             drawn = [(names[round(b.get_y() + b.get_height() / 2)], b.get_width()) for b in bars]
-            rows_of = part["layer"].map(figures.layer_name)
+            rows_of = part["layer"]
         assert drawn == [*zip(rows_of, part["spikes_per_neuron"], strict=True)]
     if not deep:
-        longest = max(parts, key=len)["layer"].map(figures.layer_name)
+        longest = max(parts, key=len)["layer"]
         assert names[: len(longest)] == list(longest)
     settings = [list(rows["setting"].unique())] if "setting" in rows else []
     assert legends(ax.figure) == settings
@@ -408,7 +407,7 @@ def check_raster(axes, rows):
     images = rows["image"].unique() if "image" in rows else [""]
     layers = rows["layer"].unique()
     names = [text.get_text() for text in axes[0].get_yticklabels()]
-    assert names == [figures.layer_name(name) for name in layers]
+    assert names == [*layers]
     for ax, image in zip(axes, images, strict=True):
         assert (ax.get_title(), ax.get_xlabel()) == (image, "time step")
         part, start = rows[rows["image"] == image] if image else rows, 0
@@ -548,7 +547,14 @@ def test_what_was_trained_lies_where_the_table_says(several):
     ],
 )  # fmt: skip
 def test_layers_are_called_as_a_reader_would(name, words):
-    assert figures.layer_name(name) == words
+    assert book_figures.layer_name(name) == words
+
+
+def test_a_deep_network_of_a_stranger_has_a_row_for_each_layer():
+    names = [f"conv2d_{n}" for n in range(40)]
+    ax = figures.spikes_per_layer(pd.DataFrame({"layer": names, "spikes_per_neuron": 0.5}))
+    assert [text.get_text() for text in ax.get_yticklabels()] == names
+    assert len(ax.containers[0]) == 40
 
 
 @pytest.fixture(scope="module")

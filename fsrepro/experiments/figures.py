@@ -8,6 +8,7 @@ draws.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -26,7 +27,6 @@ from ..figures import (
     _look,
     _narrow,
     _panels,
-    layer_name,
     neuron_trace,
     quantiser_curve,
 )
@@ -35,7 +35,7 @@ from .results import plain
 __all__ = [
     "activations", "against_others", "against_spikes", "against_steps", "by_steps", "confusion",
     "curves", "energy_parts", "error_against_spikes", "examples", "fine_tuning", "first_answers",
-    "frontier", "inner_spikes", "kept_answers", "loss_against_spikes", "mis_set",
+    "frontier", "inner_spikes", "kept_answers", "layer_name", "loss_against_spikes", "mis_set",
     "networks_against_spikes", "neuron_traces", "price_of_spikes", "ratio_to_bound",
     "relative_precision", "spikes_needed", "spread_fronts", "trained_frontier",
 ]  # fmt: skip
@@ -94,6 +94,13 @@ def _by_spread(table, x, y, alone, **look) -> Sequence[Axes]:
         ax.set_title(alone if factor == 1 else f"scales from 1/{factor:g} to {factor:g}")
     _legend(axes)
     return axes
+
+
+def layer_name(name: str) -> str:
+    """A layer's name as a reader would say it: ``stage1_block2_1_act`` is stage 1 block 2.1."""
+    name = re.sub(r"_(act|relu)$", "", name)
+    name = re.sub(r"(?<=\d)_(?=\d)", ".", name)
+    return re.sub(r"(?<=[a-z])(?=\d)", " ", name.replace("_", " "))
 
 
 def against_steps(table: pd.DataFrame, *, reference: float | None = None) -> Axes:
