@@ -64,7 +64,7 @@ pdf: book
 
 check: $(ENVIRONMENT)
 	$(BIN)/python book/check_pages.py
-	$(BIN)/python -m pytest tests/test_book_in_browser.py tests/test_project.py -m built
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m built tests
 
 test: $(ENVIRONMENT)
 	FSREPRO_TESTS=$(TESTS) $(BIN)/python -m pytest -n 2 --dist worksteal
