@@ -62,6 +62,8 @@ def published(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     title.source = title.source.replace("# Notebook:", "# Published run:", 1)
     for part in (notebook, *notebook.cells):
         part.metadata.pop("papermill", None)  # paths and times
+        if "outputs" in part:
+            part.outputs = [out for out in part.outputs if out.get("name") != "stderr"]
     return notebook
 
 

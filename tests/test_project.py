@@ -3,10 +3,12 @@
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 
+import nbformat
 import pandas as pd
 import pytest
 import yaml
@@ -62,6 +64,28 @@ def test_every_profile_has_every_notebook_with_the_same_parameters(profile):
         assert profiles[name].keys() == quick[name].keys()
         assert profiles[name]["profile"] == profile
         assert profiles[name]["results"] == f"results/{profile}"
+
+
+def test_the_book_has_the_notebooks_of_the_published_run_that_are_kept():
+    kept = [path.stem for path in sorted((PROJECT / "book" / "published").glob("*.ipynb"))]
+    contents = (PROJECT / "book" / "_toc.yml").read_text()
+    assert kept and sorted(re.findall(r"file: published/(\w+)", contents)) == kept
+    for name in kept:
+        text = (PROJECT / "book" / "published" / f"{name}.ipynb").read_text(encoding="utf-8")
+        assert "# Published run: " in text and '"papermill": {' not in text
+        assert str(PROJECT.parent) not in text and "/tmp/" not in text
+
+
+def test_a_published_notebook_tells_nothing_of_the_machine():
+    cell = {"cell_type": "markdown", "source": "# Notebook: one", "metadata": {"papermill": {}}}
+    outputs = [{"output_type": "stream", "name": n, "text": n} for n in ("stderr", "stdout")]
+    code = {"cell_type": "code", "source": "", "metadata": {}, "outputs": outputs}
+    metadata = {"papermill": {"path": "/home/a"}}
+    notebook = nbformat.from_dict({"cells": [cell, code], "metadata": metadata})
+    kept = script("notebooks/run.py").published(notebook)
+    assert [out.text for out in kept.cells[1].outputs] == ["stdout"]
+    assert kept.cells[0].source == "# Published run: one"
+    assert not kept.metadata and not kept.cells[0].metadata
 
 
 def test_unknown_parameter_stops_the_run(tmp_path):
