@@ -79,6 +79,12 @@ def with_title_page(page: BeautifulSoup, article: Tag, config: dict, profile: st
     article.insert(0, front)
 
 
+def chapters(article: Tag) -> list[Tag]:
+    """Sections with a heading that are pages of the book; those of the first page are none."""
+    sections = article.select("section:has(> h2)")
+    return [section for section in sections if section.select_one("span[id^='document-']")]
+
+
 def with_contents(page: BeautifulSoup, article: Tag, parts: dict[str, str]) -> None:
     """A table of contents behind the title page: parts, chapters and their sections.
 
@@ -87,7 +93,7 @@ def with_contents(page: BeautifulSoup, article: Tag, parts: dict[str, str]) -> N
     """
     contents = page.new_tag("nav", attrs={"class": "book-contents"})
     contents.append(page.new_tag("h2", string="Contents"))
-    for chapter in article.select("section:has(> h2)"):
+    for chapter in chapters(article):
         name = chapter.select_one("span[id^='document-']")["id"].removeprefix("document-")
         if name in parts:
             contents.append(page.new_tag("p", attrs={"class": "part"}, string=parts[name]))
@@ -112,7 +118,7 @@ def _line(page: BeautifulSoup, heading: Tag, anchor: str) -> Tag:
 def with_running_heads(page: BeautifulSoup, article: Tag) -> str:
     """Style rules that print the title of each chapter at the top of its pages."""
     rules = []
-    for i, chapter in enumerate(article.select("section:has(> h2)")):
+    for i, chapter in enumerate(chapters(article)):
         chapter["class"] = [*chapter.get("class", []), "chapter"]
         chapter["style"] = f"page: chapter-{i}"
         title = chapter.h2.get_text().replace("\\", "\\\\").replace('"', '\\"')

@@ -154,7 +154,8 @@ def test_printed_contents_have_the_pages_of_the_headings(tmp_path):
     </section>"""
     source = (
         '<html><head><title></title></head><body><nav>Menu</nav><article class="bd-article">'
-        f"<section><h1>Spikes: a book</h1><p>First</p>{chapter.format('one', 1)}"
+        "<section><h1>Spikes: a book</h1><section><h2>Of the first page</h2><p>First</p></section>"
+        f"{chapter.format('one', 1)}"
         f'{chapter.format("two", 2)}<div class="citation" id="id1">A paper</div>'
         "</section></article></body></html>"
     )
