@@ -138,7 +138,7 @@ $(MATHJAX) $(PLOTLY): | $(ENVIRONMENT)
 	mv $@.partial $@
 
 # The runs that the explorer of the first page shows.
-$(RUNS): book/export_runs.py results/full/headline.csv | $(ENVIRONMENT)
+$(RUNS): book/export_runs.py results/full/headline.csv $(LIBRARY) | $(ENVIRONMENT)
 	$(BIN)/python book/export_runs.py
 
 # The tables behind the page "A neuron to play with".

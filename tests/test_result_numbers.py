@@ -12,30 +12,30 @@ from fsrepro.experiments.results import plain
 
 numbers = script("book/_ext/result_numbers.py")
 PAGES = PROJECT / "_build" / "html"
-HEADLINES = {"trial": {"images": 10000, "loss": -0.25, "name": "best", "right": True}}
+HEADLINE = {"images": 10000, "loss": -0.25, "name": "best", "right": True}
+DOCUMENTS = {"trial": ("01_trial", {"headline": HEADLINE})}
 
 
 @pytest.mark.parametrize(
     ("expression", "expected"),
     [
-        ("'%.2f' % full.trial.loss", "number-trial-loss"),
-        ("'%.0f' % (100 * full.trial.loss)", "number-trial-loss"),
-        ("full.trial.images_text", "number-trial-images"),
-        ("full.trial.name", None),
-        ("full.trial.right", None),
-        ("full.other.loss", None),
-        ("run.trial.loss", None),
+        ("'%.2f' % full.trial.loss", [("trial", "loss")]),
+        ("'%.0f' % (100 * full.trial.loss)", [("trial", "loss")]),
+        ("full.trial.images_text", [("trial", "images")]),
+        ("full.trial.loss - full.trial.images", [("trial", "loss"), ("trial", "images")]),
+        ("full.trial.name", []),
+        ("full.trial.right", []),
+        ("full.other.loss", []),
+        ("run.trial.loss", []),
     ],
 )
-def test_the_number_of_an_expression(expression, expected):
-    assert numbers.the_number(expression, HEADLINES) == expected
+def test_the_numbers_of_an_expression(expression, expected):
+    assert numbers.numbers_of(expression, DOCUMENTS) == expected
 
 
 def test_text_is_linked_but_where_no_link_can_be(monkeypatch):
-    monkeypatch.setattr(
-        numbers, "published", lambda: {"trial": ("01_trial", {"headline": HEADLINES["trial"]})}
-    )
-    filled = {"full": {"trial": HEADLINES["trial"]}}
+    monkeypatch.setattr(numbers, "published", lambda: DOCUMENTS)
+    filled = {"full": {"trial": HEADLINE}}
     app = SimpleNamespace(config=SimpleNamespace(myst_substitutions=filled))
     number = "{{ '%.1f' % full.trial.loss }}"
     plain = f"# Of {number}\n:alt: Of {number}\n```{{table}} Of {number}\n"

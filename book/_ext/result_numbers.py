@@ -79,29 +79,29 @@ def published():
 
 
 def _link_numbers(app, name, source):
-    if name.startswith("notebooks/"):  # not text
-        return
-    headlines = {name: document["headline"] for name, (_, document) in published().items()}
+    documents = published()
 
     def linked(match):
         line = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
-        key = the_number(match[1], headlines)
-        if key is None or line.lstrip().startswith((":alt:", "#", "```")):  # no place for a link
+        found = numbers_of(match[1], documents)
+        if not found or line.lstrip().startswith((":alt:", "#", "```")):  # no place for a link
             return match[0]
         filled = JINJA.from_string(match[0]).render(numbers)
-        return f"{{number}}`{filled.replace('-', '−')} <{key}>`"
+        return f"{{number}}`{filled.replace('-', '−')} <{label(*found[0])}>`"
 
     text, numbers = source[0], app.config.myst_substitutions
     source[0] = FILLED.sub(linked, text)
 
 
-def the_number(expression, headlines):
-    """The label of the first number of a headline that an expression reads; None without one."""
+def numbers_of(expression, documents):
+    """``(name, key)`` of each number of a headline that an expression reads."""
+    found = []
     for name, key in QUOTED.findall(expression):
-        value = headlines.get(name, {}).get("images" if key == "images_text" else key)
+        key = "images" if key == "images_text" else key
+        value = documents[name][1]["headline"].get(key) if name in documents else None
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return label(name, "images" if key == "images_text" else key)
-    return None
+            found.append((name, key))
+    return found
 
 
 def label(name, key):
@@ -122,16 +122,13 @@ def number(role, rawtext, text, lineno, inliner, options=None, content=None):
 # ---- the page of all numbers
 
 
-def quoted():
+def quoted(documents):
     """``{name: keys}`` of what the pages quote, in the order of the result files."""
-    texts = [path.read_text(encoding="utf-8") for path in sorted((PROJECT / "book").glob("*.md"))]
-    headlines = {name: document["headline"] for name, (_, document) in published().items()}
-    found = {name: set() for name in headlines}
-    for text in texts:
-        for expression in FILLED.findall(text):
-            for name, key in QUOTED.findall(expression):
-                if the_number(f"full.{name}.{key}", headlines):
-                    found[name].add("images" if key == "images_text" else key)
+    found = {name: set() for name in documents}
+    for path in (PROJECT / "book").glob("*.md"):
+        for expression in FILLED.findall(path.read_text(encoding="utf-8")):
+            for name, key in numbers_of(expression, documents):
+                found[name].add(key)
     return {name: sorted(keys) for name, keys in found.items() if keys}
 
 
@@ -139,7 +136,7 @@ class QuotedNumbers(Directive):
     def run(self):
         environment = self.state.document.settings.env
         documents, sections = published(), []
-        for name, keys in quoted().items():
+        for name, keys in quoted(documents).items():
             file, document = documents[name]
             environment.note_dependency(str(RESULTS / "full" / f"{file}.json"))
             section = nodes.section(ids=[f"numbers-of-{file}".replace("_", "-")])
