@@ -52,7 +52,7 @@ def test_spikes_and_map_are_the_membrane_potential(snn, images):
         "output": carried[third].reshape(len(images), -1) @ kernel["last"],
     }
     received = [network.get_layer(name).input for name in (second, third)]
-    received = keras.Model(network.inputs, received + network.outputs).predict_on_batch(images)
+    received = keras.Model(network.inputs, received + network.outputs).predict(images)
     for (name, share), potential in zip(by_spikes.items(), received, strict=True):
         np.testing.assert_allclose(share + maps[name], potential, atol=1e-5)
 

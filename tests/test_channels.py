@@ -45,16 +45,16 @@ def test_same_function(name):
     if expected is not None:
         assert names == expected
     images = np.random.default_rng(1).normal(size=(5, 8, 8, 3)).astype(np.float32)
-    before = graph.predict_on_batch(images)
+    before = graph.predict(images)
     rng = np.random.default_rng(2)
     channels = {n: graph.get_layer(n).output.shape[-1] for n in names}
     powers = {n: np.exp2(rng.integers(-4, 5, c)) for n, c in channels.items()}
     any_factor = {n: np.exp(rng.normal(0, 1, c)) for n, c in channels.items()}
-    exact = rescale_channels(graph, powers).predict_on_batch(images)
+    exact = rescale_channels(graph, powers).predict(images)
     assert exact == pytest.approx(before, rel=1e-5)
-    found = rescale_channels(graph, any_factor).predict_on_batch(images)
+    found = rescale_channels(graph, any_factor).predict(images)
     assert found == pytest.approx(before, rel=1e-4)
-    assert (graph.predict_on_batch(images) == before).all()  # the source is left alone
+    assert (graph.predict(images) == before).all()  # the source is left alone
 
 
 def test_a_maximum_that_others_read_is_an_obstacle():
@@ -72,8 +72,7 @@ def test_activations_are_multiplied():
     scaled = rescale_channels(graph, {"a_act": factor})
     images = np.random.default_rng(3).normal(size=(5, 8, 8, 3)).astype(np.float32)
     before, after = (
-        keras.Model(g.inputs, g.get_layer("a_act").output).predict_on_batch(images)
-        for g in (graph, scaled)
+        keras.Model(g.inputs, g.get_layer("a_act").output).predict(images) for g in (graph, scaled)
     )
     assert after == pytest.approx(before * factor, rel=1e-6)
 

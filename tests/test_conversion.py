@@ -109,7 +109,7 @@ def test_layer_inside_a_compiled_model():
     inputs = keras.Input((12,))
     model = keras.Model(inputs, FewSpikes(code)(inputs))
     x = layer_inputs(code).reshape(-1, 12)
-    assert same_bits(model.predict_on_batch(x), code.quantise(x))
+    assert same_bits(model.predict(x), code.quantise(x))
 
 
 def test_layer_configuration_round_trip():
@@ -135,7 +135,7 @@ def probe(snn, images):
     """What goes into and comes out of every spiking layer, by name."""
     sites = snn.spiking_layers
     tensors = [tensor for site in sites for tensor in (site.input, site.output)]
-    values = keras.Model(snn.keras_model.inputs, tensors).predict_on_batch(images)
+    values = keras.Model(snn.keras_model.inputs, tensors).predict(images)
     return {s.name: (values[2 * i], values[2 * i + 1]) for i, s in enumerate(sites)}
 
 
@@ -163,7 +163,7 @@ def test_the_layers_use_the_scales_of_the_table(snn):
 def test_16_steps_compute_the_ann(trained, calibration_images, test_images, scale):
     snn = convert(trained, calibration_images, steps=16, scale=scale)
     images = calibration_images  # within the range that was calibrated
-    expected = trained.predict_on_batch(images)
+    expected = trained.predict(images)
     assert np.abs(snn.predict(images) - expected).max() < 1e-3 * np.ptp(expected)
 
 
@@ -211,7 +211,7 @@ def test_scale_max_is_the_largest_activation_to_eight_bits(trained, calibration_
     snn = convert(trained, calibration_images, scale="max")
     for name, scale in snn.scales.items():
         part = keras.Model(trained.inputs, trained.get_layer(name).output)
-        largest = float(part.predict_on_batch(calibration_images).max())
+        largest = float(part.predict(calibration_images).max())
         assert scale == round_scale(scale)
         # About 100,000 of act1's 204,800 values are drawn, so the very largest may be missed.
         assert 0.9 * largest < scale <= largest * (1 + 2**-8)
@@ -330,7 +330,7 @@ def test_record_draws_from_every_layer(snn, trained, calibration_images):
     drawn = record(graph, calibration_images, samples=1000)
     assert {name: values.size for name, values in drawn.items()} == dict.fromkeys(snn.scales, 1000)
     full = keras.Model(graph.inputs, graph.get_layer("act3").input)
-    values = full.predict_on_batch(calibration_images)
+    values = full.predict(calibration_images)
     assert drawn["act3"].min() < 0  # before the ReLU
     assert drawn["act3"].mean() == pytest.approx(
         float(values.mean()), abs=4 * float(values.std()) / 1000**0.5

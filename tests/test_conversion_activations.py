@@ -47,7 +47,7 @@ def images(digits):
 def test_every_layer_bit_for_bit(gated):
     snn = convert(gated, pictures(), code="mixed_radix", steps=6)
     inner = [t for layer in snn.spiking_layers for t in (layer.input, layer.output)]
-    values = keras.Model(snn.keras_model.inputs, inner).predict_on_batch(pictures(20))
+    values = keras.Model(snn.keras_model.inputs, inner).predict(pictures(20))
     found = {code.activation for code in snn.codes.values()}
     assert {"silu", "gelu", "sigmoid", "tanh", "relu"} <= found
     assert found - {"silu", "gelu", "sigmoid", "tanh", "relu"} <= {"linear", "negative_part"}
@@ -158,7 +158,7 @@ def test_a_registered_activation_is_converted(monkeypatch):
         "squareplus", lambda x: (x + np.sqrt(x**2 + 4)) / 2, keras.activations.squareplus
     )
     snn = convert(model, pictures(), code="binary", steps=12)
-    expected = model.predict_on_batch(pictures())
+    expected = model.predict(pictures())
     assert np.abs(snn.predict(pictures()) - expected).max() < 0.01 * np.ptp(expected)
     code, scale = snn.codes["soft_act"], snn.scales["soft_act"]
     assert code == soma(binary(12, scale, rounding=True), "squareplus", code.offset)

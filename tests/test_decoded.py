@@ -73,7 +73,7 @@ def test_layer_is_the_code_spike_for_spike(name, shape):
 def test_network_is_the_one_of_the_codes(snn, test_images):
     sites = snn.spiking_layers
     tensors = [tensor for site in sites for tensor in (site.input, site.output)]
-    probed = keras.Model(snn.keras_model.inputs, tensors).predict_on_batch(test_images[:100])
+    probed = keras.Model(snn.keras_model.inputs, tensors).predict(test_images[:100])
     for site, x, y in zip(sites, probed[::2], probed[1::2], strict=True):
         assert (y == site.code.quantise(x)).all()
 

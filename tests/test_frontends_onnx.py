@@ -99,7 +99,7 @@ def verify(model, shape):
     read = from_onnx(model, x)
     assert model.SerializeToString() == before
     assert read.input_shape == (None, *shape)
-    found = read.predict_on_batch(x)
+    found = read.predict(x)
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
     assert np.abs(expected).max() > 0
@@ -517,7 +517,7 @@ def test_sources(how, tmp_path):
     path, model = tmp_path / "net.onnx", small()
     onnx.save(model, path)
     source = {"path": path, "string": str(path), "bytes": path.read_bytes(), "model": model}[how]
-    found = from_onnx(source, images(MAP)).predict_on_batch(images(MAP))
+    found = from_onnx(source, images(MAP)).predict(images(MAP))
     np.testing.assert_allclose(found, computed(model, images(MAP)), rtol=1e-4, atol=1e-5)
 
 
@@ -615,8 +615,8 @@ def test_a_file_for_a_batch_of_a_certain_size(batch):
     x, model = images(MAP, 6), chain(MAP, *steps, batch=batch)
     read = from_onnx(model, x)
     expected = computed(model, x[:batch])
-    np.testing.assert_allclose(read.predict_on_batch(x[:batch]), expected, rtol=1e-4, atol=1e-5)
-    assert read.predict_on_batch(x).shape == (6, 210)
+    np.testing.assert_allclose(read.predict(x[:batch]), expected, rtol=1e-4, atol=1e-5)
+    assert read.predict(x).shape == (6, 210)
 
 
 def test_integers_at_the_door():
@@ -625,7 +625,7 @@ def test_integers_at_the_door():
     model.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
     x = np.random.default_rng(0).integers(0, 256, (3, *MAP)).astype(np.uint8)
     expected = computed(model, x)
-    found = from_onnx(model, x).predict_on_batch(x.astype(np.float32))
+    found = from_onnx(model, x).predict(x.astype(np.float32))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -639,7 +639,7 @@ def test_numbers_of_another_precision_become_float32(kind):
     read = from_onnx(chain(MAP, *steps(lambda x: x.astype(kind)), kind=number_type), images(MAP))
     same = chain(MAP, *steps(lambda x: x.astype(kind).astype(np.float32)))
     assert {weight.dtype for weight in read.weights} == {"float32"}
-    found, expected = read.predict_on_batch(images(MAP)), computed(same, images(MAP))
+    found, expected = read.predict(images(MAP)), computed(same, images(MAP))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -655,7 +655,7 @@ def test_a_log_softmax_at_the_end_is_dropped():
     read = from_onnx(chain(VECTOR, *steps), images(VECTOR))
     assert kinds(read) == ["Dense"]
     expected = images(VECTOR) @ steps[0][1][0]
-    np.testing.assert_allclose(read.predict_on_batch(images(VECTOR)), expected, rtol=1e-5)
+    np.testing.assert_allclose(read.predict(images(VECTOR)), expected, rtol=1e-5)
 
 
 def test_functions_of_the_file_are_unfolded():
@@ -747,7 +747,7 @@ def test_saved_and_loaded(tmp_path):
     read.save(tmp_path / "net.keras")
     again = keras.models.load_model(tmp_path / "net.keras")
     x = images(MAP)
-    np.testing.assert_array_equal(again.predict_on_batch(x), read.predict_on_batch(x))
+    np.testing.assert_array_equal(again.predict(x), read.predict(x))
 
 
 @pytest.mark.parametrize("runtime", ["as it is", "without"])

@@ -100,7 +100,7 @@ def test_spikes_are_those_of_the_specification(snn):
     probe = keras.Model(snn.keras_model.inputs, [layer.input for layer in snn.spiking_layers])
     fan_out = count_synapses(snn).fan_out
     spikes = synops = 0
-    for layer, v in zip(snn.spiking_layers, probe.predict_on_batch(images), strict=True):
+    for layer, v in zip(snn.spiking_layers, probe.predict(images), strict=True):
         z = layer.code.encode(v).sum(0)  # time step by time step, in NumPy
         row = report.layers.set_index("layer").loc[layer.name]
         assert row["spikes_per_neuron"] == pytest.approx(z.mean())

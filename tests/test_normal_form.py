@@ -39,11 +39,11 @@ def verify(model, *, logits=None):
     expected_model = model if logits is None else keras.Model(model.inputs, logits)
     x = np.random.default_rng(1).normal(0, 1, (6, *model.input_shape[1:])).astype(np.float32)
     config, weights = model.get_config(), [w.copy() for w in model.get_weights()]
-    expected = expected_model.predict_on_batch(x)
+    expected = expected_model.predict(x)
 
     graph = normal_form(model)
 
-    found = graph.predict_on_batch(x)
+    found = graph.predict(x)
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
     assert np.abs(expected).max() > 0
@@ -276,9 +276,9 @@ def test_softmax_at_the_end_is_dropped(how):
         model = keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
         randomise(model)
         graph = normal_form(model)
-        logits = graph.predict_on_batch(np.eye(7, dtype=np.float32))
+        logits = graph.predict(np.eye(7, dtype=np.float32))
         softmax = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-        expected = model.predict_on_batch(np.eye(7, dtype=np.float32))
+        expected = model.predict(np.eye(7, dtype=np.float32))
         np.testing.assert_allclose(softmax, expected, rtol=1e-5)
     else:
         logits = layers.Dense(3)(x)
@@ -343,8 +343,8 @@ def test_model_with_float64_like_integers_in_weights_keeps_large_and_small_scale
     randomise(model)
     model.get_layer("n").moving_variance.assign(np.logspace(-6, 6, 6))
     x = np.random.default_rng(0).normal(0, 1, (4, *SHAPE)).astype(np.float32)
-    expected = model.predict_on_batch(x)
-    found = normal_form(model).predict_on_batch(x)
+    expected = model.predict(x)
+    found = normal_form(model).predict(x)
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..fitting import Distribution
-from ..networks.graph import batch_slices, check_array, predict_list
+from ..networks.graph import check_array, in_batches, outputs_of
 from ..networks.nonlinearity import Nonlinearity
 from ..networks.population import Population
 
@@ -138,9 +138,10 @@ def _batches(model, images, samples) -> Iterator[tuple[str, np.ndarray, int]]:
     """By layer and batch: its name, its pre-activations, and how many of them to draw."""
     sites = [layer for layer in model.layers if isinstance(layer, (Nonlinearity, Population))]
     probe = keras.Model(model.inputs, [site.input for site in sites])
-    for part in tqdm(batch_slices(model, len(images)), desc="calibrate"):
-        batch = images[part]
-        for site, x in zip(sites, predict_list(probe, batch), strict=True):
+    batches = in_batches(model, images)
+    found_of_each = tqdm(outputs_of(probe, batches), desc="calibrate", total=len(batches))
+    for batch, found in zip(batches, found_of_each, strict=True):
+        for site, x in zip(sites, found, strict=True):
             if not np.isfinite(x).all():
                 raise ValueError(
                     f"layer {site.name!r} gives NaN or infinite values on the calibration images"

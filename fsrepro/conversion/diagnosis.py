@@ -10,7 +10,7 @@ from tqdm import tqdm
 from .. import activations
 from ..codes import SpikeCode
 from ..fitting import decibels
-from ..networks.graph import batch_slices, predict, predict_list, rewrite
+from ..networks.graph import in_batches, outputs_of, predict, rewrite
 from ..networks.population import activation_layers
 from ._normal_form import normal_form
 from .decoded import Decoded
@@ -101,9 +101,9 @@ def _activity(graph, snn, sites, x) -> pd.DataFrame:
     largest = {name: _largest(code) for name, code in snn.codes.items()}
     sums = {name: np.zeros(5) for name in sites}  # power, error, ANN power, ANN error, saturated
     fired = {name: np.zeros(1, bool) for name in sites}
-    for part in tqdm(batch_slices(graph, len(x)), desc="activity"):
-        batch = x[part]
-        targets, found = predict_list(wanted, batch), written.predict_on_batch(batch)
+    batches = in_batches(graph, x)
+    both = zip(outputs_of(wanted, batches), outputs_of(written, batches), strict=True)
+    for targets, found in tqdm(both, desc="activity", total=len(batches)):
         for name, target, v, y in zip(sites, targets, found[::2], found[1::2], strict=True):
             own = functions[name](v)
             saturated = float(np.count_nonzero(own > largest[name]))
@@ -130,8 +130,8 @@ def _largest(code) -> np.ndarray:
 def _spikes(snn, x) -> np.ndarray:
     """Of each layer, for each image."""
     total = np.zeros(len(snn.codes))
-    for part in batch_slices(snn.keras_model, len(x)):
-        _, counts = snn.count(x[part])
+    for batch in in_batches(snn.keras_model, x):
+        _, counts = snn.count(batch)
         total += [count.sum(dtype=np.float64) for count in counts.values()]
     return total / len(x)
 

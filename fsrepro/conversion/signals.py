@@ -26,12 +26,12 @@ from keras import layers
 
 from .. import activations
 from ..networks.graph import (
-    batch_slices,
     calls,
     copy_layer,
+    in_batches,
     model_of,
+    outputs_of,
     plain_layers,
-    predict_list,
     retrace,
     rewrite,
     unique,
@@ -215,8 +215,8 @@ def _signed(graph, written: set[int], images, like) -> dict[int, bool]:
         return dict.fromkeys(written, True)
     probe, few = keras.Model(graph.inputs, tensors), np.asarray(images[:IMAGES], np.float32)
     power = np.zeros((2, len(tensors)))
-    for part in batch_slices(graph, len(few)):
-        for i, values in enumerate(predict_list(probe, few[part])):
+    for found in outputs_of(probe, in_batches(graph, few)):
+        for i, values in enumerate(found):
             power[0, i] += np.square(values, dtype=np.float64).sum()
             power[1, i] += np.square(np.minimum(values, 0), dtype=np.float64).sum()
     shares = zip(tensors, *power, strict=True)

@@ -8,16 +8,18 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, count
 
 import keras
 import numpy as np
+from keras import ops
 
 __all__ = [
     "at_most", "batch_slices", "calls", "check_array", "copy_layer", "follow", "has_own_call",
-    "model_of", "plain_layers", "predict", "predict_list", "retrace", "rewrite", "unique", "uses",
+    "in_batches", "model_of", "outputs_of", "plain_layers", "predict", "predict_list", "retrace",
+    "rewrite", "unique", "uses",
 ]  # fmt: skip
 
 _FLOATS_AT_ONCE = 2**28  # all activations of a batch: 1 GiB
@@ -149,16 +151,34 @@ def check_array(sizes: tuple[int | None, ...], images, what: str) -> np.ndarray:
     return images
 
 
-def predict_list(model: keras.Model, batch) -> list:
-    """``model.predict_on_batch(batch)``, a list also where Keras gives a single array."""
-    found = model.predict_on_batch(batch)
-    return found if isinstance(found, list) else [found]
+def outputs_of(model: keras.Model, batches: Sequence) -> Iterator[list[np.ndarray]]:
+    """All outputs of ``model`` for each of the ``batches``, as arrays.
+
+    A single batch goes from layer to layer: to trace a graph first would take longer.
+    """
+    traced = len(batches) > 1
+    for batch in batches:
+        if traced:
+            found = model.predict_on_batch(batch)
+        else:
+            found = model(ops.convert_to_tensor(batch), training=False)
+        yield [ops.convert_to_numpy(x) for x in keras.tree.flatten(found)]
+
+
+def predict_list(model: keras.Model, batch) -> list[np.ndarray]:
+    """All outputs of ``model`` for a single batch."""
+    return next(outputs_of(model, [batch]))
 
 
 def predict(model: keras.Model, images, batch_size: int | None = None) -> np.ndarray:
     """The output of ``model`` for all ``images``, batch by batch."""
-    slices = batch_slices(model, len(images), batch_size)
-    return np.concatenate([model.predict_on_batch(images[part]) for part in slices])
+    batches = in_batches(model, images, batch_size)
+    return np.concatenate([found for (found,) in outputs_of(model, batches)])
+
+
+def in_batches(model: keras.Model, images, batch_size: int | None = None) -> list:
+    """``images`` cut up as by :func:`batch_slices`."""
+    return [images[part] for part in batch_slices(model, len(images), batch_size)]
 
 
 def batch_slices(model: keras.Model, images: int, batch_size: int | None = None) -> list[slice]:

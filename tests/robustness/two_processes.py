@@ -18,14 +18,6 @@ import time
 import warnings
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-from formats import VERSIONS, WRITTEN
-
-from fsrepro.experiments import results
-from fsrepro.experiments.download import fetched
-from fsrepro.experiments.sweep import Sweep
-
 CONTENT = bytes(range(256)) * 1000
 ROWS = 40
 
@@ -48,6 +40,14 @@ def slow_row(n):
 
 def work(folder: Path, number: int, seconds: float, url: str) -> list[str]:
     """What one process does, and what it finds wrong."""
+    import numpy as np  # here, because the process that waits needs nothing of it
+    import pandas as pd
+    from formats import VERSIONS, WRITTEN
+
+    from fsrepro.experiments import results
+    from fsrepro.experiments.download import fetched
+    from fsrepro.experiments.sweep import Sweep
+
     faults, rounds, rng = [], 0, np.random.default_rng(number)
     scratch = Path(tempfile.mkdtemp())
     for kind in WRITTEN:
