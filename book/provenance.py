@@ -9,8 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from fsrepro.experiments import results
-from fsrepro.experiments.models.checkpoint import file_sha256
-from fsrepro.files import write_table
+from fsrepro.files import file_sha256, write_table
 
 PROJECT = Path(__file__).parents[1]
 RESULTS, CHECKPOINTS = PROJECT / "results" / "full", PROJECT / "checkpoints"

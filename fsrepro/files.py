@@ -7,6 +7,7 @@ Every file that the project writes is written in :func:`atomic`, every file that
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import secrets
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "DISK_FULL", "TABLES", "Refused", "atomic", "check_place", "locked", "no_space", "one_line",
-    "reading", "write_table", "write_text",
+    "DISK_FULL", "TABLES", "Refused", "atomic", "check_place", "file_sha256", "locked", "no_space",
+    "one_line", "reading", "write_table", "write_text",
 ]  # fmt: skip
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -196,6 +197,12 @@ def reading(path: str | Path, what: str, remedy: str = "") -> Iterator[None]:
     except Exception as error:  # damaged files make their readers raise nearly anything
         reason = one_line(error)
         raise ValueError(f"{path} is not {what}, or is damaged ({reason}){after}") from None
+
+
+def file_sha256(path: Path) -> str:
+    """The checksum of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def one_line(error: BaseException) -> str:

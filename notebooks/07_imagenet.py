@@ -327,7 +327,13 @@ def activations_of(network):
     return ", ".join(sorted({graph.get_layer(n).function for n in activation_layers(graph)}))
 
 
-tables = {"": runs, "layers": layers, "answers": answers}
+files = {"test": test, "calibration": for_codes}
+tables = {
+    "": runs,
+    "layers": layers,
+    "answers": answers,
+    "pictures": pd.concat([part.listed.assign(part=name) for name, part in files.items()]),
+}
 if len(tried):
     tables |= {"budgets": tried, "frontier": frontier}
 result_files.write(

@@ -1,5 +1,6 @@
 """Pictures on disk: every layout gives the same labels, and no picture is lost in silence."""
 
+import hashlib
 import io
 import threading
 import time
@@ -343,6 +344,15 @@ def test_checksum_is_of_names_order_sizes_and_labels(flat, tmp_path):
     (moved / NAMES[0]).unlink()
     with pytest.raises(FileNotFoundError):
         _ = found.checksum
+
+
+def test_the_list_of_files_tells_one_picture_from_another(flat):
+    found = pictures.from_flat(flat, caffe(flat))[1:4]
+    listed = found.listed
+    assert list(listed["file"]) == NAMES[1:4] and list(listed["label"]) == LABELS[1:4]
+    contents = [(flat / name).read_bytes() for name in NAMES[1:4]]
+    assert list(listed["bytes"]) == [len(content) for content in contents]
+    assert list(listed["sha256"]) == [hashlib.sha256(content).hexdigest() for content in contents]
 
 
 def test_labels_must_be_as_many_as_pictures(tmp_path):

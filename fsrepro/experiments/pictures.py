@@ -18,8 +18,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
-from ..files import Refused, reading
+from ..files import Refused, file_sha256, reading
 
 __all__ = [
     "Pictures", "find", "from_flat", "from_folders", "from_table", "imagenet_classes", "shipped",
@@ -85,10 +86,29 @@ class Pictures:
         without a change of its size goes unnoticed.
         """
         digest = hashlib.sha256()
-        for file, label in zip(self.files, self.labels, strict=True):
-            name = Path(os.path.relpath(file, self.folder)).as_posix()
+        for file, name, label in zip(self.files, self._names, self.labels, strict=True):
             digest.update(f"{name}\0{file.stat().st_size}\0{label}\n".encode())
         return digest.hexdigest()
+
+    @property
+    def listed(self) -> pd.DataFrame:
+        """A row for each picture: ``file`` in the folder, ``label``, ``bytes``, ``sha256``.
+
+        So that others can tell whether they have the same ones. Reads them all.
+        """
+        return pd.DataFrame(
+            {
+                "file": self._names,
+                "label": self.labels,
+                "bytes": [file.stat().st_size for file in self.files],
+                "sha256": [file_sha256(file) for file in tqdm(self.files, desc="checksums")],
+            }
+        )
+
+    @property
+    def _names(self) -> list[str]:
+        """Of the files, as the folder has them."""
+        return [Path(os.path.relpath(file, self.folder)).as_posix() for file in self.files]
 
 
 def imagenet_classes() -> pd.DataFrame:

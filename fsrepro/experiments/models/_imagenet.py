@@ -10,12 +10,12 @@ from pathlib import Path
 
 import keras
 
-from ...files import reading
+from ...files import file_sha256, reading
 from ...hdf5 import checked
 from ..preprocessing import Preprocessing
 from ._efficientnet_lite import LITE_SIZES, efficientnet_lite, lite_torch_name
 from ._import_torch import import_torch
-from .checkpoint import existing, file_sha256, load_checkpoint, save_checkpoint
+from .checkpoint import existing, load_checkpoint, save_checkpoint
 from .mobilenet_v3 import import_quantised, mobilenet_v3_small
 
 __all__ = ["ImageNetNetwork", "imagenet"]

@@ -20,11 +20,11 @@ import h5py
 import keras
 import numpy as np
 
-from ...files import Refused, atomic, no_space, reading, write_text
+from ...files import Refused, atomic, file_sha256, no_space, reading, write_text
 from ...hdf5 import numbers_in
 from ...networks import few_bits
 
-__all__ = ["existing", "file_sha256", "load_checkpoint", "save_checkpoint"]
+__all__ = ["existing", "load_checkpoint", "save_checkpoint"]
 
 _SEAL = b"sha256:"
 _SEALED = len(_SEAL) + 64
@@ -152,9 +152,3 @@ def existing(path: str | Path) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
     return path
-
-
-def file_sha256(path: Path) -> str:
-    """The checksum of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
