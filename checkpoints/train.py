@@ -29,6 +29,8 @@ NETWORKS = {
     "resnet20_cifar10": lambda: models.resnet(20),
     "resnet20_silu_cifar10": lambda: models.resnet(20, activation="silu"),
     "plain_cnn_sigmoid_cifar10": lambda: models.plain_cnn(activation="sigmoid"),
+    "sigmoid_cnn_cifar10": lambda: models.plain_cnn(activation="sigmoid"),
+    "sigmoid_cnn_cifar10_round2": lambda: models.plain_cnn(activation="sigmoid"),
     "vgg16_cifar10": models.vgg16,
     "se_resnet14_cifar10": lambda: models.resnet(14, activation="silu", squeeze=4),
     "gated_resnet14_cifar10": lambda: models.resnet(14, activation="silu", squeeze=4),
