@@ -32,7 +32,10 @@ export TF_ENABLE_ONEDNN_OPTS ?= 1
 export XLA_FLAGS ?= --xla_cpu_prefer_vector_width=512
 
 # Two tests or notebooks at a time: threads of BLAS would wait for each other, up to twenty times over.
+# Those of TensorFlow cost tests a sixth of their time; a notebook that runs alone has use for them.
 test book: export OPENBLAS_NUM_THREADS = 1
+test: export TF_NUM_INTRAOP_THREADS = 1
+test: export TF_NUM_INTEROP_THREADS = 1
 
 LIBRARY := $(shell find fsrepro -name '*.py' -o -name '*.json' -o -name '*.csv' | sort)
 NOTEBOOKS := $(basename $(notdir $(wildcard notebooks/[0-9][0-9]_*.py)))
