@@ -8,6 +8,7 @@ from fsrepro.codes import binary, by_channel, mixed_radix, rate
 from fsrepro.conversion import SpikingModel, convert, few_spikes, plan
 from fsrepro.experiments.models import resnet
 from fsrepro.networks import execution
+from fsrepro.networks.graph import predict
 
 IMAGES = np.random.default_rng(0).normal(0, 1, (40, 12, 12, 3)).astype(np.float32)
 
@@ -102,3 +103,10 @@ def test_few_neurons_and_many_run_the_same_steps(code, few, counting, monkeypatc
     if counting:
         wanted = z.sum(0) if counting == "each" else z.sum(0).sum(-1)
         assert (keras.ops.convert_to_numpy(count) == wanted).all()
+
+
+def test_a_single_batch_is_answered_without_a_graph(trained, test_images, monkeypatch):
+    several = predict(trained, test_images[:20], batch_size=10)
+    monkeypatch.setattr(keras.Model, "predict_on_batch", None)
+    single = predict(trained, test_images[:20])
+    np.testing.assert_allclose(single, several, rtol=1e-5, atol=1e-5)
