@@ -344,7 +344,7 @@ def test_calibration_needs_no_labels(trained, calibration_images, digits):
     calibrated, history = fsrepro.calibrate(
         snn, trained, images, epochs=20, learning_rate=2e-3, mixup=0.0
     )
-    assert divergence(calibrated) < 0.95 * divergence(snn)  # 0.8 by most seeds
+    assert divergence(calibrated) < 0.9 * divergence(snn)
     before, after = (measures.evaluate(n, x).spikes_per_neuron for n in (snn, calibrated))
     assert after < 1.05 * before
     assert len(history) == 20

@@ -399,14 +399,11 @@ def test_what_networks_consist_of(name):
     """With 16 bits as Keras has it; with a real code, as its specification has every spike."""
     model = TABLE[name]()
     x = pictures(shape=model.input_shape[1:])
-    snn = convert(model, x, code=in_16_bits, scale="max")
-    assert error_between(snn, model, x) < 1e-3
-    if not name.startswith(("argument", "layer")):
-        check_specification(snn, x)
-        return
+    planned = plan(model, x, code=in_16_bits, scale="max")
+    assert error_between(planned.network(), model, x) < 1e-3
     if name.startswith("argument") and name[-2:] in (" 1", " 2", " 3"):
         return  # another way to say the same function
-    snn = convert(model, x, code=lambda scale: mixed_radix((3, 2, 2), scale), scale="max")
+    snn = planned.with_code(lambda scale: mixed_radix((3, 2, 2), scale), scale="max").network()
     for layer, code in snn.codes.items():
         size = snn.scales[layer]
         assert code == (

@@ -16,7 +16,7 @@ from keras import ops
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..networks.graph import batch_slices
+from ..networks.graph import in_batches
 from ..networks.population import activation_layers
 from ..tasks import Task
 
@@ -64,8 +64,7 @@ def sensitivity(
         return [ops.mean(g**2, axis=tuple(range(len(g.shape) - 1))) for g in gradients]
 
     total: dict[str, NDArray[np.float64]] = dict.fromkeys(names, np.zeros(()))
-    for part in tqdm(batch_slices(graph, len(images)), desc="sensitivity"):
-        batch = images[part]
+    for batch in tqdm(in_batches(graph, images), desc="sensitivity"):
         chance = rng.random(task.draws((len(batch), *graph.output_shape[1:])))
         found = squared_gradients(batch, chance.astype(np.float32))
         for name, g in zip(names, found, strict=True):

@@ -30,7 +30,7 @@ from .. import activations
 from ..codes import SpikeCode
 from ..fitting import round_scale
 from ..networks.compiled import compiled, traced
-from ..networks.graph import batch_slices, calls, uses
+from ..networks.graph import calls, in_batches, uses
 from ..networks.kinds import MERGING_LAYERS, POOLING_BY_MAXIMUM, WEIGHTED_LAYERS
 from ..networks.population import Population
 from ._kernels import scale_outputs
@@ -63,7 +63,7 @@ def correct_biases(model: keras.Model, graph: keras.Model, images: np.ndarray) -
     made_by = {id(call.outputs[0]): call for call in calls(model)}
     reading, readers = uses(model), _readers(model)
     left_ann, left_snn = uses(graph), uses(model)
-    batches = [ops.convert_to_tensor(images[part]) for part in batch_slices(model, len(images))]
+    batches = [*map(ops.convert_to_tensor, in_batches(model, images))]
     ann, snn = {id(graph.inputs[0]): batches}, {id(model.inputs[0]): batches}
     corrected = []
 

@@ -152,7 +152,7 @@ def check_array(sizes: tuple[int | None, ...], images, what: str) -> np.ndarray:
 
 
 def outputs_of(model: keras.Model, batches: Sequence) -> Iterator[list[np.ndarray]]:
-    """All outputs of ``model`` for each of the ``batches``, as arrays.
+    """All outputs of ``model`` for each of the ``batches``, (N, ...), as arrays (N, ...).
 
     A single batch goes from layer to layer: to trace a graph first would take longer.
     """
