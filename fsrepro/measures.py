@@ -10,7 +10,7 @@
   multiplications are left besides these is *partly spiking*.
 - *neuron updates*: time steps of all neurons, the sum over layers of K times neurons.
 - *energy by counts*: SynOps and multiplications left, weighed, over those of the ANN, see
-  :mod:`fsrepro.energy`; of 32-bit floats.
+  :mod:`fsrepro.energy`; of 32-bit floats; also with neuron updates.
 - *agreement*: percent of answers that are those of the ANN, right or wrong; in regression, of the
   variance of the ANN's answers that the SNN explains.
 - *accuracy*, *mean IoU*, *RMSE*, *R²*: by the task, see :mod:`fsrepro.tasks`.
@@ -132,6 +132,12 @@ class Report:
         return energy_ratio(self.synops_per_image, self.macs_per_image, self.ann_macs_per_image)
 
     @property
+    def energy_with_updates(self) -> float:
+        """The same, where the time steps of neurons cost an addition each."""
+        counts = self.synops_per_image, self.macs_per_image, self.ann_macs_per_image
+        return energy_ratio(*counts, updates=self.neuron_updates)
+
+    @property
     def partly_spiking(self) -> bool:
         """Whether more is analog than the first layer and a trifle."""
         rest = self.macs_per_image - self.first_macs_per_image
@@ -199,7 +205,8 @@ class Report:
             "MACs left": self._left(),
             "neuron updates": f"{self.neuron_updates:,} per image",
             "latency": f"{self.latency_steps} time steps, K = {self.steps}",
-            "energy by counts": f"{self.energy:.3f} of the ANN's (32-bit floats)",
+            "energy by counts": f"{self.energy:.3f} of the ANN's (32-bit floats), "
+            f"{self.energy_with_updates:.3f} with neuron updates",
         }
         if self.budget is not None:
             name = {"spikes_per_neuron": "spikes per neuron", "synops_per_mac": "SynOps per MAC"}
@@ -226,8 +233,8 @@ partly spiking."""
 _NAMED = 4  # layers at most, in print
 _SCALARS = (
     "agreement", "spikes_per_neuron", "spikes_per_image", "synops_per_image", "synops_per_mac",
-    "macs_per_image", "first_macs_per_image", "ann_macs_per_image", "macs_left", "energy", "steps",
-    "latency_steps", "neurons", "neuron_updates",
+    "macs_per_image", "first_macs_per_image", "ann_macs_per_image", "macs_left", "energy",
+    "energy_with_updates", "steps", "latency_steps", "neurons", "neuron_updates",
 )  # fmt: skip
 _NAMES = {"accuracy": "accuracy", "mean_iou": "mean IoU", "rmse": "RMSE", "r2": "R²"}
 

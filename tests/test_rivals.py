@@ -61,7 +61,7 @@ def test_energy_is_counts_times_costs():
     report = Report(
         images=1, task=Task(), quality={}, ann_quality={}, agreement=0,
         spikes_per_neuron=0, synops_per_image=2e6, macs_per_image=100, first_macs_per_image=0,
-        ann_macs_per_image=10**6, steps=1, latency_steps=1, neurons=1, neuron_updates=1,
+        ann_macs_per_image=10**6, steps=1, latency_steps=1, neurons=1000, neuron_updates=8000,
         layers=None, predictions=None,
     )  # fmt: skip
     table = energy(report).set_index("arithmetic")
@@ -69,8 +69,13 @@ def test_energy_is_counts_times_costs():
     np.testing.assert_allclose(floats["ann_nj"], 4.6e3)
     np.testing.assert_allclose(floats["snn_nj"], 1.8e3 + 0.46)
     np.testing.assert_allclose(floats["ratio"], (1.8e3 + 0.46) / 4.6e3)
+    np.testing.assert_allclose(floats["updates_nj"], 7.2)
+    np.testing.assert_allclose(floats["ratio_with_updates"], (1.8e3 + 0.46 + 7.2) / 4.6e3)
+    np.testing.assert_allclose(report.energy_with_updates, floats["ratio_with_updates"])
+    np.testing.assert_allclose(report.energy, floats["ratio"])
     eight = table.iloc[1]
     np.testing.assert_allclose(eight["ratio"], (0.1 * 2e3 + 0.3 * 0.1) / 300)
+    np.testing.assert_allclose(eight["ratio_with_updates"], (0.1 * 2008 + 0.3 * 0.1) / 300)
     assert PICOJOULES["float32 addition"] == 0.9
 
 

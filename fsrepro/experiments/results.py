@@ -47,9 +47,11 @@ _HEADINGS = {
     "macs_per_image": "multiplications per image", "events_per_image": "events per image",
     "ms_per_image": "ms per image", "ms_fastest": "fastest", "ms_slowest": "slowest",
     "ns_per_event": "ns per event", "ann_nj": "ANN (nJ)", "snn_nj": "SNN (nJ)",
-    "ratio": "SNN / ANN", "spikes_per_image": "spikes per image",
+    "ratio": "SNN / ANN", "updates_nj": "neuron updates (nJ)",
+    "ratio_with_updates": "SNN / ANN, with updates", "spikes_per_image": "spikes per image",
     "synops_per_mac": "SynOps per MAC", "macs_left": "MACs left",
-    "energy": "energy by counts", "neuron_updates": "neuron updates",
+    "energy": "energy by counts", "energy_with_updates": "with neuron updates",
+    "neuron_updates": "neuron updates",
     "negative_power": "power below zero", "pair": "spikes of a pair", "one": "of one population",
     "peak_gib": "peak memory (GiB)", "seconds_per_picture": "s per picture",
     "start_up": "s to start up", "speed": "pictures per second / one process",
@@ -60,14 +62,13 @@ _FORMS = {
     "{:.0f}": "steps snr_target",
     "{:.1f}": "snr worst_snr ms_per_image ms_fastest ms_slowest peak_gib start_up worker_hours",
     "{:.2f}": "accuracy agreement ann_accuracy loss ratio_to_bound on_layers entropy mean_latency "
-    "ratio ns_per_event speed wall_hours",
-    "{:.3f}": "spikes spikes_per_neuron inner_spikes bound synops_per_mac energy negative_power "
-    "pair one",
+    "ratio ratio_with_updates ns_per_event speed wall_hours",
+    "{:.3f}": "spikes spikes_per_neuron inner_spikes bound synops_per_mac energy "
+    "energy_with_updates negative_power pair one",
     "{:.3g}": "seconds_per_image seconds_per_picture",
     "{:.2%}": "macs_left",
-    "{:,.0f}": "spikes_per_image spikes_sent neuron_updates "
-    "synops_per_image macs_per_image neurons ann_nj snn_nj events_per_image network_bytes "
-    "picture_bytes megabytes_sent",
+    "{:,.0f}": "spikes_per_image spikes_sent neuron_updates synops_per_image macs_per_image "
+    "neurons ann_nj snn_nj updates_nj events_per_image network_bytes picture_bytes megabytes_sent",
 }
 _FORM_OF = {column: form for form, columns in _FORMS.items() for column in columns.split()}
 
