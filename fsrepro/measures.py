@@ -14,6 +14,8 @@
 - *agreement*: percent of answers that are those of the ANN, right or wrong; in regression, of the
   variance of the ANN's answers that the SNN explains.
 - *accuracy*, *mean IoU*, *RMSE*, *R²*: by the task, see :mod:`fsrepro.tasks`.
+- *loss*: accuracy of the ANN minus that of the SNN, in points, with the 95 percent interval of this
+  paired difference, see :func:`paired_loss`.
 - *decoder look-ups*: a neuron whose words need a decoder causes one for every time step until its
   word ends.
 - *steps* K: time steps of the longest code; *latency*: the sum of K over the longest path.
@@ -82,6 +84,9 @@ class Report:
         A row per spiking layer with its own spikes per neuron and SynOps.
     predictions : (N,) int or (N, ...)
         The classes or values answered.
+    loss, low, high : float
+        Points of accuracy below the ANN, and their interval. NaN without labels or an ANN, and
+        where an image does not give one answer, right or wrong.
     analog : dict of int
         By layer that reads the picture or other analog values, its multiplications per image.
     budget : Budget or None
@@ -104,13 +109,21 @@ class Report:
     neuron_updates: int
     layers: pd.DataFrame
     predictions: np.ndarray
+    loss: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
     analog: dict[str, int] = field(default_factory=dict)
     budget: Budget | None = None
 
     @property
     def accuracy(self) -> float:
         """Percent; NaN without labels, and in regression."""
-        return self.quality.get("accuracy", float("nan"))
+        return self.quality.get("accuracy", math.nan)
+
+    @property
+    def ann_accuracy(self) -> float:
+        """Percent; NaN also without an ANN."""
+        return self.ann_quality.get("accuracy", math.nan)
 
     @property
     def spikes_per_image(self) -> float:
@@ -149,7 +162,7 @@ class Report:
 
         Where each image gives one answer, right or wrong.
         """
-        if self.predictions.ndim > 1 or self.task.name == "regression":
+        if not _one_answer(self.task, self.predictions):
             return {}
         shares = {"accuracy": self.accuracy, "agreement": self.agreement}
         return {name: _wilson(v, self.images) for name, v in shares.items() if v == v}
@@ -195,6 +208,10 @@ class Report:
         lines |= {
             f"ANN's {_NAMES[name]}": _shown(name, value) for name, value in self.ann_quality.items()
         }
+        if self.loss == self.loss:
+            lines["points below the ANN"] = (
+                f"{self.loss:.2f} (95 % interval {self.low:.2f} to {self.high:.2f})"
+            )
         same = "variance kept" if self.task.name == "regression" else "same answer as ANN"
         lines[same] = _shown("agreement", self.agreement)
         lines |= {
@@ -232,9 +249,10 @@ partly spiking."""
 
 _NAMED = 4  # layers at most, in print
 _SCALARS = (
-    "agreement", "spikes_per_neuron", "spikes_per_image", "synops_per_image", "synops_per_mac",
-    "macs_per_image", "first_macs_per_image", "ann_macs_per_image", "macs_left", "energy",
-    "energy_with_updates", "steps", "latency_steps", "neurons", "neuron_updates",
+    "loss", "low", "high", "agreement", "spikes_per_neuron", "spikes_per_image",
+    "synops_per_image", "synops_per_mac", "macs_per_image", "first_macs_per_image",
+    "ann_macs_per_image", "macs_left", "energy", "energy_with_updates", "steps", "latency_steps",
+    "neurons", "neuron_updates",
 )  # fmt: skip
 _NAMES = {"accuracy": "accuracy", "mean_iou": "mean IoU", "rmse": "RMSE", "r2": "R²"}
 
@@ -243,6 +261,11 @@ def _shown(name: str, value: float) -> str:
     if np.isnan(value):
         return ""
     return f"{value:.4g}" if name == "rmse" else f"{value:.2f} %"
+
+
+def _one_answer(task: Task, answers: np.ndarray) -> bool:
+    """Whether each image gives one answer, right or wrong."""
+    return answers.ndim == 1 and task.name != "regression"
 
 
 def _wilson(percent: float, n: int) -> tuple[float, float]:
@@ -368,9 +391,11 @@ def report(
     layers["synops_per_image"] = np.asarray(synops, float) / images
     unknown = {"rmse": np.nan, "r2": np.nan} if task.name == "regression" else {"accuracy": np.nan}
     quality = unknown if labels is None else task.measures(predictions, labels)
-    ann_quality = {}
+    ann_quality, loss, low, high = {}, math.nan, math.nan, math.nan
     if labels is not None and reference is not None:
         ann_quality = task.measures(reference, labels)
+        if _one_answer(task, predictions):
+            loss, low, high = paired_loss(reference == labels, predictions == labels)
     return Report(
         images=images,
         task=task,
@@ -388,6 +413,9 @@ def report(
         neuron_updates=int(layers["steps"] @ layers["neurons"]),
         layers=layers,
         predictions=predictions,
+        loss=loss,
+        low=low,
+        high=high,
         analog=synapses.analog,
         budget=snn.budget,
     )

@@ -147,11 +147,10 @@ def run_of(network, setting, K, budget, unit):
     found = evaluate_pictures(
         net.model, snn, test, net.preprocessing, checkpoint=counts, client=client
     )
-    low, high = found.interval
     layers = found.report.layers
     return {
         **found.report.row(),
-        "ann_accuracy": found.ann_accuracy, "loss": found.loss, "low": low, "high": high,
+        "ann_accuracy": found.report.ann_accuracy,
         "unreadable": len(found.unreadable), "partly_spiking": found.report.partly_spiking,
         "analog_layers": " ".join(found.report.analog),
         "layer": layers["layer"].tolist(),

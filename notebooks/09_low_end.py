@@ -121,6 +121,10 @@ def study(name):
     )  # fmt: skip
 
 
+def measured(network, plan, budget, **options):
+    return study(network).report(plan.network(spikes_per_neuron=budget, **options)).row()
+
+
 sweep = Sweep(
     f"{results}/.sweep-09_low_end", data=data.summary(), images=images, seed=seed,
     weights={name: study(name).weights for name in [*NETWORKS, *PICTURE_NETWORKS]},
@@ -134,10 +138,8 @@ frontier = sweep.table(
         for who in ("layers", "channels")
         for b in budgets
     ],
-    lambda network, setting, K, budget: study(network).loss(
-        study(network)
-        .plan(K)
-        .network(spikes_per_neuron=budget, by_channel=setting.endswith("channels"))
+    lambda network, setting, K, budget: measured(
+        network, study(network).plan(K), budget, by_channel=setting.endswith("channels")
     ),
 )
 book_figures.loss_against_spikes(frontier)
@@ -187,7 +189,7 @@ PARTS = {
 def part(network, setting, K, budget):
     options = dict(PARTS[setting])
     made = planned(network, K, options.pop("dead_zones"), options.pop("rare"))
-    return study(network).loss(made.network(spikes_per_neuron=budget, **options))
+    return measured(network, made, budget, **options)
 
 
 parts = sweep.table(

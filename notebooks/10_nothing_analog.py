@@ -127,7 +127,7 @@ runs = sweep.table(
     ],
     lambda network, picture, budget: {
         "ann_accuracy": study(network).accuracy,
-        **study(network).loss(spiking(network, budget, picture)),
+        **study(network).report(spiking(network, budget, picture)).row(),
     },
 )
 named = ["network", "picture", "budget"]

@@ -69,11 +69,6 @@ def study(name):
     )  # fmt: skip
 
 
-def row(name, snn):
-    """On test images, and on held-out ones."""
-    return {**study(name).loss(snn), **study(name).held_out(snn)}
-
-
 @cache
 def converted(name, K, budget, by_channel):
     return study(name).plan(K).network(spikes_per_neuron=budget, by_channel=by_channel)
@@ -132,14 +127,14 @@ free = sweep.table(
         for setting in entry["settings"]
         for by_channel in (False, True)
     ],
-    lambda network, **setting: row(network, converted(network, **setting)),
+    lambda network, **setting: study(network).row(converted(network, **setting)),
 ).assign(weights="training-free")
 rows = [
-    {**entry, **row(entry["network"], fsrepro.SpikingModel.load(entry["file"]))}
+    {**entry, **study(entry["network"]).row(fsrepro.SpikingModel.load(entry["file"]))}
     for entry in trained
 ] + [
     {"network": key[0], "K": key[1], "budget": key[2], "weights": key[3], "seed": seed,
-     **row(key[0], snn)}
+     **study(key[0]).row(snn)}
     for key, snn in made.items() if isinstance(key, tuple)
 ]  # fmt: skip
 runs = pd.concat([free, pd.DataFrame(rows).drop(columns="file", errors="ignore")])

@@ -38,8 +38,19 @@ def test_interval_holds_that_of_the_answers_themselves(experiment, code):
     assert low <= own.low + 0.02 and own.high - 0.02 <= high
 
 
+def test_interval_that_a_run_kept():
+    row = {"ann_accuracy": 90.0, "snn_accuracy": 89.5, "low": -0.25, "high": 1.25}
+    assert export.interval(pd.Series(row)) == (0.5, -0.25, 1.25)
+
+
 def test_interval_of_equal_answers_is_not_nothing():
-    row = {"images": 100, "ann_accuracy": 90.0, "snn_accuracy": 90.0, "agreement": 100.0}
+    row = {
+        "low": np.nan,
+        "images": 100,
+        "ann_accuracy": 90.0,
+        "snn_accuracy": 90.0,
+        "agreement": 100.0,
+    }
     loss, low, high = export.interval(pd.Series(row))
     assert loss == 0 and -high == pytest.approx(low) and high > 3
 

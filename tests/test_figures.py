@@ -507,6 +507,21 @@ def test_what_the_library_returns():
     assert len(figures.diagnosis(table)[2].patches) == len(table)
 
 
+def test_accuracies_have_the_intervals_of_the_points_lost():
+    """Two of 90 % and 88 % below an ANN of 91 %; of the third the interval is not known."""
+    rows = pd.DataFrame(
+        {
+            "setting": ["a", "a", "b"], "steps": [4, 8, 8], "accuracy": [88.0, 90.0, 89.0],
+            "loss": [3.0, 1.0, 2.0], "low": [2.5, 0.75, np.nan], "high": [3.75, 1.5, np.nan],
+        }
+    )  # fmt: skip
+    ax = book_figures.against_steps(rows, reference=91)
+    bars = [bar for bars in ax.collections for bar in bars.get_segments() if len(bar)]
+    np.testing.assert_allclose(bars, [[[4, 87.25], [4, 88.5]], [[8, 89.5], [8, 90.25]]])
+    bare = book_figures.against_steps(rows.drop(columns="loss"), reference=91)
+    assert not bare.collections
+
+
 def test_energy_is_what_spikes_and_multiplications_take():
     runs = read("10_nothing_analog")
     ax = book_figures.energy_parts(runs)

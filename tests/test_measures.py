@@ -64,6 +64,29 @@ def test_fan_out(snn):
         assert np.array_equal(found[name], fan_out), name
 
 
+def test_a_report_has_the_paired_loss():
+    ann, x = branching_network(), random_images(200)
+    snn = convert(ann, x, steps=2)
+    labels = np.random.default_rng(1).integers(0, 5, len(x))
+    found = measures.evaluate(snn, x, labels, ann=ann)
+    right = [a == labels for a in (measures.answers(ann, x), snn.predict(x).argmax(1))]
+    assert (found.loss, found.low, found.high) == measures.paired_loss(*right)
+    assert found.loss == pytest.approx(found.ann_accuracy - found.accuracy)
+    assert found.low < found.loss < found.high
+    assert f"points below the ANN {found.loss:.2f} (95 % interval {found.low:.2f}" in str(found)
+    row = found.row()
+    assert (row["loss"], row["low"], row["high"]) == (found.loss, found.low, found.high)
+
+
+@pytest.mark.parametrize("labelled, compared", [(False, True), (True, False)])
+def test_without_labels_or_ann_nothing_is_lost(snn, labelled, compared):
+    x = random_images()
+    labels, ann = np.zeros(len(x), int), branching_network()
+    found = measures.evaluate(snn, x, labels if labelled else None, ann=ann if compared else None)
+    assert np.isnan([found.loss, found.low, found.high]).all()
+    assert "points below" not in str(found)
+
+
 def test_latency_is_the_longest_path(snn):
     assert count_synapses(snn).latency_steps == 4 * 5
     assert snn.steps == 5

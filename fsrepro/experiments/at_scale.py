@@ -24,7 +24,7 @@ import pandas as pd
 
 from ..codes import SpikeCode
 from ..conversion.spiking_model import SpikingModel
-from ..measures import Report, paired_loss, report, simulator_of
+from ..measures import Report, report, simulator_of
 from ..networks.graph import batch_slices
 from ..networks.population import Population
 from .identity import source_of
@@ -46,6 +46,7 @@ class PictureReport:
     """The result of :func:`evaluate_pictures`.
 
     ``report`` is as from :func:`~fsrepro.measures.evaluate`, over the pictures that could be read;
+    without labels for all of them it has no accuracy;
     ``answers`` has a row for each of them: file, label, ann, snn (the classes answered);
     ``unreadable`` has file and reason of the others.
     """
@@ -53,30 +54,6 @@ class PictureReport:
     report: Report
     answers: pd.DataFrame
     unreadable: pd.DataFrame
-
-    @property
-    def ann_accuracy(self) -> float:
-        """Percent of the readable pictures; NaN if they have no labels, as all below."""
-        return 100 * float(self._right("ann").mean())
-
-    @property
-    def loss(self) -> float:
-        """Accuracy of the ANN minus that of the SNN, in points, on the same pictures."""
-        return 100 * float((self._right("ann") - self._right("snn")).mean())
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 95 percent confidence interval of :attr:`loss` (paired, score), in points.
-
-        Only pictures on which one network is right and the other wrong tell them apart, so it is
-        far narrower than that of either accuracy.
-        """
-        _, low, high = paired_loss(self._right("ann"), self._right("snn"))
-        return low, high
-
-    def _right(self, network: str) -> np.ndarray:
-        right = (self.answers[network] == self.answers["label"]).to_numpy(float)
-        return np.where(self.answers["label"] < 0, np.nan, right)
 
 
 def evaluate_pictures(

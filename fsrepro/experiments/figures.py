@@ -57,11 +57,21 @@ def _reference(ax, y, label="", side="left") -> None:
 def _lines(ax, table, x, y, *, by="setting", names=None, within="", **look) -> None:
     """A line or a point for each of the ``names`` in column ``by``, from column ``x`` to ``y``.
 
-    ``within``: the start of all names, which the legend need not repeat.
+    ``within``: the start of all names, which the legend need not repeat. Accuracies have their
+    intervals.
     """
     for i, name in enumerate(table[by].unique() if names is None else names):
-        rows = table[table[by] == name]
-        ax.plot(rows[x], rows[y], **{**_look(i), **look}, label=plain(name.removeprefix(within)))
+        rows, shown = table[table[by] == name], {**_look(i), **look}
+        ax.plot(rows[x], rows[y], **shown, label=plain(name.removeprefix(within)))
+        if y == "accuracy":
+            _intervals(ax, rows, x, shown["color"])
+
+
+def _intervals(ax, rows, x, colour) -> None:
+    """Those of the points lost, around accuracies, where ``rows`` have them."""
+    if {"loss", "low", "high"} <= set(rows):
+        ann = rows["accuracy"] + rows["loss"]
+        ax.vlines(rows[x], ann - rows["high"], ann - rows["low"], color=colour, lw=3, alpha=0.3)
 
 
 def _pair(table, x, *ys, by, reference=None, height=3.2, ms=4) -> Sequence[Axes]:
@@ -329,6 +339,7 @@ def against_others(
         (spiking[~tuned], "0.5", "other codes and baselines"), (spiking[tuned], "C4", "fine-tuned"),
     ):  # fmt: skip
         ax.plot(part["spikes_per_neuron"], part["accuracy"], color=colour, label=label, **look)
+        _intervals(ax, part, "spikes_per_neuron", colour)
         y = np.flatnonzero(spiking.index.isin(part.index))
         named.plot(part["spikes_per_neuron"], y, color=colour, **look)
     _reference(ax, reference, f"ANN ({reference:.2f} %)")
@@ -417,7 +428,7 @@ def loss_against_spikes(table: pd.DataFrame) -> Sequence[Axes]:
         for setting in part["setting"].unique():
             points = part[part["setting"] == setting].sort_values("spikes_per_neuron")
             inside, outside = points[points["loss"] <= 5], points[points["loss"] > 5]
-            bar = inside["loss"] - inside["low"]  # symmetric
+            bar = [inside["high"] - inside["loss"], inside["loss"] - inside["low"]]
             look = {**looks[setting], "mfc": "none", "elinewidth": 3, "alpha": 0.8}
             x, y = inside["spikes_per_neuron"], -inside["loss"]
             drawn = ax.errorbar(x, y, bar, **look, label=plain(setting))

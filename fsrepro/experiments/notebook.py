@@ -31,7 +31,7 @@ from ..conversion import (
     with_decoders,
 )
 from ..fitting import Designer, Distribution
-from ..measures import Report, answers, evaluate, paired_loss
+from ..measures import Report, answers, evaluate
 from . import datasets, identity, models
 from .picture_stream import arrays
 from .pictures import Pictures
@@ -193,13 +193,6 @@ class Study:
         """A spiking network on the test images."""
         return evaluate(snn, self.x, self.labels, ann=self.answers, **options)
 
-    def loss(self, snn: SpikingModel) -> dict[str, float]:
-        """A row of results, with the points lost and their paired interval."""
-        report = self.report(snn)
-        right = self.answers == self.labels
-        found = paired_loss(right, report.predictions == self.labels)
-        return {**report.row(), **dict(zip(("loss", "low", "high"), found, strict=True))}
-
     def held_out(self, snn: SpikingModel) -> dict[str, float]:
         """A spiking network on the calibration images, where every choice is made."""
         labels, answers = self.calibration_labels, self.calibration_answers
@@ -261,6 +254,7 @@ def headline_rows(rows: pd.DataFrame, **fixed) -> list[dict]:
     where ``code`` is ``setting`` and ``snn_accuracy`` is ``accuracy``.
     """
     fixed = {"activation": "relu", "fine_tuned": False, "simulator": "keras", **fixed}
+    rows = rows.assign(**{end: math.nan for end in ("low", "high") if end not in rows})
     tuned = np.broadcast_to(np.asarray(fixed["fine_tuned"], bool), len(rows))
     fixed = {"weights": np.where(tuned, "fine-tuned", "training-free"), **fixed}
     known = {"code": "setting", "snn_accuracy": "accuracy"}

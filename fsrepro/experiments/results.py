@@ -29,11 +29,12 @@ HEADLINE_COLUMNS = [
     "experiment", "dataset", "network", "activation", "code", "steps", "fine_tuned", "images",
     "ann_accuracy", "snn_accuracy", "agreement", "spikes_per_neuron", "synops_per_image",
     "simulator", "commit", "macs_per_image", "ann_macs_per_image", "neuron_updates",
-    "latency_steps", "weights",
+    "latency_steps", "weights", "low", "high",
 ]  # fmt: skip
 """Of ``headline.csv``; accuracies and agreement in percent, counts per image.
 
-``weights``: ``"training-free"``, ``"calibrated"`` or ``"fine-tuned"``.
+``weights``: ``"training-free"``, ``"calibrated"`` or ``"fine-tuned"``. ``low``, ``high``: the
+interval of the points lost, where the run kept it.
 """
 
 _HEADINGS = {
