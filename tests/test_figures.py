@@ -522,6 +522,23 @@ def test_accuracies_have_the_intervals_of_the_points_lost():
     assert not bare.collections
 
 
+def test_spread_shows_every_part_and_the_mean_of_a_training():
+    rows = pd.DataFrame(
+        [(b, t, p, b + t + p) for b in (0.4, 0.5) for t in (0, 3) for p in (1, 2)],
+        columns=["budget", "training", "part", "loss"],
+    )
+    axes = book_figures.spread(rows)
+    for ax, budget in zip(axes, (0.4, 0.5), strict=True):
+        assert ax.get_title() == f"budget {budget}"
+        points = ax.lines[0].get_xydata()
+        losses = rows[rows["budget"] == budget]["loss"]
+        np.testing.assert_allclose(points, np.transpose([[0, 0, 1, 1], losses]))
+        (means,) = ax.collections
+        heights = [bar[0, 1] for bar in means.get_segments()]
+        np.testing.assert_allclose(heights, [budget + 1.5, budget + 4.5])
+        assert [label.get_text() for label in ax.get_xticklabels()] == ["seed 0", "seed 3"]
+
+
 def test_energy_is_what_spikes_and_multiplications_take():
     runs = read("10_nothing_analog")
     ax = book_figures.energy_parts(runs)

@@ -37,7 +37,7 @@ __all__ = [
     "curves", "energy_parts", "error_against_spikes", "examples", "fine_tuning", "first_answers",
     "frontier", "inner_spikes", "kept_answers", "layer_name", "loss_against_spikes", "mis_set",
     "networks_against_spikes", "neuron_traces", "price_of_spikes", "ratio_to_bound",
-    "relative_precision", "spikes_needed", "spread_fronts", "trained_frontier",
+    "relative_precision", "spikes_needed", "spread", "spread_fronts", "trained_frontier",
 ]  # fmt: skip
 
 _ACCURACY = "accuracy", "accuracy (%)"
@@ -569,6 +569,27 @@ def fine_tuning(table: pd.DataFrame, *, reference: float) -> Sequence[Axes]:
     spikes = "spikes_per_neuron", "spikes per neuron, training"
     axes = _pair(table, ("epoch", "epoch"), accuracy, spikes, by="name", reference=reference)
     axes[0].locator_params(axis="x", integer=True)
+    return axes
+
+
+def spread(table: pd.DataFrame) -> Sequence[Axes]:
+    """Points below the ANN, a point for every ``part`` of the calibration images, a bar their mean.
+
+    Side by side for each ``training`` of the network; a panel for each ``budget``.
+    """
+    budgets = table["budget"].unique()
+    axes = _panels(1, len(budgets), 3, sharey=True)
+    for budget, ax in zip(budgets, axes, strict=True):
+        part = table[table["budget"] == budget]
+        places = pd.Series(part["training"].rank(method="dense") - 1)
+        ax.plot(places, part["loss"], ls="", marker="o", mfc="none", color="C0")
+        means = part.groupby(places)["loss"].mean()
+        ax.hlines(means, means.index - 0.2, means.index + 0.2, color=INK)
+        _reference(ax, 0, "ANN")
+        ax.set_xticks(means.index, [f"seed {seed}" for seed in sorted(part["training"].unique())])
+        ax.set(title=f"budget {budget:g}", xlim=(-0.5, len(means) - 0.5))
+    axes[0].invert_yaxis()
+    axes[0].set_ylabel("points below the ANN")
     return axes
 
 
