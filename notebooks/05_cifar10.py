@@ -195,10 +195,7 @@ spread = sweep.table(
     ],
     calibrated_on_a_part,
 )
-losses = spread.groupby(["budget", "training"])["loss"]
-varied = spread.groupby("budget")["loss"].agg(mean="mean", least="min", most="max")
-varied["sd over parts"] = np.sqrt(losses.var().groupby("budget").mean())
-varied["sd over trainings"] = losses.mean().groupby("budget").std()
+varied = notebook.varied(spread, "budget")
 varied.style.format(precision=2)
 
 # %%

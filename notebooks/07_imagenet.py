@@ -37,6 +37,7 @@ settings = [{"K": 12, "budget": 0.6}]
 budgets = []  # tried on the calibration pictures
 same_answers = 97.0  # percent of the ANN's answers there, for a budget that is chosen
 near_points = 0.5  # of accuracy below the ANN: how few spikes stay within them is told
+spread_parts = 0  # of the calibration pictures, each of which the first network is calibrated on
 paper = {"steps": 10}  # K of the binary code with floor, as in the paper
 scheduler = ""  # address of a Dask scheduler whose workers share the pictures; empty: none
 seed = 0
@@ -253,12 +254,40 @@ else:
     print("Without labels, or without budgets, there is no frontier.")
 
 # %% [markdown]
+# ## Other calibration pictures
+#
+# The setting of the first network again, calibrated on a part of the pictures each time. A part has
+# so many fewer, so the spread is rather too large than too small.
+
+
+# %% tags=["remove-stderr"]
+def calibrated_on_a_part(network, training, part, K, budget, unit):
+    net, few = network_of(network), calibration_of(network)[part - 1 :: spread_parts]
+    snn = convert(net.model, few, steps=K, **{unit: budget}, seed=seed)
+    return evaluate_pictures(
+        net.model, snn, test, net.preprocessing, checkpoint=counts, client=client
+    ).report.row()
+
+
+shown = chosen[0]
+spread = sweep.table(
+    "spread",
+    [
+        {"training": 0, "part": part, **{k: shown[k] for k in ("network", "K", "budget", "unit")}}
+        for part in range(1, spread_parts + 1)
+    ],
+    calibrated_on_a_part,
+)
+if spread_parts:
+    varied = notebook.varied(spread, "network")
+    display(varied.style.format(precision=2))
+
+# %% [markdown]
 # ## Layers
 #
 # Where the spikes of the first network are.
 
 # %% tags=["remove-stderr"]
-shown = chosen[0]
 net, snn = network_of(shown["network"]), spiking(**shown)
 of_first = layers[layers["network"] == shown["network"]]
 figures.spikes_per_layer(of_first[of_first["setting"].isin(["paper", shown["setting"]])])
@@ -317,6 +346,10 @@ for (name, K), part in frontier[frontier["setting"] != "paper"].groupby(["networ
     if len(near):
         headline[f"{name}_k{K}_near_spikes".replace("-", "_")] = near["spikes_per_neuron"].min()
 headline["near_points"] = near_points
+if spread_parts:
+    headline["spread_parts"] = spread_parts
+    for name, value in varied.iloc[0].dropna().items():
+        headline[f"spread_{notebook.key(name)}"] = value
 pd.Series(headline).rename("value").to_frame().style.format(precision=3, thousands=",")
 
 
@@ -335,6 +368,8 @@ tables = {
 }
 if len(tried):
     tables |= {"budgets": tried, "frontier": frontier}
+if spread_parts:
+    tables["spread"] = spread
 result_files.write(
     results,
     "07_imagenet",

@@ -48,3 +48,14 @@ def test_spikes_at_an_accuracy_lie_between_settings():
     assert notebook.spikes_at(rows, 90.5) == pytest.approx(0.7)  # past the one that is beaten
     assert notebook.spikes_at(rows, 89.5) == pytest.approx(0.5)
     assert np.isnan(notebook.spikes_at(rows, 91.1))
+
+
+def test_how_far_losses_vary():
+    """Trainings 0 and 1 lose 1, 3 and 4, 8: means 2 and 6, variances 2 and 8."""
+    rows = pd.DataFrame(
+        {"budget": 0.5, "training": [0, 0, 1, 1], "part": [1, 2, 1, 2], "loss": [1.0, 3, 4, 8]}
+    )
+    found = notebook.varied(rows, "budget")
+    assert found.index.tolist() == [0.5]
+    np.testing.assert_allclose(found.iloc[0], [4, 1, 8, np.sqrt(5), np.sqrt(8)])
+    assert np.isnan(notebook.varied(rows[:2], "budget")["sd over trainings"].item())

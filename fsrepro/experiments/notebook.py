@@ -46,6 +46,7 @@ __all__ = [
     "quoted",
     "shown",
     "spikes_at",
+    "varied",
 ]
 
 
@@ -245,6 +246,19 @@ def spikes_at(rows: pd.DataFrame, accuracy: float) -> float:
     if len(reached) == 0 or accuracy > reached[-1]:
         return math.nan
     return float(np.interp(accuracy, reached, front["spikes_per_neuron"]))
+
+
+def varied(table: pd.DataFrame, by: str) -> pd.DataFrame:
+    """How far the points lost vary over ``part`` s of the calibration images and ``training`` s.
+
+    A row for each value of the column ``by``: mean, least, most, the standard deviation over the
+    parts of one training (pooled), and that of the means of trainings, NaN if there is only one.
+    """
+    losses = table.groupby([by, "training"])["loss"]
+    found = table.groupby(by)["loss"].agg(mean="mean", least="min", most="max")
+    found["sd over parts"] = np.sqrt(losses.var().groupby(by).mean())
+    found["sd over trainings"] = losses.mean().groupby(by).std()
+    return found
 
 
 def headline_rows(rows: pd.DataFrame, **fixed) -> list[dict]:
