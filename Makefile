@@ -106,12 +106,17 @@ readme: $(ENVIRONMENT)
 clean:
 	rm -rf _build book/notebooks book/figures results/quick results/tiny results/verify
 
-# The lock file pins and hashes every package; the project itself is installed in place. Compiled
-# by all cores afterwards, because pip uses one.
+# The lock file pins and hashes every package, uv first, which installs the others in a fifth of
+# pip's time; pip does where uv reaches no packages, as behind a mirror that only pip is told of. The
+# project itself is installed in place. Compiled by all cores afterwards.
 $(ENVIRONMENT): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	pip="$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile"
+	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.txt
+	$$pip --require-hashes -r .venv/uv.txt
+	$(BIN)/uv pip install --quiet --no-cache --python $(BIN)/python --require-hashes -r requirements.lock \
+		|| $$pip --require-hashes -r requirements.lock
+	$$pip --no-build-isolation --no-deps -e .
 	$(BIN)/python -m compileall -qq -j 0 .venv/lib || true  # some packages ship files for other Pythons
 	touch $@
 
