@@ -115,7 +115,7 @@ $(ENVIRONMENT): requirements.lock pyproject.toml
 	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.txt
 	$$pip --require-hashes -r .venv/uv.txt
 	$(BIN)/uv pip install --quiet --no-cache --python $(BIN)/python --require-hashes -r requirements.lock \
-		|| $$pip --require-hashes -r requirements.lock
+		|| { echo "uv could not; pip tries, which takes longer"; $$pip --require-hashes -r requirements.lock; }
 	$$pip --no-build-isolation --no-deps -e .
 	$(BIN)/python -m compileall -qq -j 0 .venv/lib || true  # some packages ship files for other Pythons
 	touch $@
