@@ -158,14 +158,16 @@ class Report:
 
     @property
     def intervals(self) -> dict[str, tuple[float, float]]:
-        """95 percent confidence intervals of accuracy and agreement, in percent (Wilson 1927).
+        """95 percent confidence intervals of accuracy and agreement, in percent, and of the loss.
 
-        Where each image gives one answer, right or wrong.
+        Where each image gives one answer, right or wrong. Wilson (1927); of the loss, see
+        :func:`paired_loss`.
         """
         if not _one_answer(self.task, self.predictions):
             return {}
         shares = {"accuracy": self.accuracy, "agreement": self.agreement}
-        return {name: _wilson(v, self.images) for name, v in shares.items() if v == v}
+        found = {name: _wilson(v, self.images) for name, v in shares.items() if v == v}
+        return found if math.isnan(self.loss) else found | {"loss": (self.low, self.high)}
 
     def row(self) -> dict[str, float]:
         """The scalars, as one row of a result table."""
@@ -174,6 +176,7 @@ class Report:
     def summary(self) -> dict[str, object]:
         """Everything but layers and predictions: the row, the ANN's, intervals, budget."""
         found: dict[str, object] = {"task": self.task.name, **self.row()}
+        del found["low"], found["high"]  # here they are called what they are of
         found |= {f"ann_{name}": value for name, value in self.ann_quality.items()}
         for name, (low, high) in self.intervals.items():
             found |= {f"{name}_low": low, f"{name}_high": high}

@@ -76,6 +76,9 @@ def test_a_report_has_the_paired_loss():
     assert f"points below the ANN {found.loss:.2f} (95 % interval {found.low:.2f}" in str(found)
     row = found.row()
     assert (row["loss"], row["low"], row["high"]) == (found.loss, found.low, found.high)
+    summary = found.summary()
+    assert (summary["loss_low"], summary["loss_high"]) == (found.low, found.high)
+    assert not {"low", "high"} & set(summary)
 
 
 @pytest.mark.parametrize("labelled, compared", [(False, True), (True, False)])
