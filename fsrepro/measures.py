@@ -212,7 +212,7 @@ class Report:
             f"ANN's {_NAMES[name]}": _shown(name, value) for name, value in self.ann_quality.items()
         }
         if self.loss == self.loss:
-            lines["points below the ANN"] = (
+            lines["points below ANN"] = (
                 f"{self.loss:.2f} (95 % interval {self.low:.2f} to {self.high:.2f})"
             )
         same = "variance kept" if self.task.name == "regression" else "same answer as ANN"

@@ -73,7 +73,7 @@ def test_a_report_has_the_paired_loss():
     assert (found.loss, found.low, found.high) == measures.paired_loss(*right)
     assert found.loss == pytest.approx(found.ann_accuracy - found.accuracy)
     assert found.low < found.loss < found.high
-    assert f"points below the ANN {found.loss:.2f} (95 % interval {found.low:.2f}" in str(found)
+    assert f"points below ANN   {found.loss:.2f} (95 % interval {found.low:.2f}" in str(found)
     row = found.row()
     assert (row["loss"], row["low"], row["high"]) == (found.loss, found.low, found.high)
     summary = found.summary()
