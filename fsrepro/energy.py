@@ -48,7 +48,9 @@ def energy(report: Report) -> pd.DataFrame:
     r"""Energy per image of the ANN and of the SNN, a row per model of arithmetic.
 
     .. math:: E_\text{ANN} = M_\text{ANN} (e_\times + e_+), \qquad
-              E_\text{SNN} = S e_+ + M (e_\times + e_+), \qquad E_\text{neurons} = U e_+
+              E_\text{SNN} = S e_+ + M (e_\times + e_+)
+
+    .. math:: E_\text{neurons} = U e_+
 
     S: synaptic operations; M: multiplications that are left; :math:`M_\text{ANN}`: those of the
     ANN; U: neuron updates; e: :data:`PICOJOULES`. In an update a neuron compares its potential with
