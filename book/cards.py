@@ -103,6 +103,11 @@ NETWORKS = {
         "Fewer spikes than the rounds above, with a code for each channel.",
         "Trained for a few epochs, with one seed.",
     ),
+    "resnet20_cifar10_K4_s35": Words(
+        "ResNet-20 in codes of four steps, fine-tuned",
+        "Half of the time steps, trained on half towards the labels.",
+        "Eight epochs, one seed; no figure of a chapter is of this network yet.",
+    ),
     "resnet20_cifar10_K8_s38_calibrated": Words(
         "ResNet-20 in codes by channel, calibrated",
         "Brought nearer to the answers of its ANN without labels, in minutes.",
