@@ -106,9 +106,9 @@ readme: $(ENVIRONMENT)
 clean:
 	rm -rf _build book/notebooks book/figures results/quick results/tiny results/verify
 
-# The lock file pins and hashes every package, uv first, which installs the others in a fifth of
-# pip's time; pip does where uv reaches no packages, as behind a mirror that only pip is told of. The
-# project itself is installed in place. Compiled by all cores afterwards.
+# The lock file pins and hashes every package, uv first, which installs the others sooner
+# than pip would; pip does where uv reaches no packages, as behind a mirror that only pip is told of.
+# The project itself is installed in place. Compiled by all cores afterwards.
 $(ENVIRONMENT): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	pip="$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile"

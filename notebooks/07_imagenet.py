@@ -281,6 +281,8 @@ spread = sweep.table(
 if spread_parts:
     varied = notebook.varied(spread, "network")
     display(varied.style.format(precision=2))
+else:
+    print("This profile calibrates once.")
 
 # %% [markdown]
 # ## Layers

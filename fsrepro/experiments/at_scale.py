@@ -45,8 +45,8 @@ _LOADING = threading.Lock()
 class PictureReport:
     """The result of :func:`evaluate_pictures`.
 
-    ``report`` is as from :func:`~fsrepro.measures.evaluate`, over the pictures that could be read;
-    without labels for all of them it has no accuracy;
+    ``report`` is as from :func:`~fsrepro.measures.evaluate`, over the pictures that could be read,
+    without accuracies unless all of these have labels;
     ``answers`` has a row for each of them: file, label, ann, snn (the classes answered);
     ``unreadable`` has file and reason of the others.
     """
