@@ -166,6 +166,9 @@ def convert(
     by_channel: Annotated[
         bool, typer.Option("--by-channel", help="Under a budget, a code of its own per channel.")
     ] = False,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Refit weights to what codes carry; no labels needed.")
+    ] = False,
     snr: Annotated[
         float | None, typer.Option(help="Instead: signal-to-noise ratio of every layer, in dB.")
     ] = None,
@@ -193,8 +196,8 @@ def convert(
 
     snn = convert(
         model, images, code=code, steps=steps, snr=snr, spikes_per_neuron=spikes,
-        synops_per_mac=synops, by_channel=by_channel, analog="allowed" if analog else "forbidden",
-        spiking_input=spiking_input, task=task,
+        synops_per_mac=synops, by_channel=by_channel, refit=refit,
+        analog="allowed" if analog else "forbidden", spiking_input=spiking_input, task=task,
     )  # fmt: skip
     snn.save(output, overwrite=overwrite)
     typer.echo(snn.layers.to_string(index=False))

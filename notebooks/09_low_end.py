@@ -155,7 +155,8 @@ notebook.shown(frontier, shown).style.hide()
 #
 # From the plainest on, each row adds one part: samples that stand for a layer by groups of equal
 # size, or such that the rare large values stay; codes with dead zones; means and slopes of every
-# channel put right; codes for every channel.
+# channel put right; codes for every channel; weights refitted to what the codes carry, after which
+# the network is not training-free any more.
 
 
 # %% tags=["remove-stderr"]
@@ -183,6 +184,7 @@ PARTS = {
     "+ dead zones": {"dead_zones": True, "rare": True, "bias_correction": False},
     "+ means and slopes": {"dead_zones": True, "rare": True, "bias_correction": True},
     "+ channels": {"dead_zones": True, "rare": True, "bias_correction": True, "by_channel": True},
+    "+ weights": {"dead_zones": True, "rare": True, "by_channel": True, "refit": True},
 }
 
 

@@ -57,11 +57,12 @@ def test_convert_writes_a_network_of_that_budget(folder):
     assert report.accuracy > 80
 
 
-def test_codes_by_channel_come_back_from_the_file(folder):
+@pytest.mark.parametrize("refit", [[], ["--refit"]])
+def test_codes_by_channel_come_back_from_the_file(folder, refit):
     result = run("convert", folder / "model.keras", "--calibration", folder / "calibration.npz",
-                 "--spikes", 0.3, "--by-channel", "-o", folder / "channels.fs")  # fmt: skip
+                 "--spikes", 0.3, "--by-channel", *refit, "-o", folder / f"{refit}.fs")  # fmt: skip
     assert result.exit_code == 0, result.output
-    snn = SpikingModel.load(folder / "channels.fs")
+    snn = SpikingModel.load(folder / f"{refit}.fs")
     assert all(len(code.channels) > 1 for code in snn.codes.values())
     with np.load(folder / "test.npz") as test:
         report = measures.evaluate(snn, test["images"], test["labels"])

@@ -698,8 +698,17 @@ def test_channels_in_other_units_change_nothing(model, x):
 
 @drawn(effort(16, 8))
 def test_corrected_biases_bring_the_mean_output_back(model, x):
+    check_mean_output(model, x, bias_correction=True)
+
+
+@drawn(effort(8, 4))
+def test_so_do_refitted_weights(model, x):
+    check_mean_output(model, x, refit=True)
+
+
+def check_mean_output(model, x, **options):
     graph = normal_form(model, x)
-    snn = convert(model, x, code=lambda a: binary(3, a), scale="max", bias_correction=True)
+    snn = convert(model, x, code=lambda a: binary(3, a), scale="max", **options)
     expected, found = np.asarray(graph(x)), np.asarray(snn.keras_model(x))
     axes = tuple(range(expected.ndim - 1))
     difference = np.abs(found.mean(axes) - expected.mean(axes)).max()

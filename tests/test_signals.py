@@ -390,13 +390,14 @@ def test_saved_loaded_and_diagnosed(tmp_path, options):
     assert table["layer"].tolist() == list(snn.codes)
 
 
-def test_means_and_slopes_of_pairs_are_put_right():
+@pytest.mark.parametrize("how", [{"bias_correction": True}, {"refit": True}])
+def test_means_and_slopes_of_pairs_are_put_right(how):
     model, x = network(bottleneck), pictures(8, 8, 3, n=200)
     options = {"code": lambda a: binary(3, a), "scale": "max"}
     graph = normal_form(model, x)
 
-    def errors(correct):
-        snn = convert(model, x, bias_correction=correct, **options)
+    def errors(**correction):
+        snn = convert(model, x, **correction, **options)
         found = [name for name in snn.codes if name.endswith("_positive")]
         assert found
         probes = [
@@ -408,7 +409,7 @@ def test_means_and_slopes_of_pairs_are_put_right():
             for a, b in zip(*probes, strict=True)
         ]
 
-    for before, after in zip(errors(False), errors(True), strict=True):
+    for before, after in zip(errors(), errors(**how), strict=True):
         assert after < 0.05 * before
 
 

@@ -24,6 +24,7 @@ def convert(
     synops_per_mac: float | None = None,
     by_channel: bool = False,
     bias_correction: bool | None = None,
+    refit: bool = False,
     analog: str = "forbidden",
     spiking_input: bool = False,
     task: str | None = None,
@@ -62,7 +63,7 @@ def convert(
         ``"mse"``, chosen by the criterion; ``"max"``, the largest activation seen; a number for
         all layers (25 with ``"binary_floor"`` and 10 steps is the setting of Stöckl & Maass
         2021), or one for each layer by name.
-    snr, spikes_per_neuron, synops_per_mac, by_channel, bias_correction
+    snr, spikes_per_neuron, synops_per_mac, by_channel, bias_correction, refit
         The criterion by which codes and scales are chosen, and what else
         :meth:`Plan.network` takes.
     task : str
@@ -105,4 +106,5 @@ def convert(
         synops_per_mac=synops_per_mac,
         by_channel=by_channel,
         bias_correction=bias_correction,
+        refit=refit,
     )

@@ -181,6 +181,7 @@ class Plan:
         penalty: float | None = None,
         by_channel: bool = False,
         bias_correction: bool | None = None,
+        refit: bool = False,
     ) -> SpikingModel:
         """The spiking network that serves one criterion.
 
@@ -208,6 +209,11 @@ class Plan:
         bias_correction : bool
             Whether to take the mean out of the errors of the codes, and give them slope 1, see
             :func:`~fsrepro.conversion.correct_biases`; by default under a budget only.
+        refit : bool
+            Correct biases, and before refit the weights of every layer to the decoded values that
+            it reads, by least squares, so that its pre-activations are those of the ANN on the
+            calibration images. It takes seconds and no labels, and is worth most where spikes are
+            few. What comes out is not training-free: call it calibrated.
         """
         chosen = self.choose(
             spikes_per_neuron=spikes_per_neuron, synops_per_mac=synops_per_mac, snr=snr,
@@ -220,10 +226,12 @@ class Plan:
                 budget = Budget(float(asked), float(sum(spent)), unit)
         codes = {name: linear(found.code) for name, found in chosen.items()}
         model = populate(self.graph, lambda name: FewSpikes(codes[name], name=name))
-        if bias_correction or (bias_correction is None and budget is not None):
+        if refit and bias_correction is False:
+            raise ValueError("refit=True corrects biases too; leave bias_correction out")
+        if refit or bias_correction or (bias_correction is None and budget is not None):
             largest = max(math.prod(layer.output.shape[1:]) for layer in self.graph.layers)
             few = max(1, min(BIAS_IMAGES, BIAS_FLOATS // largest))
-            correct_biases(model, self.graph, self.calibration[:few])
+            correct_biases(model, self.graph, self.calibration[:few], weights=refit)
         scales = {n: found.scale for n, found in chosen.items() if not math.isnan(found.scale)}
         seen = float(self.calibration.min()), float(self.calibration.max())
         return SpikingModel(model, scales, task=self._measured.task, inputs=seen, budget=budget)

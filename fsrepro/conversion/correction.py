@@ -34,6 +34,7 @@ from ..networks.graph import calls, in_batches, uses
 from ..networks.kinds import MERGING_LAYERS, POOLING_BY_MAXIMUM, WEIGHTED_LAYERS
 from ..networks.population import Population
 from ._kernels import scale_outputs
+from .least_squares import refit
 
 __all__ = ["correct_biases"]
 
@@ -42,7 +43,9 @@ _TINY = 1e-12
 _MOST = 1.5  # times larger or smaller weights: what needs more is beyond repair
 
 
-def correct_biases(model: keras.Model, graph: keras.Model, images: np.ndarray) -> list[str]:
+def correct_biases(
+    model: keras.Model, graph: keras.Model, images: np.ndarray, *, weights: bool = False
+) -> list[str]:
     """Correct means and slopes of a spiking network in place; return the names of the layers.
 
     Neurons are left as they are unless nothing but they, one population or a pair, read a weighted
@@ -58,25 +61,36 @@ def correct_biases(model: keras.Model, graph: keras.Model, images: np.ndarray) -
         The ANN in normal form.
     images : (N, H, W, C) array
         A thousand are enough, and all their activations of a few layers are held in memory.
+    weights : bool
+        Refit the weights of these layers first, but of outputs and behind maxima, see
+        :mod:`~fsrepro.conversion.least_squares`.
     """
-    outputs = {id(x) for x in model.outputs}
-    made_by = {id(call.outputs[0]): call for call in calls(model)}
-    reading, readers = uses(model), _readers(model)
+    readers = _readers(model)
+    ways = _ways(model, readers)
     left_ann, left_snn = uses(graph), uses(model)
     batches = [*map(ops.convert_to_tensor, in_batches(model, images))]
     ann, snn = {id(graph.inputs[0]): batches}, {id(model.inputs[0]): batches}
+    read = {}  # what layers read whose weights are refitted
+    if weights:
+        read = {x: way[0].input_tensors[0] for x, way in ways.items() if x in readers}
+        for x in read.values():
+            left_snn[id(x)] += 1
     corrected = []
 
-    def correct(old, new, populations=()):
-        """What ``populations`` read, and nothing else does; without them, an output."""
-        alone = reading[id(new)] == max(1, len(populations))
-        layer = _source(new, reading, made_by) if alone else None
-        if layer is None:
-            return
-        wanted, found, slope = _moments(ann[id(old)], snn[id(new)])
-        if not populations:
-            slope = np.ones(len(wanted))
-        elif not _all_of_it(new, layer, made_by):  # an addition, of what others read too
+    def correct(old, new):
+        """What populations read, and nothing else does, or an output."""
+        layer, *then = (call.operation for call in ways[id(new)])
+        pooled = [isinstance(operation, POOLING_BY_MAXIMUM) for operation in then]
+        target, values = ann[id(old)], snn[id(new)]
+        if id(new) in read and not any(pooled):
+            errors = [wanted - x for wanted, x in zip(target, values, strict=True)]
+            if added := refit(layer, snn[id(read[id(new)])], errors):
+                values = [x + more for x, more in zip(values, added, strict=True)]
+        wanted, found, slope = _moments(target, values)
+        if id(new) not in readers:
+            slope = np.ones(len(slope))
+        elif not all(pooled):  # an addition, of what others read too
+            populations: list = readers[id(new)]
             if all(_can_stretch(population.code) for population in populations):
                 for population in populations:
                     population.code = _stretched(population.code, slope)
@@ -84,24 +98,38 @@ def correct_biases(model: keras.Model, graph: keras.Model, images: np.ndarray) -
             slope = np.ones(len(slope))
         change = (wanted - slope * found).astype(np.float32)
         scale_outputs(layer, slope, change)
-        snn[id(new)] = [x * slope.astype(np.float32) + change for x in snn[id(new)]]
+        snn[id(new)] = [x * slope.astype(np.float32) + change for x in values]
         corrected.append(layer.name)
+
+    def release(x, values, left):
+        left[id(x)] -= 1
+        if left[id(x)] == 0:
+            del values[id(x)]
 
     pairs = list(zip(calls(graph), calls(model), strict=True))
     for old, new in tqdm(pairs, desc="correct biases"):
-        if isinstance(new.operation, Population):
-            x = new.input_tensors[0]
-            if readers[id(x)][0] is new.operation:  # of a pair, the first
-                correct(old.input_tensors[0], x, readers[id(x)])
+        x = new.input_tensors[0]
+        if id(x) in ways and readers[id(x)][0] is new.operation:  # of a pair, the first
+            correct(old.input_tensors[0], x)
+            if id(x) in read:
+                release(read[id(x)], snn, left_snn)
         for call, values, left in ((old, ann, left_ann), (new, snn, left_snn)):
             values[id(call.outputs[0])] = _run(call, values)
             for x in call.input_tensors:
-                left[id(x)] -= 1
-                if left[id(x)] == 0:
-                    del values[id(x)]
-        if id(new.outputs[0]) in outputs:
-            correct(old.outputs[0], new.outputs[0])
+                release(x, values, left)
+        y = new.outputs[0]
+        if id(y) in ways and id(y) not in readers:
+            correct(old.outputs[0], y)
     return corrected
+
+
+def _ways(model: keras.Model, readers) -> dict[int, list]:
+    """By id of what may be corrected: the calls from the weighted layer to it."""
+    made_by = {id(call.outputs[0]): call for call in calls(model)}
+    reading = uses(model)
+    alone = {id(x): 1 for x in model.outputs} | {x: len(found) for x, found in readers.items()}
+    ways = {x: _way(x, reading, made_by) for x, count in alone.items() if reading[x] == count}
+    return {x: way for x, way in ways.items() if way}
 
 
 def _moments(wanted: list, found: list) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -164,28 +192,21 @@ def _stretched(code: SpikeCode, slope: np.ndarray) -> SpikeCode:
     return replace(code, threshold=code.threshold / slope, reset=code.reset / slope)
 
 
-def _source(tensor, reading, made_by):
-    """The weighted layer whose bias shifts ``tensor`` and nothing else, or None."""
-    if id(tensor) not in made_by:
-        return None
-    call = made_by[id(tensor)]
+def _way(x: int, reading, made_by) -> list:
+    """From a weighted layer, whose bias shifts this tensor and nothing else, to it; or nothing."""
+    if x not in made_by:
+        return []
+    call = made_by[x]
     layer, inputs = call.operation, call.input_tensors
     if isinstance(layer, WEIGHTED_LAYERS):
-        return layer if layer.use_bias else None
+        return [call] if layer.use_bias else []
     if isinstance(layer, keras.layers.Subtract):
         inputs = inputs[:1]
     elif not isinstance(layer, (keras.layers.Add, *POOLING_BY_MAXIMUM)):
-        return None
-    found = (_source(x, reading, made_by) for x in inputs if reading[id(x)] == 1)
-    return next(filter(None, found), None)
-
-
-def _all_of_it(tensor, layer, made_by) -> bool:
-    """Whether a factor in the weights of ``layer`` is one of all of ``tensor``."""
-    call = made_by[id(tensor)]
-    if isinstance(call.operation, POOLING_BY_MAXIMUM):
-        return _all_of_it(call.input_tensors[0], layer, made_by)
-    return call.operation is layer
+        return []
+    found = (_way(id(x), reading, made_by) for x in inputs if reading[id(x)] == 1)
+    way = next(filter(None, found), [])
+    return way and [*way, call]
 
 
 def _run(call, values) -> list:

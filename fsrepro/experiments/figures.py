@@ -33,13 +33,15 @@ from ..figures import (
 from .results import plain
 
 __all__ = [
-    "activations", "against_others", "against_spikes", "against_steps", "by_steps", "confusion",
+    "CLASSES_OF_WEIGHTS", "activations", "against_others", "against_spikes", "against_steps",
+    "by_steps", "confusion",
     "curves", "energy_parts", "error_against_spikes", "examples", "fine_tuning", "first_answers",
     "frontier", "inner_spikes", "kept_answers", "layer_name", "loss_against_spikes", "mis_set",
     "networks_against_spikes", "neuron_traces", "price_of_spikes", "ratio_to_bound",
     "relative_precision", "spikes_needed", "spread", "spread_fronts", "trained_frontier",
 ]  # fmt: skip
 
+CLASSES_OF_WEIGHTS = ("training-free", "refitted", "calibrated", "fine-tuned")
 _ACCURACY = "accuracy", "accuracy (%)"
 _SPIKES = "spikes_per_neuron", "spikes per neuron"
 _SPENT = "spikes per neuron and image"
@@ -596,15 +598,15 @@ def spread(table: pd.DataFrame) -> Sequence[Axes]:
 def trained_frontier(table: pd.DataFrame) -> Sequence[Axes]:
     """Points below the ANN against spikes per neuron, with intervals; a panel for each ``network``.
 
-    A look for each of ``weights``: training-free (by channel), calibrated, fine-tuned. Points say
-    their ``K`` where there are several.
+    Of codes by channel, with a look for each of :data:`CLASSES_OF_WEIGHTS`. Points say their ``K``
+    where there are several.
     """
     table = table[table["by_channel"]]
-    networks, classes = table["network"].unique(), ("training-free", "calibrated", "fine-tuned")
+    networks = table["network"].unique()
     axes = _panels(1, len(networks), 3.6)
     for ax, network in zip(axes, networks, strict=True):
         _reference(ax, 0, "ANN")
-        for i, name in enumerate(classes):
+        for i, name in enumerate(CLASSES_OF_WEIGHTS):
             rows = table[(table["network"] == network) & (table["weights"] == name)]
             if rows.empty:
                 continue

@@ -33,8 +33,8 @@ HEADLINE_COLUMNS = [
 ]  # fmt: skip
 """Of ``headline.csv``; accuracies and agreement in percent, counts per image.
 
-``weights``: ``"training-free"``, ``"calibrated"`` or ``"fine-tuned"``. ``low``, ``high``: the
-interval of the points lost, where the run kept it.
+``weights``: ``"training-free"``, ``"refitted"``, ``"calibrated"`` or ``"fine-tuned"``. ``low``,
+``high``: the interval of the points lost, where the run kept it.
 """
 
 _HEADINGS = {

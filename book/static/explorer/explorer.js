@@ -31,7 +31,7 @@
     0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100,
     150, 200, 300, 500, 700, 1000,
   ];
-  const SYMBOLS = { "training-free": "circle", calibrated: "diamond", "fine-tuned": "star" };
+  const SYMBOLS = { "training-free": "circle", refitted: "square", calibrated: "diamond", "fine-tuned": "star" };
 
   const fixed = (number, digits) => number.toFixed(digits).replace("-", "−");
   const shown = (number, digits = 3) => (number === null ? "not recorded" : fixed(number, digits));
