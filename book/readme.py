@@ -20,6 +20,7 @@ SHOWN = [  # of the many codes of results/full/headline.csv
     "mixed radix, K = 16",
     "mixed radix, budget",
     "fine-tuned",
+    "mixed radix by channel, refitted",
     "mixed radix by channel, calibrated",
     "mixed radix by channel, fine-tuned",
     "published",
