@@ -1,6 +1,6 @@
 # make book     set up, run the notebooks that are stale, build the book     (PROFILE=quick|full)
 # make pdf      also the whole book on paper, _build/pdf/fsrepro.pdf; needs Chromium
-# make check    look at the built pages again, and at each in Chromium if it is installed
+# make check    look at each built page in Chromium, if it is installed
 # make test     set up, run all tests (TESTS=all: with all that is drawn by chance)
 # make verify   recompute a part of every published experiment, compare with results/full
 # make genn     build the simulator GeNN into .venv       make test-genn  run its tests
@@ -66,7 +66,6 @@ pdf: book
 	$(BIN)/python book/print.py
 
 check: $(ENVIRONMENT)
-	$(BIN)/python book/check_pages.py
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m built tests
 
 test: $(ENVIRONMENT)

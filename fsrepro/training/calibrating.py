@@ -42,7 +42,8 @@ def calibrate(
     Parameters
     ----------
     snn : SpikingModel
-        Left unchanged; see :func:`fine_tune` for what it may be.
+        Left unchanged; see :func:`fine_tune` for what it may be. Best one of
+        ``convert(..., refit=True)``, which takes seconds and leaves less to learn.
     ann : keras.Model, torch.nn.Module, or path
         What ``snn`` was converted from.
     images : (N, ...) array
