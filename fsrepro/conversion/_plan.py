@@ -212,8 +212,8 @@ class Plan:
         refit : bool
             Correct biases, and before refit the weights of every layer to the decoded values that
             it reads, by least squares, so that its pre-activations are those of the ANN on the
-            calibration images. It takes seconds and no labels, and is worth most where spikes are
-            few. What comes out is not training-free: call it calibrated.
+            calibration images. It takes no labels and little time, and is worth most where spikes
+            are few. What comes out is not training-free: call it refitted.
         """
         chosen = self.choose(
             spikes_per_neuron=spikes_per_neuron, synops_per_mac=synops_per_mac, snr=snr,

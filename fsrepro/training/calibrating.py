@@ -43,7 +43,7 @@ def calibrate(
     ----------
     snn : SpikingModel
         Left unchanged; see :func:`fine_tune` for what it may be. Best one of
-        ``convert(..., refit=True)``, which takes seconds and leaves less to learn.
+        ``convert(..., refit=True)``, to which less is left to learn.
     ann : keras.Model, torch.nn.Module, or path
         What ``snn`` was converted from.
     images : (N, ...) array
