@@ -40,6 +40,11 @@ NETWORKS = {
         "A residual network of twenty layers with ReLU, as {cite:t}`stockl2021` converted one.",
         "Their weights were others, so accuracies do not compare; losses do.",
     ),
+    "resnet20_cifar10_seed1": Words(
+        "ResNet-20, another training",
+        "The same layers from other first weights, to tell how far one training stands for others.",
+        "It had a third of the epochs.",
+    ),
     "resnet20_silu_cifar10": Words(
         "ResNet-20 with SiLU",
         "The same layers with SiLU {cite:p}`elfwing2018` in place of ReLU, for neurons that write "

@@ -27,6 +27,7 @@ HERE = Path(__file__).parent
 NETWORKS = {
     "resnet8_cifar10": lambda: models.resnet(8),
     "resnet20_cifar10": lambda: models.resnet(20),
+    "resnet20_cifar10_seed1": lambda: models.resnet(20),
     "resnet20_silu_cifar10": lambda: models.resnet(20, activation="silu"),
     "plain_cnn_sigmoid_cifar10": lambda: models.plain_cnn(activation="sigmoid"),
     "sigmoid_cnn_cifar10": lambda: models.plain_cnn(activation="sigmoid"),
