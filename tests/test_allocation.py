@@ -168,6 +168,11 @@ def test_refitted_weights_bring_pre_activations_nearer(by_channel):
     assert all(b < 0.95 * a for a, b in zip(corrected[1:], refitted[1:], strict=True))
 
 
+def test_refitted_without_corrected_biases_is_refused(ann, images):
+    with pytest.raises(ValueError, match="refit=True corrects biases too"):
+        convert(ann, images, spikes_per_neuron=0.3, refit=True, bias_correction=False)
+
+
 def test_a_layer_read_twice_is_left_alone():
     image = keras.Input((4, 4, 2))
     x = layers.Conv2D(3, 3, padding="same", name="shared")(image)

@@ -215,6 +215,8 @@ class Plan:
             calibration images. It takes no labels and little time, and is worth most where spikes
             are few. What comes out is not training-free: call it refitted.
         """
+        if refit and bias_correction is False:
+            raise ValueError("refit=True corrects biases too; leave bias_correction out")
         chosen = self.choose(
             spikes_per_neuron=spikes_per_neuron, synops_per_mac=synops_per_mac, snr=snr,
             penalty=penalty, by_channel=by_channel,
@@ -226,8 +228,6 @@ class Plan:
                 budget = Budget(float(asked), float(sum(spent)), unit)
         codes = {name: linear(found.code) for name, found in chosen.items()}
         model = populate(self.graph, lambda name: FewSpikes(codes[name], name=name))
-        if refit and bias_correction is False:
-            raise ValueError("refit=True corrects biases too; leave bias_correction out")
         if refit or bias_correction or (bias_correction is None and budget is not None):
             largest = max(math.prod(layer.output.shape[1:]) for layer in self.graph.layers)
             few = max(1, min(BIAS_IMAGES, BIAS_FLOATS // largest))
