@@ -598,8 +598,8 @@ def spread(table: pd.DataFrame) -> Sequence[Axes]:
 def trained_frontier(table: pd.DataFrame) -> Sequence[Axes]:
     """Points below the ANN against spikes per neuron, with intervals; a panel for each ``network``.
 
-    Of codes by channel, with a look for each of :data:`CLASSES_OF_WEIGHTS`. Points say their ``K``
-    where there are several.
+    Of codes by channel, with a look for each of :data:`CLASSES_OF_WEIGHTS`. One point of each
+    ``budget`` says its ``K`` where there are several.
     """
     table = table[table["by_channel"]]
     networks = table["network"].unique()
@@ -614,9 +614,10 @@ def trained_frontier(table: pd.DataFrame) -> Sequence[Axes]:
             interval = [below[0] - below[1], below[2] - below[0]]
             look = {**_look(i), "ls": "", "capsize": 3, "mfc": "none", "ms": 5 + 3 * i}
             ax.errorbar(rows[_SPIKES[0]], below[0], interval, **look, label=name)
-            if table["K"].nunique() > 1:
-                for spikes, loss, K in zip(rows[_SPIKES[0]], below[0], rows["K"], strict=True):
-                    ax.annotate(f" K = {K}", (spikes, loss), fontsize="small", va="bottom")
+        if table["K"].nunique() > 1:
+            first = table[table["network"] == network].drop_duplicates(["K", "budget"])
+            for spikes, loss, K in first[[_SPIKES[0], "loss", "K"]].itertuples(index=False):
+                ax.annotate(f" K = {K}", (spikes, loss), fontsize="small", va="top")
         ax.margins(x=0.18)
         ax.invert_yaxis()
         ax.set(title=plain(network), xlabel=_SPIKES[1])
