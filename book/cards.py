@@ -111,7 +111,7 @@ NETWORKS = {
     "resnet20_cifar10_K4_s35": Words(
         "ResNet-20 in codes of four steps, fine-tuned",
         "Half of the time steps, trained on half towards the labels.",
-        "Eight epochs, one seed; no figure of a chapter is of this network yet.",
+        "Eight epochs, with one seed.",
     ),
     "resnet20_cifar10_K8_s38_calibrated": Words(
         "ResNet-20 in codes by channel, calibrated",

@@ -567,7 +567,7 @@ def test_what_was_trained_lies_where_the_table_says(several):
         expected = part[["spikes_per_neuron", "loss"]].to_numpy()
         np.testing.assert_allclose(in_order(points), in_order(expected))
         labels = [bars.get_label() for bars in ax.containers]
-        classes = book_figures.CLASSES_OF_WEIGHTS
+        classes = ("training-free", "refitted", "calibrated", "fine-tuned")
         assert labels == [name for name in classes if name in set(part["weights"])]
 
 

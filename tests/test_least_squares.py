@@ -57,7 +57,7 @@ def test_weights_stay_where_held_out_images_contradict():
 
 @pytest.mark.parametrize("images", [1, 2, 5])
 def test_few_images(images):
-    """Fewer than there are weights: no error, and none that grows on the images held out."""
+    """Each in a batch of its own: what is added never makes their error larger."""
     layer, (x, _) = built("conv2d_valid")
     x = x[:images]
     assert images == 1 or np.prod(layer.kernel.shape[:-1]) < np.prod(layer(x).shape[:-1])

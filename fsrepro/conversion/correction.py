@@ -72,24 +72,28 @@ def correct_biases(
     ann, snn = {id(graph.inputs[0]): batches}, {id(model.inputs[0]): batches}
     read = {}  # what layers read whose weights are refitted
     if weights:
-        read = {x: way[0].input_tensors[0] for x, way in ways.items() if x in readers}
+        read = {
+            x: way[0].input_tensors[0]
+            for x, way in ways.items()
+            if x in readers and not any(map(_is_maximum, way))
+        }
         for x in read.values():
             left_snn[id(x)] += 1
     corrected = []
 
     def correct(old, new):
         """What populations read, and nothing else does, or an output."""
-        layer, *then = (call.operation for call in ways[id(new)])
-        pooled = [isinstance(operation, POOLING_BY_MAXIMUM) for operation in then]
+        first, *then = ways[id(new)]
+        layer = first.operation
         target, values = ann[id(old)], snn[id(new)]
-        if id(new) in read and not any(pooled):
+        if id(new) in read:
             errors = [wanted - x for wanted, x in zip(target, values, strict=True)]
             if added := refit(layer, snn[id(read[id(new)])], errors):
                 values = [x + more for x, more in zip(values, added, strict=True)]
         wanted, found, slope = _moments(target, values)
         if id(new) not in readers:
             slope = np.ones(len(slope))
-        elif not all(pooled):  # an addition, of what others read too
+        elif not all(map(_is_maximum, then)):  # an addition, of what others read too
             populations: list = readers[id(new)]
             if all(_can_stretch(population.code) for population in populations):
                 for population in populations:
@@ -207,6 +211,10 @@ def _way(x: int, reading, made_by) -> list:
     found = (_way(id(x), reading, made_by) for x in inputs if reading[id(x)] == 1)
     way = next(filter(None, found), [])
     return way and [*way, call]
+
+
+def _is_maximum(call) -> bool:
+    return isinstance(call.operation, POOLING_BY_MAXIMUM)
 
 
 def _run(call, values) -> list:

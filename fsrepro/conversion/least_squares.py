@@ -11,8 +11,8 @@ inputs i, and the bias has no penalty. Every layer takes the :math:`\lambda` tha
 squared error on every fourth image when fitted to the others, and stays as it is where none makes
 that error less.
 
-Sources: least squares to the outputs of a trained layer, He et al. (2017), section 3.1; weights
-calibrated layer by layer for spikes, by gradients, Li et al. (2021), section 4.2.
+Sources: least squares to the outputs of a trained layer, He et al. (2017); weights calibrated layer
+by layer for spikes, by gradients, Li et al. (2021).
 """
 
 from __future__ import annotations
