@@ -562,7 +562,7 @@ def test_what_was_trained_lies_where_the_table_says(several):
     for ax in axes:
         part = shown[shown["network"] == ax.get_title()]
         labels = {label.get_text() for label in ax.texts} - {"ANN"}
-        assert labels == ({f" K = {K}" for K in part["K"]} if several else set())
+        assert labels == ({f"K = {K}" for K in part["K"]} if several else set())
         points = np.concatenate([bars[0].get_xydata() for bars in ax.containers])
         expected = part[["spikes_per_neuron", "loss"]].to_numpy()
         np.testing.assert_allclose(in_order(points), in_order(expected))

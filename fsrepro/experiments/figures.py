@@ -617,7 +617,8 @@ def trained_frontier(table: pd.DataFrame) -> Sequence[Axes]:
         if table["K"].nunique() > 1:
             first = table[table["network"] == network].drop_duplicates(["K", "budget"])
             for spikes, loss, K in first[[_SPIKES[0], "loss", "K"]].itertuples(index=False):
-                ax.annotate(f" K = {K}", (spikes, loss), fontsize="small", va="top")
+                beside = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}
+                ax.annotate(f"K = {K}", (spikes, loss), fontsize="small", **beside)
         ax.margins(x=0.18)
         ax.invert_yaxis()
         ax.set(title=plain(network), xlabel=_SPIKES[1])
